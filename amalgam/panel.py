@@ -1,0 +1,181 @@
+"""The panel: the teachers of one run, seated on one label space, and what they say of every row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from amalgam.errors import RequestError, listed
+from amalgam.labels import LabelSpace, unite
+from amalgam.signals import Votes
+from amalgam.teacher import ConditionalScorer, FeatureScorer, Scorer, Teacher
+
+_ABILITIES = {
+    Scorer: "score inputs: `score(inputs)`",
+    ConditionalScorer: "score given some labels: `score_given(inputs, believed, clamp)`",
+    FeatureScorer: "show its features: `score_and_features(inputs)`",
+}
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A teacher in the panel.
+
+    Attributes:
+        name: what it is called in this run.
+        teacher: the teacher.
+        fingerprint: of its weights and card; None for a teacher that cannot tell, whose votes are not kept.
+    """
+
+    name: str
+    teacher: Any
+    fingerprint: str | None = None
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether the teacher's labels exclude each other."""
+        return bool(getattr(self.teacher, "exclusive", False))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """K teachers on one label space.
+
+    Attributes:
+        seats: the teachers.
+        space: the label space.
+    """
+
+    seats: tuple[Seat, ...]
+    space: LabelSpace
+
+    @property
+    def exclusive(self) -> Tensor:
+        """(K,) bool: the teachers whose labels exclude each other."""
+        return torch.tensor([seat.exclusive for seat in self.seats])
+
+    def require(self, needs: type[Teacher], strategy: str) -> None:
+        """Refuse, before any work, a teacher that cannot do what a strategy needs."""
+        for seat in self.seats:
+            if not isinstance(seat.teacher, needs):
+                raise RequestError(
+                    f"strategy {strategy!r} needs every teacher to {_ABILITIES.get(needs, needs.__name__)}; "
+                    f"teacher {seat.name!r} cannot; choose another teacher or another strategy"
+                )
+
+    def vote(self, teacher: int, inputs: Tensor, features: bool = False) -> dict[str, Tensor]:
+        """What a teacher says of inputs: `scores`, logits (B, l), and when asked `features` (B, D).
+
+        Raises:
+            RequestError: the teacher breaks its contract: a wrong width, NaN or infinite scores.
+        """
+        seat = self.seats[teacher]
+        with torch.inference_mode():
+            if not features:
+                return {"scores": checked(seat, torch.as_tensor(seat.teacher.score(inputs)), len(inputs))}
+            scores, shown = seat.teacher.score_and_features(inputs)
+            return {"scores": checked(seat, scores, len(inputs)), "features": shown.float()}
+
+    def score_given(self, teacher: int, inputs: Tensor, believed: Tensor, clamp: bool) -> Tensor:
+        """A conditional teacher's logits (B, l) given beliefs (B, l), NaN where nothing is believed."""
+        seat = self.seats[teacher]
+        with torch.inference_mode():
+            return checked(seat, torch.as_tensor(seat.teacher.score_given(inputs, believed, clamp)), len(inputs))
+
+
+def checked(seat: Seat, scores: Tensor, rows: int) -> Tensor:
+    """Scores (rows, l) as float32 logits, or a RequestError that says what the card claimed and what came."""
+    labels = len(seat.teacher.labels)
+    if scores.shape != (rows, labels):
+        raise RequestError(
+            f"teacher {seat.name!r} answered {rows} rows with scores of shape {tuple(scores.shape)}, expected "
+            f"{(rows, labels)}: one column for each of its labels {listed(seat.teacher.labels)}; mend its card"
+        )
+    finite = torch.isfinite(scores).all(dim=1)
+    if not bool(finite.all()):
+        raise RequestError(
+            f"teacher {seat.name!r} scored row {int((~finite).nonzero()[0])} of a batch as NaN or infinite; "
+            "scores are finite logits: look for missing or unscaled values in the data, then run "
+            f"`amalgam teachers check {seat.name}`"
+        )
+    return scores.float()
+
+
+def seat(
+    teachers: Sequence[Seat],
+    aliases: Mapping[str, Sequence[str]] | None = None,
+    names: Sequence[str] | None = None,
+) -> Panel:
+    """Teachers around one label space.
+
+    Args:
+        teachers: the teachers; a name that comes twice is told apart by a number.
+        aliases: common label name → other names of it.
+        names: the student's labels when they are not simply the union, in order.
+
+    Raises:
+        RequestError: no teacher, or labels that do not meet by name.
+    """
+    if not teachers:
+        raise RequestError("no teacher to learn from; name one with --teacher or under `teachers:` in the recipe")
+    seated: dict[str, Seat] = {}
+    for one in teachers:
+        name, number = one.name, 2
+        while name in seated:
+            name, number = f"{one.name}-{number}", number + 1
+        seated[name] = Seat(name, one.teacher, one.fingerprint)
+    space = unite({name: one.teacher.labels for name, one in seated.items()}, aliases, names)
+    return Panel(tuple(seated.values()), space)
+
+
+class Columns(Protocol):
+    """An array read by slices of rows: in memory, or the store's."""
+
+    def __getitem__(self, where: slice) -> Any:
+        """The rows of a slice, as an array or tensor."""
+
+
+@dataclass(frozen=True)
+class Ballots:
+    """The votes on all N rows, read a chunk at a time, so that memory does not grow with the rows.
+
+    Attributes:
+        panel: who voted.
+        rows: N.
+        scores: K arrays (N, l_k), each in its teacher's own label order.
+        features: K arrays (N, D_k) when the strategy needs features, else none.
+    """
+
+    panel: Panel
+    rows: int
+    scores: tuple[Columns, ...]
+    features: tuple[Columns, ...] = ()
+
+    def at(self, where: slice) -> Votes:
+        """The votes on a slice of rows, spread over the label space."""
+        space = self.panel.space
+        spread = [space.spread(k, torch.as_tensor(one[where])) for k, one in enumerate(self.scores)]
+        features = tuple(torch.as_tensor(one[where]) for one in self.features)
+        return Votes(torch.stack(spread), space.known, self.panel.exclusive, features)
+
+    def chunks(self, size: int) -> Iterator[tuple[slice, Votes]]:
+        """The votes on every row once, in order: (where, votes)."""
+        for start in range(0, self.rows, size):
+            where = slice(start, min(start + size, self.rows))
+            yield where, self.at(where)
+
+
+def majority(votes: Votes) -> Tensor:
+    """The majority's hard votes (B, L) of 0 and 1 among the teachers that know a label; a tie is positive."""
+    scores = votes.binary()
+    known = votes.known[:, None].expand_as(scores)
+    return ((scores > 0) & known).sum(0).mul(2).ge(known.sum(0)).float()
+
+
+def mean_logit(votes: Votes) -> Tensor:
+    """The mean logit (B, L) of the teachers that know a label."""
+    return votes.binary().nanmean(dim=0)

@@ -1,0 +1,157 @@
+"""Progress: what the long steps report, and how a terminal or a log shows it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Bar(Protocol):
+    """One step under way."""
+
+    def advance(self, rows: int, note: str = "") -> None:
+        """So many more rows are done; `note` is shown beside the bar."""
+
+
+class Progress(Protocol):
+    """Who shows the steps."""
+
+    def step(self, name: str, total: int, unit: str = "rows") -> _Step:
+        """A step of `total` rows, as a context that yields its Bar."""
+
+    def say(self, line: str) -> None:
+        """A line worth reading: what was reused, repaired, skipped."""
+
+
+class _Step(Protocol):
+    def __enter__(self) -> Bar: ...
+    def __exit__(self, *raised: object) -> bool | None: ...
+
+
+class Silent:
+    """Shows nothing: the library's default."""
+
+    @contextmanager
+    def step(self, name: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+        """A step that nobody watches."""
+        yield self
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+    def advance(self, rows: int, note: str = "") -> None:
+        """Nothing."""
+
+
+class Lines:
+    """Plain lines, for logs: at most one every two seconds and one at the end of each step."""
+
+    every = 2.0
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def say(self, line: str) -> None:
+        """The line."""
+        self.console.print(line, highlight=False, markup=False)
+
+    @contextmanager
+    def step(self, name: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+        """A step as lines."""
+        bar = _LineBar(self, name, total, unit)
+        yield bar
+        bar.finish()
+
+
+class _LineBar:
+    def __init__(self, lines: Lines, name: str, total: int, unit: str) -> None:
+        self.lines, self.name, self.total, self.unit = lines, name, total, unit
+        self.done, self.note = 0, ""
+        self.start = self.said = time.monotonic()
+
+    def advance(self, rows: int, note: str = "") -> None:
+        self.done, self.note = self.done + rows, note
+        if time.monotonic() - self.said >= self.lines.every:
+            self.said = time.monotonic()
+            left = (self.total - self.done) * (self.said - self.start) / max(self.done, 1)
+            self._print(f"{self.done:,}/{self.total:,}", f"{left:.0f} s left")
+
+    def finish(self) -> None:
+        self._print(f"{self.done:,}", f"{time.monotonic() - self.start:.1f} s")
+
+    def _print(self, done: str, clock: str) -> None:
+        rate = self.done / max(time.monotonic() - self.start, 1e-9)
+        note = f" · {self.note}" if self.note else ""
+        self.lines.say(f"{self.name}: {done} {self.unit}, {rate:,.0f} {self.unit}/s, {clock}{note}")
+
+
+class Live:
+    """Live bars in a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
+        from rich.progress import Progress as RichProgress
+        from rich.progress import TimeRemainingColumn
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                speed = task.finished_speed or task.speed or 0.0
+                return Text(f"{speed:,.0f} {task.fields['unit']}/s", style="cyan")
+
+        self.console = console
+        self.bars = RichProgress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            Rate(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+        )
+
+    def __enter__(self) -> Live:
+        """Start drawing."""
+        self.bars.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Stop drawing; the finished bars stay."""
+        self.bars.stop()
+
+    def say(self, line: str) -> None:
+        """The line, above the bars."""
+        self.bars.console.print(line, highlight=False, markup=False)
+
+    @contextmanager
+    def step(self, name: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+        """A step as a bar."""
+        task = self.bars.add_task(name, total=total, unit=unit, note="")
+        bars = self.bars
+
+        class LiveBar:
+            def advance(self, rows: int, note: str = "") -> None:
+                bars.update(task, advance=rows, note=note)
+
+        yield LiveBar()
+        bars.update(task, completed=total)
+
+
+@contextmanager
+def shown() -> Iterator[Progress]:
+    """Live bars in a terminal, plain lines elsewhere; both on standard error, so that output can be piped."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal and sys.stderr.isatty():
+        with Live(console) as live:
+            yield live
+    else:
+        yield Lines(Console(stderr=True, width=200, soft_wrap=True))

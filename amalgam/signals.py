@@ -1,0 +1,261 @@
+"""What travels through the house: Rows, Votes, Targets, StudentOutput, Loss.
+
+Conventions, everywhere: scores are logits; unknown is NaN with `known` False; targets are probabilities.
+K teachers, N rows, L labels, B rows of a batch, D features.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Index = slice | Tensor
+"""Which rows: a slice, or a long tensor of row numbers."""
+
+
+@dataclass(frozen=True)
+class Rows(ABC):
+    """The data: N rows of inputs, and what somebody said of them.
+
+    Attributes:
+        labels: names of the columns of `annotated`.
+        annotated: (N, len(labels)) of 0, 1, and NaN where nobody annotated; None for unlabelled data.
+        ids: (N,) long, the rows' numbers in the data they were taken from: parts that share a number share a row.
+        name: where the rows come from, for messages.
+    """
+
+    labels: tuple[str, ...] = ()
+    annotated: Tensor | None = None
+    ids: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+    name: str = "data"
+
+    def __post_init__(self) -> None:
+        """Number the rows when nobody has, and hold the columns against each other."""
+        if len(self.ids) != len(self):
+            object.__setattr__(self, "ids", torch.arange(len(self)))
+        if self.annotated is not None and self.annotated.shape != (len(self), len(self.labels)):
+            raise ValueError(f"annotated is {tuple(self.annotated.shape)}, expected {(len(self), len(self.labels))}")
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many rows."""
+
+    @abstractmethod
+    def inputs(self, index: Index) -> Tensor:
+        """The inputs of some rows, (B, ...)."""
+
+    @abstractmethod
+    def _sources(self, index: Tensor) -> dict[str, Any]:
+        """The fields of a subclass after keeping only the rows of `index`."""
+
+    @property
+    def resident(self) -> Tensor | None:
+        """All inputs as one tensor, when they are one; such rows live on the device whole."""
+        return None
+
+    def take(self, index: Tensor) -> Self:
+        """The rows of `index`, in its order."""
+        annotated = None if self.annotated is None else self.annotated[index]
+        return replace(self, annotated=annotated, ids=self.ids[index], **self._sources(index))
+
+    def unlabelled(self) -> Self:
+        """The same rows with the annotations left behind."""
+        return replace(self, annotated=None, labels=())
+
+    def chunks(self, size: int) -> Iterator[tuple[slice, Tensor]]:
+        """Every row once, in order: (where, inputs)."""
+        for start in range(0, len(self), size):
+            where = slice(start, min(start + size, len(self)))
+            yield where, self.inputs(where)
+
+
+@dataclass(frozen=True)
+class TensorRows(Rows):
+    """Rows in memory: `values` is (N, ...) float32."""
+
+    values: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.values)
+
+    def inputs(self, index: Index) -> Tensor:
+        """The inputs of some rows, (B, ...)."""
+        return self.values[index]
+
+    def _sources(self, index: Tensor) -> dict[str, Any]:
+        return {"values": self.values[index]}
+
+    @property
+    def resident(self) -> Tensor | None:
+        """The values."""
+        return self.values
+
+
+@dataclass(frozen=True)
+class FileRows(Rows):
+    """Rows of a `.npy` file, read where they are asked for, so that memory stays flat as the file grows."""
+
+    path: Path = Path()
+    order: Tensor | None = None  # which rows of the file, None for all of them
+
+    def _map(self) -> np.ndarray[Any, Any]:
+        # Opened anew at each call: pages of a mapping that stays open would count as this process's memory.
+        opened: np.ndarray[Any, Any] = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        return opened
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self._map()) if self.order is None else len(self.order)
+
+    def inputs(self, index: Index) -> Tensor:
+        """The inputs of some rows, (B, ...)."""
+        where = index if self.order is None else self.order[index]
+        picked = self._map()[where if isinstance(where, slice) else where.numpy()]
+        return torch.from_numpy(np.array(picked, dtype=np.float32))
+
+    def _sources(self, index: Tensor) -> dict[str, Any]:
+        return {"order": index if self.order is None else self.order[index]}
+
+
+@dataclass(frozen=True)
+class DatasetRows(Rows):
+    """Rows of a map-style dataset whose items are input tensors (images on disk), read by a DataLoader in training."""
+
+    dataset: Any = ()
+    order: Tensor | None = None
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.dataset) if self.order is None else len(self.order)
+
+    def inputs(self, index: Index) -> Tensor:
+        """The inputs of some rows, (B, ...)."""
+        where = torch.arange(len(self.dataset)) if self.order is None else self.order
+        return torch.stack([torch.as_tensor(self.dataset[int(row)]) for row in where[index]])
+
+    def _sources(self, index: Tensor) -> dict[str, Any]:
+        return {"order": index if self.order is None else self.order[index]}
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What the panel said of some rows.
+
+    Attributes:
+        scores: (K, B, L) logits, NaN where a teacher does not know the label.
+        known: (K, L) bool, which labels each teacher knows.
+        exclusive: (K,) bool, teachers whose labels exclude each other (softmax); the others' are sigmoids.
+        features: K tensors (B, D_k), for a strategy that needs them; else none.
+    """
+
+    scores: Tensor
+    known: Tensor
+    exclusive: Tensor
+    features: tuple[Tensor, ...] = ()
+
+    def binary(self) -> Tensor:
+        """The scores as one sigmoid logit a label, (K, B, L); a softmax teacher's become log p / (1 - p)."""
+        if not bool(self.exclusive.any()):
+            return self.scores
+        log_p = torch.log_softmax(self.scores.nan_to_num(nan=-torch.inf), dim=2)
+        log_q = torch.log(-torch.expm1(log_p.clamp(max=-1e-7)))
+        odds = torch.where(self.known[:, None], (log_p - log_q).clamp(-30, 30), torch.nan)
+        return torch.where(self.exclusive[:, None, None], odds, self.scores)
+
+
+class Targets(ABC):
+    """Anything a student can learn from row by row.
+
+    `counts` are facts that add up over chunks (how many labels were transferred, ...), for the report.
+    """
+
+    counts: Mapping[str, Tensor]
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many rows."""
+
+    @abstractmethod
+    def at(self, index: Index) -> Self:
+        """The targets of some rows."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Self:
+        """The targets on a device."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, Tensor]:
+        """What the store keeps of them, by name, one row a row."""
+
+
+@dataclass(frozen=True)
+class ProbabilityTargets(Targets):
+    """Probabilities (N, L) and how much each counts, (N, L); a weight of 0 says: nobody knows, do not learn it."""
+
+    probabilities: Tensor
+    weights: Tensor
+    counts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.probabilities)
+
+    def at(self, index: Index) -> ProbabilityTargets:
+        """The targets of some rows."""
+        return ProbabilityTargets(self.probabilities[index], self.weights[index])
+
+    def to(self, device: torch.device) -> ProbabilityTargets:
+        """The targets on a device."""
+        return ProbabilityTargets(self.probabilities.to(device), self.weights.to(device), self.counts)
+
+    def arrays(self) -> dict[str, Tensor]:
+        """`probabilities` and `weights`."""
+        return {"probabilities": self.probabilities, "weights": self.weights}
+
+
+@dataclass(frozen=True)
+class StudentOutput:
+    """What a student says of a batch.
+
+    Attributes:
+        logits: (B, L).
+        features: (B, D), the student's last representation, for strategies that compare features.
+        steps: (S, B, L), every step's logits of a student that decides step by step; None for the others.
+    """
+
+    logits: Tensor
+    features: Tensor
+    steps: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A sum and what it is a sum of, so that ranks and micro-batches add up exactly.
+
+    Attributes:
+        sum: (), differentiable.
+        count: (), how many rows (or weights) the sum is over.
+    """
+
+    sum: Tensor
+    count: Tensor
+
+
+def cross_entropy(logits: Tensor, targets: ProbabilityTargets) -> Loss:
+    """Binary cross-entropy of sigmoid(logits) with the targets, summed over labels (Eq. 37), counted in rows.
+
+    Args:
+        logits: (B, L).
+        targets: probabilities and weights (B, L).
+    """
+    each = F.binary_cross_entropy_with_logits(logits, targets.probabilities, weight=targets.weights, reduction="sum")
+    return Loss(each, torch.as_tensor(float(len(logits)), device=logits.device))

@@ -1,0 +1,190 @@
+"""What a student is: inputs to StudentOutput, with its labels and its scaling inside; saved, loaded and exported."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from amalgam.errors import RequestError, nearest
+from amalgam.files import draft, write_text
+from amalgam.schema import parse
+from amalgam.signals import Rows, StudentOutput
+
+
+class Scaling(nn.Module):
+    """Inputs minus their mean over their spread, as part of the model, so that an export needs no preprocessing."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(*shape))
+        self.register_buffer("spread", torch.ones(*shape))
+
+    def fit(self, rows: Rows, chunk: int = 4096) -> None:
+        """Learn mean and standard deviation, column by column, in one pass; a constant column is only centred."""
+        total = torch.zeros(self.mean.shape, dtype=torch.float64)
+        squares = torch.zeros(self.mean.shape, dtype=torch.float64)
+        for _, inputs in rows.chunks(chunk):
+            wide = inputs.double()
+            total += wide.sum(0)
+            squares += wide.square().sum(0)
+        mean = total / len(rows)
+        spread = (squares / len(rows) - mean.square()).clamp_min(0).sqrt()
+        self.mean.copy_(mean)
+        self.spread.copy_(torch.where(spread < 1e-6, 1.0, spread))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scaled inputs (B, ...)."""
+        return (inputs - self.mean) / self.spread
+
+
+class Student(nn.Module, ABC):
+    """A student network. Its file in `amalgam/students` is named as the student; there is no list.
+
+    Subclasses take `shape` (of one input), `labels` and a `Settings` of their own, call `super().__init__` first and
+    put `self.scaling(inputs)` before everything else.
+    """
+
+    class Settings(BaseModel):
+        """The hyperparameters of a student; frozen, a misspelt key is refused."""
+
+        model_config = {"extra": "forbid", "frozen": True}
+
+    settings: Settings
+
+    def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.labels = tuple(labels)
+        self.settings = settings or type(self).Settings()
+        self.scaling = Scaling(self.shape)
+
+    @abstractmethod
+    def forward(self, inputs: Tensor) -> StudentOutput:
+        """What the student says of inputs (B, *shape)."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the student lives."""
+        return self.scaling.mean.device
+
+    def logits(self, inputs: ArrayLike | Tensor, batch_size: int = 1024) -> Tensor:
+        """Logits (N, L) of inputs (N, *shape), in evaluation mode, batch by batch, on the CPU.
+
+        Raises:
+            RequestError: inputs of another shape, or that are no finite numbers.
+        """
+        values = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs).float()
+        if values.ndim != len(self.shape) + 1 or values.shape[1:] != self.shape:
+            raise RequestError(
+                f"inputs have the shape {tuple(values.shape)}, expected (rows, {', '.join(map(str, self.shape))})"
+            )
+        if not bool(torch.isfinite(values).all()):
+            bad = int((~torch.isfinite(values.flatten(1)).all(1)).nonzero()[0])
+            raise RequestError(f"row {bad} of the inputs is NaN or infinite; fill or drop missing values first")
+        was_training = self.training
+        self.eval()
+        with torch.inference_mode():
+            parts = [self(batch.to(self.device)).logits.cpu() for batch in values.split(batch_size)]
+        self.train(was_training)
+        return torch.cat(parts) if parts else torch.empty(0, len(self.labels))
+
+    def predict_proba(self, inputs: ArrayLike | Tensor) -> NDArray[np.float32]:
+        """The probability of each label, (N, L)."""
+        probabilities: NDArray[np.float32] = self.logits(inputs).sigmoid().numpy()
+        return probabilities
+
+    def predict(self, inputs: ArrayLike | Tensor) -> NDArray[np.bool_]:
+        """Which labels each row has, (N, L) bool: those with a probability above one half."""
+        hard: NDArray[np.bool_] = (self.logits(inputs) > 0).numpy()
+        return hard
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `model.safetensors` and `config.json` into a folder; `amalgam.load` reads them back."""
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        config = {
+            "student": type(self).__module__.rpartition(".")[2],
+            "shape": list(self.shape),
+            "labels": list(self.labels),
+            "settings": self.settings.model_dump(mode="json"),
+        }
+        with draft(folder / "model.safetensors") as path:
+            save_file({name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}, path)
+        write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+        return folder
+
+    def export(self, path: str | Path, check: ArrayLike | Tensor | None = None) -> Path:
+        """Write the student as one ONNX file, checked against torch; see `amalgam.export.export`."""
+        from amalgam.export import export
+
+        return export(self, Path(path), check)
+
+
+def student_class(name: str) -> type[Student]:
+    """The student of a name: the Student in `amalgam/students/<name>.py`; RequestError for an unknown name."""
+    known = sorted(path.stem for path in (Path(__file__).parent / "students").glob("[!_]*.py"))
+    if name not in known:
+        raise RequestError(f"unknown student {name!r}{nearest(name, known)} (known: {', '.join(known)})")
+    module = import_module(f"amalgam.students.{name}")
+    return next(
+        one for one in vars(module).values()
+        if isinstance(one, type) and issubclass(one, Student) and one.__module__ == module.__name__
+    )
+
+
+def build(spec: dict[str, Any], shape: Sequence[int], labels: Sequence[str], where: str) -> Student:
+    """A new student from `{"name": ..., **settings}`.
+
+    Args:
+        spec: its name and settings, as a recipe or a card gives them.
+        shape: of one input.
+        labels: its outputs.
+        where: who asks, for messages ("recipe ant.yaml, student").
+    """
+    rest = {key: value for key, value in spec.items() if key != "name"}
+    kind = student_class(str(spec.get("name")))
+    return kind(shape, labels, parse(kind.Settings, rest, where))
+
+
+def load(folder: str | Path) -> Student:
+    """The student that `save` wrote.
+
+    Args:
+        folder: the folder with `config.json`, or a run directory with `student/` inside.
+
+    Raises:
+        RequestError: no student there, or a file that is cut short.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    if not (folder / "config.json").is_file() and (folder / "student" / "config.json").is_file():
+        folder = folder / "student"
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        weights = load_file(folder / "model.safetensors")
+        student = build({"name": config["student"], **config["settings"]}, config["shape"], config["labels"], str(folder))
+        student.load_state_dict(weights)
+    except FileNotFoundError:
+        raise RequestError(
+            f"no student in {folder}: expected config.json and model.safetensors (or a run directory with student/)"
+        ) from None
+    except (json.JSONDecodeError, KeyError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RequestError(f"the student in {folder} is damaged ({reason}); copy or distil it again") from None
+    return student.eval()

@@ -1,0 +1,1 @@
+"""Students: one file each, named as the student."""
