@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,21 +21,27 @@ FORMAT = 1
 
 
 def fingerprint(*parts: object) -> str:
-    """32 hexadecimal digits for plain values (numbers, strings, lists, mappings)."""
+    """32 hexadecimal digits for plain values (numbers, strings, lists, sets, mappings)."""
     text = json.dumps([FORMAT, *parts], sort_keys=True, default=_plain, allow_nan=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def of_array(array: np.ndarray[Any, Any]) -> str:
-    """The fingerprint of an array's type, shape and content."""
+    """The fingerprint of an array's type, shape and content.
+
+    Raises:
+        TypeError: an array of Python objects, whose bytes are addresses.
+    """
+    if array.dtype.hasobject:
+        raise TypeError("no fingerprint of an array of Python objects")
     digest = hashlib.blake2b(f"{array.dtype.str}{array.shape}".encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(array).data)
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
 def of_tensors(tensors: Mapping[str, Tensor]) -> str:
     """The fingerprint of named tensors, such as a state dict."""
-    return fingerprint({name: of_array(_numpy(value)) for name, value in tensors.items()})
+    return fingerprint({name: [*_kind(value), of_array(_bytes(value))] for name, value in tensors.items()})
 
 
 def of_file(path: Path) -> str:
@@ -44,21 +51,63 @@ def of_file(path: Path) -> str:
 
 
 def of_rows(rows: Rows, chunk: int = 4096) -> str:
-    """The fingerprint of the rows' inputs, in order; annotations do not count, for no teacher sees them."""
-    return fingerprint([of_array(_numpy(inputs)) for _, inputs in rows.chunks(chunk)])
+    """The fingerprint of the rows' inputs, in order; annotations do not count, for no teacher sees them.
+
+    Args:
+        rows: the rows.
+        chunk: how many are held in memory at a time; the fingerprint does not depend on it.
+    """
+    digest, kind = hashlib.blake2b(digest_size=16), None
+    for _, inputs in rows.chunks(chunk):
+        digest.update(_bytes(inputs).data)
+        kind = _kind(inputs[0])
+    return fingerprint(len(rows), kind, digest.hexdigest())
 
 
-def _numpy(tensor: Tensor) -> np.ndarray[Any, Any]:
-    plain = tensor.detach().cpu().contiguous()
-    if plain.dtype.is_floating_point and plain.dtype.itemsize == 2:  # numpy has no bfloat16
-        plain = plain.float()
-    array: np.ndarray[Any, Any] = plain.numpy()
+def of_each_row(rows: Rows, chunk: int = 256) -> NDArray[np.uint64]:
+    """A number (N,) for each row's input: equal inputs have equal numbers, others differ but for one pair in 2^64.
+
+    Args:
+        rows: the rows.
+        chunk: how many are held in memory at a time; the numbers do not depend on it.
+    """
+    numbers = [np.empty(0, np.uint64)]
+    for _, inputs in rows.chunks(chunk):
+        content = _bytes(inputs).reshape(len(inputs), -1)
+        words = np.pad(content, ((0, 0), (0, -content.shape[1] % 8))).view("<u8")
+        places = _mixed(np.arange(1, words.shape[1] + 1, dtype=np.uint64))
+        numbers.append(_mixed(_mixed(words ^ places).sum(axis=1, dtype=np.uint64)))
+    return np.concatenate(numbers)
+
+
+def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Every bit of the result depends on every bit of a word: the finaliser of SplitMix64 (Steele et al. 2014)."""
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: NDArray[np.uint64] = words ^ (words >> np.uint64(31))
+    return mixed
+
+
+def _kind(tensor: Tensor) -> list[object]:
+    return [str(tensor.dtype), list(tensor.shape)]
+
+
+def _bytes(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """The bytes of a tensor of any type: numpy has no bfloat16, and rounding one would hide a change."""
+    import torch
+
+    array: np.ndarray[Any, Any] = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
     return array
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, tuple | set | frozenset):
-        return list(value)
+    if isinstance(value, set | frozenset):  # their order differs from process to process
+        return sorted(value, key=fingerprint)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, np.generic):
+        return value.item()
     raise TypeError(f"no fingerprint of a {type(value).__name__}")

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from amalgam.errors import RequestError, listed
 from amalgam.labels import LabelSpace, unite
-from amalgam.signals import Votes
-from amalgam.teacher import ConditionalScorer, FeatureScorer, Scorer, Teacher
+from amalgam.signals import Columns, Votes
+from amalgam.teacher import Teacher
 
 _ABILITIES = {
-    Scorer: "score inputs: `score(inputs)`",
-    ConditionalScorer: "score given some labels: `score_given(inputs, believed, clamp)`",
-    FeatureScorer: "show its features: `score_and_features(inputs)`",
+    "Scorer": "score inputs: `score(inputs)`",
+    "ConditionalScorer": "score given some labels: `score_given(inputs, believed, clamp)`",
+    "FeatureScorer": "show its features: `score_and_features(inputs)`",
 }
 
 
@@ -29,11 +31,13 @@ class Seat:
         name: what it is called in this run.
         teacher: the teacher.
         fingerprint: of its weights and card; None for a teacher that cannot tell, whose votes are not kept.
+        seen: (n,) the numbers (`fingerprint.of_each_row`) of the rows it was trained on, where that is known.
     """
 
     name: str
     teacher: Any
     fingerprint: str | None = None
+    seen: NDArray[np.uint64] | None = None
 
     @property
     def exclusive(self) -> bool:
@@ -63,7 +67,7 @@ class Panel:
         for seat in self.seats:
             if not isinstance(seat.teacher, needs):
                 raise RequestError(
-                    f"strategy {strategy!r} needs every teacher to {_ABILITIES.get(needs, needs.__name__)}; "
+                    f"strategy {strategy!r} needs every teacher to {_ABILITIES[needs.__name__]}; "
                     f"teacher {seat.name!r} cannot; choose another teacher or another strategy"
                 )
 
@@ -127,16 +131,9 @@ def seat(
         name, number = one.name, 2
         while name in seated:
             name, number = f"{one.name}-{number}", number + 1
-        seated[name] = Seat(name, one.teacher, one.fingerprint)
+        seated[name] = replace(one, name=name)
     space = unite({name: one.teacher.labels for name, one in seated.items()}, aliases, names)
     return Panel(tuple(seated.values()), space)
-
-
-class Columns(Protocol):
-    """An array read by slices of rows: in memory, or the store's."""
-
-    def __getitem__(self, where: slice) -> Any:
-        """The rows of a slice, as an array or tensor."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -22,16 +22,11 @@ class Bar(Protocol):
 class Progress(Protocol):
     """Who shows the steps."""
 
-    def step(self, name: str, total: int, unit: str = "rows") -> _Step:
+    def step(self, name: str, total: int, unit: str = "rows") -> AbstractContextManager[Bar]:
         """A step of `total` rows, as a context that yields its Bar."""
 
     def say(self, line: str) -> None:
         """A line worth reading: what was reused, repaired, skipped."""
-
-
-class _Step(Protocol):
-    def __enter__(self) -> Bar: ...
-    def __exit__(self, *raised: object) -> bool | None: ...
 
 
 class Silent:
@@ -145,13 +140,14 @@ class Live:
 
 
 @contextmanager
-def shown() -> Iterator[Progress]:
+def shown(wanted: bool = True) -> Iterator[Progress]:
     """Live bars in a terminal, plain lines elsewhere; both on standard error, so that output can be piped."""
     from rich.console import Console
 
-    console = Console(stderr=True)
-    if console.is_terminal and sys.stderr.isatty():
-        with Live(console) as live:
+    if not wanted:
+        yield Silent()
+    elif sys.stderr.isatty():
+        with Live(Console(stderr=True)) as live:
             yield live
     else:
         yield Lines(Console(stderr=True, width=200, soft_wrap=True))

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -172,6 +172,16 @@ class Votes:
         return torch.where(self.exclusive[:, None, None], odds, self.scores)
 
 
+class Columns(Protocol):
+    """An array read by rows: a tensor in memory, or one of the store's."""
+
+    def __len__(self) -> int:
+        """How many rows."""
+
+    def __getitem__(self, where: Any) -> Any:
+        """The rows of a slice or of row numbers."""
+
+
 class Targets(ABC):
     """Anything a student can learn from row by row.
 
@@ -180,21 +190,26 @@ class Targets(ABC):
 
     counts: Mapping[str, Tensor]
 
+    @classmethod
+    @abstractmethod
+    def of(cls, arrays: Mapping[str, Columns]) -> Self:
+        """The targets whose `arrays` were stored."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, Tensor]:
+        """What the store keeps of them, by name, one row a row."""
+
     @abstractmethod
     def __len__(self) -> int:
         """How many rows."""
 
     @abstractmethod
     def at(self, index: Index) -> Self:
-        """The targets of some rows."""
+        """The targets of some rows, as tensors."""
 
     @abstractmethod
     def to(self, device: torch.device) -> Self:
-        """The targets on a device."""
-
-    @abstractmethod
-    def arrays(self) -> dict[str, Tensor]:
-        """What the store keeps of them, by name, one row a row."""
+        """The targets on a device; those that are read from the store stay there."""
 
 
 @dataclass(frozen=True)
@@ -205,21 +220,28 @@ class ProbabilityTargets(Targets):
     weights: Tensor
     counts: Mapping[str, Tensor] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> ProbabilityTargets:
+        """From `probabilities` and `weights`."""
+        return cls(arrays["probabilities"], arrays["weights"])
+
+    def arrays(self) -> dict[str, Tensor]:
+        """`probabilities` and `weights`."""
+        return {"probabilities": self.probabilities, "weights": self.weights}
+
     def __len__(self) -> int:
         """How many rows."""
         return len(self.probabilities)
 
     def at(self, index: Index) -> ProbabilityTargets:
         """The targets of some rows."""
-        return ProbabilityTargets(self.probabilities[index], self.weights[index])
+        return ProbabilityTargets(torch.as_tensor(self.probabilities[index]), torch.as_tensor(self.weights[index]))
 
     def to(self, device: torch.device) -> ProbabilityTargets:
         """The targets on a device."""
+        if not isinstance(self.probabilities, Tensor):
+            return self
         return ProbabilityTargets(self.probabilities.to(device), self.weights.to(device), self.counts)
-
-    def arrays(self) -> dict[str, Tensor]:
-        """`probabilities` and `weights`."""
-        return {"probabilities": self.probabilities, "weights": self.weights}
 
 
 @dataclass(frozen=True)
@@ -251,11 +273,12 @@ class Loss:
 
 
 def cross_entropy(logits: Tensor, targets: ProbabilityTargets) -> Loss:
-    """Binary cross-entropy of sigmoid(logits) with the targets, summed over labels (Eq. 37), counted in rows.
+    """Eq. (37) of ANT: J = −Σ_j P_j log σ(L_j) + (1 − P_j) log(1 − σ(L_j)), summed over rows, counted in rows.
 
     Args:
-        logits: (B, L).
+        logits: (B, L), or (S, B, L) of a student with S steps, whose cross-entropies are added.
         targets: probabilities and weights (B, L).
     """
-    each = F.binary_cross_entropy_with_logits(logits, targets.probabilities, weight=targets.weights, reduction="sum")
-    return Loss(each, torch.as_tensor(float(len(logits)), device=logits.device))
+    wanted, weights = targets.probabilities.expand_as(logits), targets.weights.expand_as(logits)
+    each = F.binary_cross_entropy_with_logits(logits.float(), wanted, weight=weights, reduction="sum")
+    return Loss(each, torch.as_tensor(float(len(targets)), device=logits.device))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar, cast
 
-from torch import nn
+from torch import Tensor
 
 from amalgam.panel import Ballots, Panel
 from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy
@@ -22,12 +23,14 @@ class Paper:
     Attributes:
         title: the method's name and the text it is printed in.
         where: chapter and section.
-        equations: the numbers of the equations its file implements, as its docstrings name them.
+        equations: the numbers of the equations that are implemented, as docstrings name them (`Eq. (28): …`).
+        files: where those docstrings are, below the package.
     """
 
     title: str
     where: str
     equations: tuple[int, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Strategy(ABC, Generic[State]):
     """
 
     paper: ClassVar[Paper | None] = None
-    needs: ClassVar[type[Teacher]] = Scorer
+    needs: ClassVar[type[Teacher]] = Scorer  # type: ignore[type-abstract]
+    form: ClassVar[type[Targets]] = ProbabilityTargets
 
     def prepare(self, panel: Panel, rows: Rows, ballots: Ballots) -> State:
         """Learn what must be known before the first target, from the votes on all rows; by default nothing."""
@@ -49,11 +53,11 @@ class Strategy(ABC, Generic[State]):
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> Targets:
         """The surrogate targets of a chunk of rows."""
 
+    def facts(self, panel: Panel, counts: Mapping[str, Tensor]) -> dict[str, int]:
+        """What the strategy counted, in words for the report, from the targets' counts added up."""
+        return {name: int(count.sum()) for name, count in counts.items()}
+
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
         """Cross-entropy with the targets, unless a paper says otherwise."""
         assert isinstance(targets, ProbabilityTargets)
         return cross_entropy(output.logits, targets)
-
-    def companion(self, student: nn.Module, state: State) -> nn.Module | None:
-        """A module trained beside the student and left behind at export."""
-        return None

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from amalgam.errors import RequestError, nearest
 from amalgam.files import draft, write_text
 from amalgam.schema import parse
 from amalgam.signals import Rows, StudentOutput
+
+if TYPE_CHECKING:
+    from amalgam.report import Report
 
 
 class Scaling(nn.Module):
@@ -36,13 +39,15 @@ class Scaling(nn.Module):
         """Learn mean and standard deviation, column by column, in one pass; a constant column is only centred."""
         total = torch.zeros(self.mean.shape, dtype=torch.float64)
         squares = torch.zeros(self.mean.shape, dtype=torch.float64)
+        # Sums of differences from a row: sums of the values themselves lose a small spread around a large mean.
+        origin = rows.inputs(slice(0, 1)).double()[0]
         for _, inputs in rows.chunks(chunk):
-            wide = inputs.double()
+            wide = inputs.double() - origin
             total += wide.sum(0)
             squares += wide.square().sum(0)
         mean = total / len(rows)
         spread = (squares / len(rows) - mean.square()).clamp_min(0).sqrt()
-        self.mean.copy_(mean)
+        self.mean.copy_(origin + mean)
         self.spread.copy_(torch.where(spread < 1e-6, 1.0, spread))
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -63,6 +68,7 @@ class Student(nn.Module, ABC):
         model_config = {"extra": "forbid", "frozen": True}
 
     settings: Settings
+    report: Report | None = None  # what a run says of the student it made
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:
         super().__init__()
@@ -97,7 +103,7 @@ class Student(nn.Module, ABC):
         was_training = self.training
         self.eval()
         with torch.inference_mode():
-            parts = [self(batch.to(self.device)).logits.cpu() for batch in values.split(batch_size)]
+            parts = [self(batch.to(self.device)).logits.cpu() for batch in torch.split(values, batch_size)]
         self.train(was_training)
         return torch.cat(parts) if parts else torch.empty(0, len(self.labels))
 
@@ -141,7 +147,8 @@ def student_class(name: str) -> type[Student]:
         raise RequestError(f"unknown student {name!r}{nearest(name, known)} (known: {', '.join(known)})")
     module = import_module(f"amalgam.students.{name}")
     return next(
-        one for one in vars(module).values()
+        one
+        for one in vars(module).values()
         if isinstance(one, type) and issubclass(one, Student) and one.__module__ == module.__name__
     )
 
@@ -178,7 +185,9 @@ def load(folder: str | Path) -> Student:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "model.safetensors")
-        student = build({"name": config["student"], **config["settings"]}, config["shape"], config["labels"], str(folder))
+        student = build(
+            {"name": config["student"], **config["settings"]}, config["shape"], config["labels"], str(folder)
+        )
         student.load_state_dict(weights)
     except FileNotFoundError:
         raise RequestError(

@@ -1,0 +1,156 @@
+"""Data: named sets, ARFF, CSV, Parquet and NumPy files, and the arrays of the Python API; `split.py` divides them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from amalgam.datasets import digits, mulan, table
+from amalgam.datasets.compressed import plain_name
+from amalgam.datasets.loaded import DataOptions, Loaded, finish
+from amalgam.errors import RequestError, nearest
+from amalgam.labels import canonical
+from amalgam.signals import TensorRows
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+__all__ = ["DataOptions", "Loaded", "from_arrays", "load", "names"]
+
+_OPTIONS: dict[str, set[str]] = {
+    ".arff": {"labels", "label_count", "label_position", "xml", "drop", "missing"},
+    ".csv": {"labels", "drop", "missing"},
+    ".tsv": {"labels", "drop", "missing"},
+    ".parquet": {"labels", "drop", "missing"},
+    ".npz": {"missing"},
+    ".npy": {"missing"},
+}
+"""The kinds of files, by what their names end with, and the options that mean something for each."""
+_COMPRESSIBLE = {".arff", ".csv", ".tsv"}
+
+
+def load(spec: str, options: DataOptions | None = None) -> Loaded:
+    """The data that a SPEC names.
+
+    Args:
+        spec: `digits`; the name of a data set under `$AMALGAM_DATA`; or a path to an `.arff`, `.csv` or `.tsv` file
+            (also `.xz`, `.bz2`, `.gz`), or to an `.npz`, `.npy` or `.parquet` file.
+        options: what the file does not say itself.
+
+    Returns:
+        The rows (in memory; those of a bare `.npy` file stay on disk), feature names, and notes for the report.
+
+    Raises:
+        RequestError: an unknown SPEC, an option that means nothing for it, or a file that cannot be read as it is.
+    """
+    options = options or DataOptions()
+    folders = _folders()
+    if spec == "digits":
+        _refuse_idle_options(spec, options, set())
+        return finish(digits.read(), options.missing)
+    if spec in folders:
+        return finish(mulan.read(mulan.find(folders[spec]), spec, options), options.missing)
+    path = Path(spec).expanduser()
+    kind = Path(plain_name(path)).suffix
+    if kind not in _OPTIONS or (path.suffix != kind and kind not in _COMPRESSIBLE):
+        raise _unknown(spec, path)
+    _refuse_idle_options(spec, options, _OPTIONS[kind])
+    if kind == ".npy":
+        return table.read_npy(path, options)
+    if kind == ".arff":
+        return finish(mulan.read([path], path.name, options), options.missing)
+    if kind == ".npz":
+        return finish(table.read_npz(path), options.missing)
+    reader = table.read_parquet if kind == ".parquet" else table.read_csv
+    return finish(reader(path, options), options.missing)
+
+
+def names() -> list[str]:
+    """The data that can be named: the built-in set and those found under `$AMALGAM_DATA`, in alphabetical order."""
+    return sorted({"digits", *_folders()})
+
+
+def from_arrays(
+    inputs: ArrayLike | torch.Tensor,
+    annotated: ArrayLike | torch.Tensor | None = None,
+    labels: Sequence[str] = (),
+) -> TensorRows:
+    """Rows of arrays in memory; nothing is copied that is float32 already.
+
+    Args:
+        inputs: (N, ...), finite numbers.
+        annotated: (N, L) of 0, 1, and NaN where nobody annotated; None for unlabelled data.
+        labels: L names.
+
+    Raises:
+        RequestError: says which argument, and which row, is not so.
+    """
+    values = _tensor(inputs, "inputs")
+    if values.ndim < 2 or 0 in values.shape:
+        raise RequestError(
+            f"inputs have the shape {tuple(values.shape)}, expected (rows, columns, …) and at least a row"
+        )
+    wrong = ~torch.isfinite(values).flatten(1).all(1)
+    if bool(wrong.any()):
+        raise RequestError(
+            f"row {int(wrong.nonzero()[0])} of the inputs is NaN or infinite; fill or drop such rows first"
+        )
+    if annotated is None:
+        if labels:
+            raise RequestError("labels are named but nothing is annotated; give `annotated`, or leave `labels` out")
+        return TensorRows(values=values, name="arrays")
+    known = canonical(labels, {}, "`labels`")
+    marks = _tensor(annotated, "annotated")
+    if marks.shape != (len(values), len(known)):
+        raise RequestError(
+            f"annotated has the shape {tuple(marks.shape)}, expected {(len(values), len(known))}: a row for each row "
+            "of the inputs, a column for each label"
+        )
+    wrong = ~(marks.isnan() | (marks == 0) | (marks == 1)).all(1)
+    if bool(wrong.any()):
+        raise RequestError(
+            f"row {int(wrong.nonzero()[0])} of annotated holds something else than 0, 1, and NaN for not annotated"
+        )
+    return TensorRows(labels=known, annotated=marks, values=values, name="arrays")
+
+
+def _tensor(values: Any, what: str) -> torch.Tensor:
+    try:
+        return torch.as_tensor(values).detach().cpu().float()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise RequestError(f"{what} are no array of numbers: {' '.join(str(error).split())}") from None
+
+
+def _folders() -> dict[str, Path]:
+    """Name → folder of the MULAN data sets under `$AMALGAM_DATA`, which is read anew at each call."""
+    home = os.environ.get("AMALGAM_DATA")
+    found: dict[str, Path] = {}
+    for root in (Path(home).expanduser() / "multilabel", Path(home).expanduser()) if home else ():
+        for folder in sorted(root.iterdir()) if root.is_dir() else ():
+            if folder.is_dir() and any(folder.glob(f"{folder.name}*.arff*")):
+                found.setdefault(folder.name, folder)
+    return found
+
+
+def _refuse_idle_options(spec: str, options: DataOptions, known: set[str]) -> None:
+    idle = [name for name, value in options if value != type(options).model_fields[name].default and name not in known]
+    if idle:
+        means = ", ".join(sorted(known)) or "none"
+        raise RequestError(f"the data option `{idle[0]}` means nothing for {spec}; leave it out (known here: {means})")
+
+
+def _unknown(spec: str, path: Path) -> RequestError:
+    if path.exists():
+        return RequestError(
+            f"data {spec!r} is of no kind that can be read; expected a file named .arff, .csv, .tsv (also .xz, .bz2, "
+            ".gz), .npz, .npy or .parquet"
+        )
+    known = names()
+    hint = "" if os.environ.get("AMALGAM_DATA") else "; set AMALGAM_DATA to a folder of MULAN data sets for more"
+    return RequestError(
+        f"unknown data {spec!r}{nearest(spec, known)} (known: {', '.join(known)}, or the path of a file{hint})"
+    )

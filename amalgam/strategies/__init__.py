@@ -1,0 +1,94 @@
+"""Strategies: one file per method, named as the strategy; there is no list to keep."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from amalgam.errors import RequestError, nearest
+from amalgam.strategy import Strategy
+
+
+def names() -> list[str]:
+    """The strategies that exist."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
+
+
+def strategy_class(name: str) -> type[Strategy[Any]]:
+    """The strategy of a name; RequestError for an unknown one."""
+    if name not in names():
+        raise RequestError(f"unknown strategy {name!r}{nearest(name, names())} (known: {', '.join(names())})")
+    module = import_module(f"amalgam.strategies.{name}")
+    return next(
+        one
+        for one in vars(module).values()
+        if isinstance(one, type) and issubclass(one, Strategy) and one.__module__ == module.__name__
+    )
+
+
+def build(spec: dict[str, Any], where: str) -> Strategy[Any]:
+    """The strategy `{"name": ..., **hyperparameters}`.
+
+    Args:
+        spec: its name and hyperparameters.
+        where: who asks, for messages ("recipe ant").
+
+    Raises:
+        RequestError: an unknown name, a misspelt hyperparameter, or a value of the wrong kind.
+    """
+    kind = strategy_class(str(spec["name"]))
+    known = [field.name for field in dataclasses.fields(kind)]
+    given = {key: value for key, value in spec.items() if key != "name"}
+    for key in given:
+        if key not in known:
+            raise RequestError(
+                f"{where}: unknown key 'strategy.{key}'{nearest(key, known)} (known: {', '.join(known)})"
+            )
+    hints = get_type_hints(kind)
+    for key, value in given.items():
+        try:
+            TypeAdapter(hints[key]).validate_python(value, strict=True)
+        except ValidationError as error:
+            said = error.errors()[0]["msg"].removeprefix("Input should be ")
+            raise RequestError(f"{where}: strategy.{key} is {value!r}, expected {said}") from None
+    return kind(**given)
+
+
+@dataclasses.dataclass(frozen=True)
+class Equation:
+    """A function that implements an equation.
+
+    Attributes:
+        number: as its docstring gives it ("Eqs. (27), (28)").
+        function: its name.
+        where: file and line.
+        says: the rest of the docstring's first line.
+    """
+
+    number: str
+    function: str
+    where: str
+    says: str
+
+
+def equations(strategy: type[Strategy[Any]]) -> list[Equation]:
+    """The functions of a strategy's files whose docstrings open with an equation's number, by number."""
+    package = Path(__file__).parents[1]
+    found = []
+    for name in strategy.paper.files if strategy.paper is not None else ():
+        for node in ast.walk(ast.parse((package / name).read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            opening = _OPENING.match((ast.get_docstring(node) or "").split("\n")[0])
+            if opening:
+                found.append(Equation(opening[1], node.name, f"amalgam/{name}:{node.lineno}", opening[2]))
+    return sorted(found, key=lambda equation: int(re.findall(r"\d+", equation.number)[0]))
+
+
+_OPENING = re.compile(r"(Eqs?\. \(\d+\)(?:(?:, |–)\(\d+\))*)(?: of \w+)?: (.*)")

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from amalgam.signals import StudentOutput
 from amalgam.student import Student
 
+Accept = Literal["joint", "own", "always"]
+
 
 class LabelChain(Student):
     """An LSTM over [inputs, last logits, labels chosen so far], one layer, as the paper's students and teachers."""
@@ -33,7 +35,7 @@ class LabelChain(Student):
         """
 
         hidden: int = Field(default=64, gt=0)
-        accept: Literal["joint", "own", "always"] = "joint"
+        accept: Accept = "joint"
         unchosen: Literal["first", "last"] = "first"
 
     settings: LabelChain.Settings
@@ -41,7 +43,7 @@ class LabelChain(Student):
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:
         super().__init__(shape, labels, settings)
         features, hidden, outputs = int(torch.Size(self.shape).numel()), self.settings.hidden, len(self.labels)
-        self.start = nn.Linear(features, outputs)  # W and b of Eq. (29)
+        self.start = nn.Linear(features, outputs)
         # The LSTM's input weights, cut in two: the inputs' share is the same at every step and computed once.
         self.gates_of_inputs = nn.Linear(features, 4 * hidden)
         self.gates_of_state = nn.Linear(2 * outputs + hidden, 4 * hidden, bias=False)
@@ -51,71 +53,42 @@ class LabelChain(Student):
             for weight in part.parameters():
                 nn.init.uniform_(weight, -bound, bound)
 
-    def forward(
-        self, inputs: Tensor, believed: Tensor | None = None, clamp: bool = False
-    ) -> StudentOutput:
-        """Eqs. (29)–(36): the chain's final logits (B, L), last hidden state (B, hidden) and every step's logits.
+    def forward(self, inputs: Tensor, believed: Tensor | None = None, clamp: bool = False) -> StudentOutput:
+        """Final logits (B, L), last hidden state (B, hidden) and every step's logits (L, B, L).
 
         Args:
             inputs: (B, *shape).
-            believed: logits (B, L) that replace the start logits of Eq. (29) where they are not NaN.
-            clamp: keep the believed labels: chosen from the start when positive, never chosen when negative, their
-                logits held at every step.
+            believed: logits (B, L) to start from where they are not NaN, instead of Eq. (29)'s.
+            clamp: hold the believed labels' logits at every step; chosen from the start when positive, else never.
         """
         x = self.scaling(inputs).flatten(1)
-        logits = self.start(x)  # Eq. (29)
-        chosen = torch.zeros_like(logits)
-        told = None
-        if believed is not None:
-            told = ~believed.isnan()
-            believed = torch.where(told, believed, 0.0)
-            logits = torch.where(told, believed, logits)
-            if clamp:
-                chosen = torch.where(told & (believed > 0), 1.0, chosen)
-        open_ = torch.ones_like(logits) if not (clamp and told is not None) else (~told).to(logits.dtype)
-        hidden = x.new_zeros(len(x), self.settings.hidden)
-        cell = torch.zeros_like(hidden)
         of_inputs = self.gates_of_inputs(x)
-        joint = x.new_ones(len(x), 1)
-        final, steps = logits, []
-        decided = torch.zeros_like(logits)
+        logits, chosen = initial(self.start(x), believed, clamp)
+        held = believed if clamp else None
+        available = torch.ones_like(logits) if held is None else held.isnan().to(logits.dtype)
+        hidden = cell = of_inputs.new_zeros(x.shape[0], self.settings.hidden)
+        joint = of_inputs.new_ones(x.shape[0], 1)
+        final, steps = logits, list[Tensor]()
         for step in range(len(self.labels)):
-            # Eqs. (30)–(32)
-            gates = of_inputs + self.gates_of_state(torch.cat([logits, chosen, hidden], dim=1))
-            into, forget, out, new = gates.chunk(4, dim=1)
-            cell = forget.sigmoid() * cell + into.sigmoid() * new.tanh()
-            hidden = out.sigmoid() * cell.tanh()
+            entering = torch.cat(step_inputs(logits, chosen, hidden), dim=1)
+            hidden, cell = lstm(of_inputs + self.gates_of_state(entering), cell)
             logits = self.decide(hidden)
-            if clamp and told is not None and believed is not None:
-                logits = torch.where(told, believed, logits)
+            if held is not None:
+                logits = torch.where(held.isnan(), logits, held)
             steps.append(logits)
-            # Eqs. (33)–(34); hard decisions carry no gradient
-            with torch.no_grad():
-                candidates = torch.where(open_ > 0, logits, -torch.inf)
-                best = candidates.max(dim=1, keepdim=True)
-                probability = best.values.sigmoid()
-                added = torch.zeros_like(chosen).scatter(1, best.indices, 1.0) * open_
-                if self.settings.accept == "joint":
-                    added = added * ((probability > 0.5) & (joint * probability > 0.5))
-                elif self.settings.accept == "own":
-                    added = added * (probability > 0.5)
-                joint = torch.where(added.sum(1, keepdim=True) > 0, joint * probability, joint)
-                chosen = chosen + added
-                open_ = open_ - added
-                decided = decided + added
-            if step == 0 or self.settings.unchosen == "last":
-                final = torch.where(decided - added > 0, final, logits)
-            else:
-                final = torch.where(added > 0, logits, final)
+            added, joint = choose(logits.detach(), available, joint, self.settings.accept)
+            takes = available if step == 0 or self.settings.unchosen == "last" else added
+            final = carry(final, logits, takes)
+            chosen, available = chosen + added, available - added
         return StudentOutput(final, hidden, torch.stack(steps))
 
     def score(self, inputs: Tensor) -> Tensor:
-        """Final logits (B, L): the chain as a teacher, Eqs. (15)–(16)."""
+        """Final logits (B, L): the chain as a teacher."""
         logits: Tensor = self(inputs).logits
         return logits
 
     def score_given(self, inputs: Tensor, believed: Tensor, clamp: bool) -> Tensor:
-        """Final logits (B, L) after some labels were told, Eq. (26)."""
+        """Final logits (B, L) after some labels were told."""
         logits: Tensor = self(inputs, believed, clamp).logits
         return logits
 
@@ -123,3 +96,60 @@ class LabelChain(Student):
         """Final logits (B, L) and the last hidden state (B, hidden)."""
         output = self(inputs)
         return output.logits, output.features
+
+
+def initial(linear: Tensor, believed: Tensor | None = None, clamp: bool = False) -> tuple[Tensor, Tensor]:
+    """Eq. (29): L_0 = W x + b and Ŷ_0 = 0; believed labels start from their belief, and count as chosen if clamped.
+
+    Args:
+        linear: W x + b, (B, L).
+        believed: (B, L), NaN where nothing is believed.
+        clamp: whether believed positive labels are chosen from the start.
+    """
+    if believed is None:
+        return linear, torch.zeros_like(linear)
+    logits = torch.where(believed.isnan(), linear, believed)
+    return logits, (believed > 0).to(linear.dtype) if clamp else torch.zeros_like(linear)
+
+
+def step_inputs(logits: Tensor, chosen: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Eqs. (30), (31): what enters a step beside x: L_{k−1} and Ŷ_{k−1} (B, L), and h_{k−1} (B, hidden)."""
+    return logits, chosen, hidden
+
+
+def lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Eq. (32): one LSTM step from its gates before activation (B, 4·hidden: in, forget, out, new) to (h_k, c_k)."""
+    into, forget, out, new = gates.chunk(4, dim=1)
+    cell = forget.sigmoid() * cell + into.sigmoid() * new.tanh()
+    return out.sigmoid() * cell.tanh(), cell
+
+
+def choose(logits: Tensor, available: Tensor, joint: Tensor, accept: Accept) -> tuple[Tensor, Tensor]:
+    """Eq. (33): the likeliest label not yet chosen joins, and the joint probability Q takes its factor.
+
+    Args:
+        logits: L_k, (B, L), without gradient: the decision is hard.
+        available: (B, L), 1 for labels that may still be chosen.
+        joint: the product of the chosen labels' probabilities, (B, 1).
+        accept: when it joins, see `LabelChain.Settings`.
+
+    Returns:
+        added (B, L), at most one 1 a row, and the new joint (B, 1).
+    """
+    best = logits.masked_fill(available == 0, -torch.inf).max(dim=1, keepdim=True)
+    probability = best.values.sigmoid()
+    product = joint * probability
+    # Nothing is available where the best is −inf: its probability is 0.
+    bar = {
+        "joint": torch.minimum(probability, product) > 0.5,
+        "own": probability > 0.5,
+        "always": best.values > -torch.inf,
+    }
+    joins = bar[accept]
+    added = torch.zeros_like(logits).scatter(1, best.indices, joins.to(logits.dtype))
+    return added, torch.where(joins, product, joint)
+
+
+def carry(final: Tensor, logits: Tensor, takes: Tensor) -> Tensor:
+    """Eq. (34): the final logits, taking this step's where `takes` is 1; Eqs. (35), (36) are their sigmoid."""
+    return torch.where(takes > 0, logits, final)

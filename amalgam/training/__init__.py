@@ -1,0 +1,1 @@
+"""Training: the settings, the one loop, its checkpoints."""

@@ -1,0 +1,6 @@
+"""`python -m amalgam`, and what `accelerate launch -m amalgam` starts."""
+
+from amalgam.cli import main
+
+if __name__ == "__main__":
+    main()

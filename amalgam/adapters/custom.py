@@ -1,0 +1,107 @@
+"""Any object with `labels` and `score(inputs)` as a teacher: whatever a user's own function returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from amalgam.adapters import Conversion, Kind, construct
+from amalgam.errors import RequestError, listed
+from amalgam.labels import canonical
+from amalgam.teacher import Card
+
+
+class CustomTeacher:
+    """An object of the user's, with arrays or tensors as its answers.
+
+    It has `score_given` and `score_and_features` exactly when the object has.
+
+    Attributes:
+        wrapped: the user's object.
+        labels: the names of its outputs.
+        name: what it is called in messages.
+        kind: what the object answers with.
+        exclusive: whether the labels exclude each other.
+        fingerprint: the object's own `fingerprint`; None when it has none, then its votes are not kept.
+    """
+
+    labels: Sequence[str]
+    score_given: Callable[[Tensor, Tensor, bool], Tensor]
+    score_and_features: Callable[[Tensor], tuple[Tensor, Tensor]]
+
+    def __init__(self, wrapped: Any, name: str, kind: Kind, exclusive: bool) -> None:
+        self.wrapped = wrapped
+        self.labels = canonical(wrapped.labels, {}, f"teacher {name!r}")
+        self.name = name
+        self.kind = kind
+        self.exclusive = exclusive
+        told = getattr(wrapped, "fingerprint", None)
+        self.fingerprint = told if isinstance(told, str) else None
+        self._logits = Conversion(name, kind, exclusive)
+        if hasattr(wrapped, "score_given"):
+            self.score_given = self._score_given
+        if hasattr(wrapped, "score_and_features"):
+            self.score_and_features = self._score_and_features
+
+    def score(self, inputs: Tensor) -> Tensor:
+        """Logits (B, L) of inputs (B, ...)."""
+        return self._logits(self.wrapped.score(inputs))
+
+    def _score_given(self, inputs: Tensor, believed: Tensor, clamp: bool) -> Tensor:
+        return self._logits(self.wrapped.score_given(inputs, believed, clamp))
+
+    def _score_and_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        scores, features = self.wrapped.score_and_features(inputs)
+        shown = features if isinstance(features, Tensor) else torch.as_tensor(np.asarray(features))
+        return self._logits(scores), shown
+
+
+def wrap(
+    wrapped: Any, name: str = "custom", *, scores: Kind = "logits", exclusive: bool | None = None
+) -> CustomTeacher:
+    """An object with `labels` and `score(inputs)` as a teacher.
+
+    Args:
+        wrapped: the object; its answers are tensors or arrays (B, L).
+        name: what it is called in messages.
+        scores: what its answers are.
+        exclusive: whether the labels exclude each other; None takes the object's own `exclusive`, else False.
+
+    Raises:
+        RequestError: labels that are no names.
+    """
+    told = bool(getattr(wrapped, "exclusive", False)) if exclusive is None else exclusive
+    return CustomTeacher(wrapped, name, scores, told)
+
+
+def load(card: Card, folder: Path, device: torch.device, trust: bool) -> CustomTeacher:
+    """The teacher of a card whose source is `module:function`, called with the card's arguments.
+
+    Where the object lives and what it reads is the function's business: folder and device are not used.
+
+    Raises:
+        RequestError: no source, code that nobody vouched for, or an object that is no teacher.
+    """
+    what = f"teacher {card.name!r}"
+    if card.source is None:
+        raise RequestError(f"{what} has no source; write `source: module:function` in its card")
+    if card.sha256 is not None:
+        raise RequestError(f"{what} has a checksum, but its source is code; leave `sha256:` out")
+    made = construct(card.source, card.arguments, what, trust)
+    lacking = [name for name in ("labels", "score") if not hasattr(made, name)]
+    if lacking:
+        raise RequestError(
+            f"{what}: {card.source!r} returned a {type(made).__name__} without {listed(lacking)}; a teacher has "
+            "`labels` and `score(inputs)`"
+        )
+    if card.labels and list(card.labels) != list(made.labels):
+        raise RequestError(
+            f"{what}: its card lists the labels {listed(card.labels)}, but its object has {listed(made.labels)} in "
+            "this order; leave `labels:` out"
+        )
+    return wrap(made, card.name, scores=card.scores, exclusive=card.exclusive or None)

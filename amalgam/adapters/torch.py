@@ -1,0 +1,250 @@
+"""PyTorch modules as teachers: weights from safetensors (or a `weights_only` checkpoint), never a pickle with code."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from amalgam.adapters import Conversion, Kind, construct, source, unanswered
+from amalgam.errors import RequestError, listed
+from amalgam.fingerprint import fingerprint, of_tensors
+from amalgam.labels import canonical
+from amalgam.student import build
+from amalgam.student import load as load_student
+from amalgam.teacher import Card
+
+_EXPECTED = "a .safetensors file, a .pt, .pth or .bin checkpoint, or a folder that `Student.save` wrote"
+_STUDENTS = "amalgam.students."
+
+
+class TorchTeacher:
+    """A frozen module: in evaluation mode, on its device, without gradients; scores come back where the inputs were.
+
+    It has `score_given` and `score_and_features` exactly when its module has, so that a strategy's needs are known
+    before any work.
+
+    Attributes:
+        module: the module; it answers with a tensor (B, L) or an object with such `logits`.
+        labels: the names of its outputs.
+        name: what it is called in messages.
+        kind: what the module answers with.
+        exclusive: whether the labels exclude each other.
+        fingerprint: of weights, settings and code; None when it cannot be told, then its votes are not kept.
+    """
+
+    labels: Sequence[str]
+    score_given: Callable[[Tensor, Tensor, bool], Tensor]
+    score_and_features: Callable[[Tensor], tuple[Tensor, Tensor]]
+
+    def __init__(
+        self,
+        module: nn.Module,
+        labels: Sequence[object],
+        name: str = "torch",
+        *,
+        kind: Kind = "logits",
+        exclusive: bool = False,
+        device: torch.device | None = None,
+    ) -> None:
+        self.labels = canonical(labels, {}, f"teacher {name!r}")
+        self.module = module.eval() if device is None else module.eval().to(device)
+        self.name = name
+        self.kind = kind
+        self.exclusive = exclusive
+        self.device = next((one.device for one in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
+        self.fingerprint = _fingerprint(module, [self.labels, kind, exclusive])
+        self._logits = Conversion(name, kind, exclusive)
+        if hasattr(module, "score_given"):
+            self.score_given = self._score_given
+        if hasattr(module, "score_and_features"):
+            self.score_and_features = self._score_and_features
+
+    def score(self, inputs: Tensor) -> Tensor:
+        """Logits (B, L) of inputs (B, ...)."""
+        answer = self._ask(self.module, inputs)
+        answer = getattr(answer, "logits", answer)
+        if not isinstance(answer, Tensor):
+            raise RequestError(
+                f"teacher {self.name!r} answered with a {type(answer).__name__}, expected a tensor or an object with "
+                "`.logits`; wrap the module in one that returns its logits"
+            )
+        return self._logits(answer).to(inputs.device)
+
+    def _score_given(self, inputs: Tensor, believed: Tensor, clamp: bool) -> Tensor:
+        answer = self._ask(self.module.score_given, inputs, believed.to(self.device), clamp)
+        return self._logits(answer).to(inputs.device)
+
+    def _score_and_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        scores, features = self._ask(self.module.score_and_features, inputs)
+        return self._logits(scores).to(inputs.device), features.to(inputs.device)
+
+    def _ask(self, ability: Any, inputs: Tensor, *rest: Any) -> Any:
+        with torch.inference_mode():
+            try:
+                return ability(inputs.to(self.device), *rest)
+            except RuntimeError as error:
+                # Its subclasses are the device's own troubles (memory, CUDA), not the shape of the inputs.
+                if type(error) is not RuntimeError:
+                    raise
+                raise unanswered(self.name, inputs, error) from error
+
+
+def wrap(
+    module: nn.Module,
+    labels: Sequence[str],
+    name: str = "torch",
+    device: torch.device | None = None,
+    *,
+    scores: Kind = "logits",
+    exclusive: bool = False,
+) -> TorchTeacher:
+    """A module as a teacher. The module itself is put into evaluation mode, and on `device` when one is given.
+
+    Args:
+        module: answers inputs (B, ...) with a tensor (B, L) or an object with such `logits`.
+        labels: the names of its L outputs, in order.
+        name: what it is called in messages.
+        device: where it should live; None leaves it where it is.
+        scores: what its outputs are.
+        exclusive: whether the labels exclude each other.
+    """
+    return TorchTeacher(module, labels, name, kind=scores, exclusive=exclusive, device=device)
+
+
+def load(card: Card, folder: Path, device: torch.device, trust: bool) -> TorchTeacher:
+    """The teacher of a card: a saved student's folder, or weights and the constructor they belong to.
+
+    Raises:
+        RequestError: a source or constructor that is missing, refused or damaged, or weights of another model.
+    """
+    path = source(card, folder, _EXPECTED)
+    labels: Sequence[object] = card.labels
+    module: nn.Module
+    if path.is_dir():
+        module = load_student(path)
+        if card.labels and tuple(card.labels) != module.labels:
+            raise RequestError(
+                f"teacher {card.name!r}: its card lists the labels {listed(card.labels)}, but the student in {path} "
+                f"has {listed(module.labels)} in this order; leave `labels:` out"
+            )
+        labels = module.labels
+    else:
+        state = _read(path, card.name)
+        module = _construct(card, trust)
+        _fill(module, state, card.name, path)
+    return TorchTeacher(module, labels, card.name, kind=card.scores, exclusive=card.exclusive, device=device)
+
+
+def _construct(card: Card, trust: bool) -> nn.Module:
+    what = f"teacher {card.name!r}"
+    if card.constructor is None:
+        raise RequestError(
+            f"{what} has weights but no constructor; write `constructor: module:name` of the model they belong to, "
+            "for example `amalgam.students.mlp:MLP`"
+        )
+    if card.constructor.startswith(_STUDENTS):
+        student = card.constructor.removeprefix(_STUDENTS).partition(":")[0]
+        settings = {key: value for key, value in card.arguments.items() if key != "shape"}
+        shape = card.arguments.get("shape")
+        if not isinstance(shape, list | tuple) or not all(isinstance(size, int) for size in shape):
+            raise RequestError(
+                f"{what} builds a student without the shape of its inputs; write `shape: [64]` under `arguments:`"
+            )
+        return build({**settings, "name": student}, shape, canonical(card.labels, {}, what), f"{what}, arguments")
+    module = construct(card.constructor, card.arguments, what, trust)
+    if not isinstance(module, nn.Module):
+        raise RequestError(
+            f"{what}: {card.constructor!r} returned a {type(module).__name__}, expected a torch.nn.Module"
+        )
+    return module
+
+
+def _read(path: Path, name: str) -> dict[str, Tensor]:
+    """The state dict in a file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if path.suffix not in (".safetensors", ".pt", ".pth", ".bin"):
+        raise RequestError(f"teacher {name!r}: {path} is not {_EXPECTED}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch's advice on pickle protocols; the errors say enough
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        if _holds_code(error, path):
+            raise RequestError(
+                f"teacher {name!r}: {path} is a pickle of more than weights, and loading it could run code; it was not "
+                "loaded. If you trust it, re-save its weights as safetensors: `from safetensors.torch import save_file; "
+                f"save_file(torch.load({path.name!r}, weights_only=False).state_dict(), "
+                f"{path.with_suffix('.safetensors').name!r})`"
+            ) from None
+        raise RequestError(
+            f"teacher {name!r}: {path} is damaged or cut short and holds no weights that can be read; fetch it again"
+        ) from None
+    inner = [content[key] for key in ("state_dict", "model_state_dict", "model") if _is_mapping(content, key)]
+    state = inner[0] if inner else content
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise RequestError(f"teacher {name!r}: {path} holds no state dict, expected names and their tensors")
+    return dict(state)
+
+
+def _is_mapping(content: object, key: str) -> bool:
+    return isinstance(content, Mapping) and isinstance(content.get(key), Mapping)
+
+
+def _holds_code(error: Exception, path: Path) -> bool:
+    """Whether a checkpoint was refused for what it would do rather than for being damaged."""
+    if "GLOBAL" in str(error) or "TorchScript" in str(error):
+        return True
+    with path.open("rb") as opened:  # torch's reader stops at the first newer opcode, before it has seen a global
+        return isinstance(error, pickle.UnpicklingError) and opened.read(1) == pickle.PROTO
+
+
+def _fill(module: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
+    """Load weights that fit the module exactly."""
+    own = module.state_dict()
+    missing = [key for key in own if key not in state]
+    unexpected = [key for key in state if key not in own]
+    if missing or unexpected:
+        parts = [f"lacks {listed(missing)}"] * bool(missing) + [f"has {listed(unexpected)} besides"] * bool(unexpected)
+        raise RequestError(
+            f"teacher {name!r}: the weights in {path} belong to another model than its constructor's: the file "
+            f"{' and '.join(parts)}; mend `constructor:` or `arguments:`"
+        )
+    for key, value in state.items():
+        if value.shape != own[key].shape:
+            raise RequestError(
+                f"teacher {name!r}: {key!r} in {path} has the shape {tuple(value.shape)}, the constructor's model "
+                f"expects {tuple(own[key].shape)}; mend `arguments:` or `labels:`"
+            )
+    module.load_state_dict(state)
+
+
+def _fingerprint(module: nn.Module, rest: list[object]) -> str | None:
+    """Of weights, attributes and the source of every class that is not torch's own; None when one has no source.
+
+    The same weights in another `forward` answer differently, so the code counts; functions it calls do not.
+    """
+    import joblib
+
+    inherited = vars(nn.Module()).keys()
+    parts: list[object] = []
+    try:
+        for path, part in module.named_modules():
+            kind = type(part)
+            own = {key: value for key, value in vars(part).items() if key not in inherited}
+            code = "" if kind.__module__.startswith("torch.nn.") else inspect.getsource(kind)
+            # Pickled in memory and hashed; nothing is ever unpickled.
+            parts.append([path, kind.__module__, kind.__qualname__, code, joblib.hash(own)])
+    except (OSError, TypeError, AttributeError, pickle.PicklingError):
+        return None
+    return fingerprint("torch", of_tensors(module.state_dict()), parts, rest)

@@ -1,0 +1,221 @@
+"""The command line. Each command hands over to one function; heavy libraries are imported only by the command that needs
+them, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from amalgam import __version__
+from amalgam.errors import AmalgamError, RequestError
+
+app = typer.Typer(
+    help="Distil what several pretrained models know together into one small student, and ship it to the edge.",
+    epilog="First run: amalgam distill --strategy ant",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+teachers_app = typer.Typer(
+    help="Teachers: what each knows, training the built-in ones, trying one on data.", no_args_is_help=True
+)
+recipes_app = typer.Typer(help="Recipes: what ships.", no_args_is_help=True)
+cache_app = typer.Typer(help="The store of trained teachers, votes and targets.", no_args_is_help=True)
+app.add_typer(teachers_app, name="teachers")
+app.add_typer(recipes_app, name="recipes")
+app.add_typer(cache_app, name="cache")
+
+Trust = Annotated[
+    bool, typer.Option("--trust-code", help="Let code run that cards or recipes name (constructors, custom teachers).")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"amalgam {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["AMALGAM_DEBUG"] = "1"
+
+
+@app.command(epilog="Example: amalgam distill --strategy ant --set training.epochs=40 --out runs/mine")
+def distill(
+    recipe: Annotated[
+        str | None, typer.Argument(help="A recipe's name or path; with --strategy alone, its own.")
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="The strategy: `amalgam show NAME` says what it does.")] = None,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(help="A teacher: a card's name or path, or adapter:source[@labels]. Repeat it for several."),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="The rows: a name (digits) or a file.")] = None,
+    student: Annotated[str | None, typer.Option(help="The student: label_chain or mlp.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key of the recipe, as key=value: --set training.epochs=40")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run directory; a fresh runs/NAME-N by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    trust_code: Trust = False,
+) -> None:
+    """Distil a panel of teachers into one student: the main job."""
+    from amalgam.views import distill_and_show
+
+    distill_and_show(recipe, strategy, teacher or [], data, student, set_ or [], out, resume, trust_code)
+
+
+@teachers_app.command("list", epilog="Example: amalgam teachers list")
+def teachers_list() -> None:
+    """The built-in teachers and what each knows."""
+    from amalgam.views import list_teachers
+
+    list_teachers()
+
+
+@teachers_app.command("show", epilog="Example: amalgam teachers show digits-arithmetic digits-shape")
+def teachers_show(spec: Annotated[list[str], typer.Argument(help="Cards' names or paths.")]) -> None:
+    """Cards, and which labels they share."""
+    from amalgam.views import show_teachers
+
+    show_teachers(spec)
+
+
+@teachers_app.command("train", epilog="Example: amalgam teachers train digits-shape")
+def teachers_train(spec: Annotated[list[str], typer.Argument(help="Built-in cards' names or paths.")]) -> None:
+    """Train built-in teachers whose weights are absent."""
+    from amalgam.views import train_teachers
+
+    train_teachers(spec)
+
+
+@teachers_app.command("check", epilog="Example: amalgam teachers check onnx:model.onnx@cat,dog --data rows.csv")
+def teachers_check(
+    spec: Annotated[str, typer.Argument(help="A teacher: a card's name or path, or adapter:source[@labels].")],
+    data: Annotated[
+        str, typer.Option(help="Rows to try it on; with annotations, its labels are checked too.")
+    ] = "digits",
+    labels: Annotated[str | None, typer.Option(help="Label columns of a table, comma-separated.")] = None,
+    trust_code: Trust = False,
+) -> None:
+    """Try a teacher on data: is it what its card says?"""
+    from amalgam.views import check_teacher
+
+    check_teacher(spec, data, labels, trust_code)
+
+
+@recipes_app.command("list", epilog="Example: amalgam recipes list")
+def recipes_list() -> None:
+    """The recipes that ship."""
+    from amalgam.views import list_recipes
+
+    list_recipes()
+
+
+@recipes_app.command("show", epilog="Example: amalgam recipes show ant")
+def recipes_show(recipe: Annotated[str, typer.Argument(help="A recipe's name or path.")]) -> None:
+    """A recipe's file."""
+    from amalgam.shelf import find_recipe
+
+    typer.echo(find_recipe(recipe).read_text(encoding="utf-8"), nl=False)
+
+
+@app.command(epilog="Example: amalgam show ant")
+def show(strategy: Annotated[str, typer.Argument(help="A strategy's name.")]) -> None:
+    """A strategy: its paper, its equations with file and line, its hyperparameters."""
+    from amalgam.views import show_strategy
+
+    show_strategy(strategy)
+
+
+@app.command(epilog="Example: amalgam evaluate runs/ant-1")
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    data: Annotated[str | None, typer.Option(help="Annotated rows; the run's own test part by default.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Label columns of a table, comma-separated.")] = None,
+    trust_code: Trust = False,
+) -> None:
+    """Measure a run's student beside its teachers."""
+    from amalgam.views import evaluate_run
+
+    evaluate_run(run, data, labels, trust_code)
+
+
+@app.command(epilog="Example: amalgam predict runs/ant-1 digits --out predictions.csv")
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run directory or a saved student.")],
+    data: Annotated[str, typer.Argument(help="Rows: a name or a file.")],
+    out: Annotated[Path | None, typer.Option(help="A CSV file; standard output by default.")] = None,
+) -> None:
+    """The probability of every label for every row, as CSV."""
+    from amalgam.views import predict_rows
+
+    predict_rows(run, data, out)
+
+
+@app.command(epilog="Example: amalgam export runs/ant-1 --check digits")
+def export(
+    run: Annotated[Path, typer.Argument(help="A run directory or a saved student.")],
+    out: Annotated[Path | None, typer.Option(help="The ONNX file; RUN/student.onnx by default.")] = None,
+    check: Annotated[str | None, typer.Option(help="Rows on which ONNX must say what torch says.")] = None,
+) -> None:
+    """A student as one ONNX file, checked against torch."""
+    from amalgam.views import export_run
+
+    export_run(run, out, check)
+
+
+@cache_app.command("list", epilog="Example: amalgam cache list")
+def cache_list() -> None:
+    """What the store keeps."""
+    from amalgam.views import list_cache
+
+    list_cache()
+
+
+@cache_app.command("clear", epilog="Example: amalgam cache clear --kind votes")
+def cache_clear(
+    kind: Annotated[str | None, typer.Option(help="Only `teachers`, `votes` or `targets`.")] = None,
+) -> None:
+    """Delete what the store keeps; it is made again when it is needed."""
+    from amalgam.views import clear_cache
+
+    clear_cache(kind)
+
+
+@app.command(epilog="Example: amalgam doctor")
+def doctor() -> None:
+    """What this machine can do: devices, libraries, data, the store."""
+    from amalgam.views import examine
+
+    examine()
+
+
+def main() -> Any:
+    """Run the command line; a user's mistake is one message and exit code 2, failed work 1."""
+    try:
+        app()
+    except AmalgamError as error:
+        if os.environ.get("AMALGAM_DEBUG"):
+            raise
+        kind = "error" if isinstance(error, RequestError) else "failed"
+        typer.secho(f"amalgam: {kind}: {error}", fg="red", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.secho("amalgam: stopped; what is finished is kept (go on with --resume --out RUN)", fg="red", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # `amalgam recipes show ant | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,57 @@
+"""How a teacher's labels depend on each other, learned from its own votes: makes any scorer a conditional one.
+
+A teacher's logits are modelled as jointly Gaussian over rows. Told that some labels are otherwise than it scored them,
+the other labels move to their conditional mean: closed form, exact for any set of told labels, batched over rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """Covariance (l, l) of a teacher's logits over rows, shrunk towards independence where rows are few."""
+
+    covariance: Tensor
+
+    def given(self, scores: Tensor, believed: Tensor, clamp: bool) -> Tensor:
+        """Revised logits (B, l): scores + Σ·C (Σ_CC + R)⁻¹ (believed − scores)_C over each row's told labels C.
+
+        Args:
+            scores: what the teacher said, logits (B, l).
+            believed: logits (B, l), NaN where nothing is believed.
+            clamp: R = 0, the told labels become exactly what is believed; otherwise a belief is an observation as
+                uncertain as the label itself (R = diag Σ_CC), so that it moves the teacher half-way.
+        """
+        told = ~believed.isnan()
+        surprise = torch.where(told, believed - scores, 0.0)
+        both = told[:, :, None] & told[:, None, :]
+        variance = self.covariance.diagonal()
+        noise = variance * (1e-6 if clamp else 1.0) + 1e-9
+        # Untold labels get a row and column of the identity, so that one batched solve serves every pattern of C.
+        system = torch.where(both, self.covariance, 0.0) + torch.diag_embed(torch.where(told, noise, 1.0))
+        weights = torch.linalg.solve(system, surprise)
+        revised = scores + weights @ self.covariance
+        return torch.where(told, believed, revised) if clamp else revised
+
+
+def learn_dependence(votes: Iterable[Tensor]) -> Dependence:
+    """The dependence of a teacher's labels, from its votes (B, l) chunk by chunk, in one pass.
+
+    The covariance is shrunk towards its diagonal by l / (N + l): with few rows a pair of labels that only seems to vary
+    together moves little.
+    """
+    rows, total, products = 0, torch.zeros(()), torch.zeros(())
+    for scores in votes:
+        wide = scores.double()
+        rows, total, products = rows + len(wide), total + wide.sum(0), products + wide.T @ wide
+    mean = total / rows
+    covariance = products / rows - torch.outer(mean, mean)
+    shrinkage = len(mean) / (rows + len(mean))
+    diagonal = torch.diag(covariance.diagonal().clamp_min(0))
+    return Dependence(((1 - shrinkage) * covariance + shrinkage * diagonal).float())

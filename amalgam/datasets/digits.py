@@ -1,0 +1,39 @@
+"""The built-in data: scikit-learn's 1797 handwritten digits, with eight labels that depend on each other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amalgam.datasets.loaded import Table, as_float32
+
+LABELS: dict[str, set[int]] = {
+    "even": {0, 2, 4, 6, 8},
+    "prime": {2, 3, 5, 7},
+    "at_least_five": {5, 6, 7, 8, 9},
+    "closed_loop": {0, 6, 8, 9},
+    "straight_strokes": {1, 4, 7},
+    "square": {0, 1, 4, 9},
+    "multiple_of_three": {0, 3, 6, 9},
+    "power_of_two": {1, 2, 4, 8},
+}
+"""Label → the digits that have it."""
+
+
+def read() -> Table:
+    """The digits: 1797 rows of 64 pixel values from 0 to 16, and eight labels.
+
+    Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998,
+    of which scikit-learn carries the test part.
+    """
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    annotated = np.stack([np.isin(digits.target, list(having)) for having in LABELS.values()], axis=1)
+    return Table(
+        name="digits",
+        inputs=as_float32(digits.data),
+        features=tuple(digits.feature_names),
+        labels=tuple(LABELS),
+        annotated=annotated.astype(np.float32),
+        where=lambda row: f"digits row {row}",
+    )

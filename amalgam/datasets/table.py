@@ -1,0 +1,235 @@
+"""CSV, TSV, Parquet, NPZ and NPY files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from amalgam.datasets.compressed import opened, plain_name
+from amalgam.datasets.loaded import DataOptions, Loaded, Table, as_float32, described
+from amalgam.errors import RequestError, listed, nearest
+from amalgam.signals import FileRows
+
+_MISSING = ["?"]  # beside what pandas takes for missing: nothing, NA, NaN, null, …
+
+
+def read_csv(path: Path, options: DataOptions) -> Table:
+    """A CSV or TSV file, which may be compressed: a line of names, then lines of numbers.
+
+    Raises:
+        RequestError: names file, line and column.
+    """
+    import pandas
+
+    separator = "\t" if plain_name(path).endswith(".tsv") else ","
+    names = _header(path, separator)
+    with opened(path) as stream, warnings.catch_warnings():
+        warnings.simplefilter("error", pandas.errors.ParserWarning)
+        try:
+            frame = pandas.read_csv(
+                stream,
+                sep=separator,
+                header=0,
+                names=names,
+                index_col=False,
+                na_values=_MISSING,
+                skip_blank_lines=False,
+                low_memory=False,
+                encoding="utf-8-sig",
+            )
+        except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
+            _refuse_ragged(path, separator, len(names))
+            raise RequestError(f"{path} is no table: {' '.join(str(error).split())}") from None
+    if frame[names[-1]].isna().any():  # a line that ends too early is read as one with missing values
+        _refuse_ragged(path, separator, len(names))
+    empty = frame.isna().all(axis=1)
+    notes = (f"{int(empty.sum())} empty lines were left out",) if empty.any() else ()
+    return _table(frame[~empty], path, options, lambda row: f"{path} line {row + 2}", notes)
+
+
+def read_parquet(path: Path, options: DataOptions) -> Table:
+    """A Parquet file with named columns of numbers; RequestError names file, row and column."""
+    import pandas
+
+    try:
+        frame = pandas.read_parquet(path)
+    except FileNotFoundError:
+        raise RequestError(f"data {path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{path} is damaged or no Parquet file: {' '.join(str(error).split())}") from None
+    frame = frame.reset_index(drop=True)
+    frame.columns = [str(name) for name in frame.columns]
+    return _table(frame, path, options, lambda row: f"{path} row {row}", ())
+
+
+def read_npz(path: Path) -> Table:
+    """An NPZ file of arrays: `inputs` (or `X`); `annotated` (or `Y`, `y`) and `labels`, their names, may be absent."""
+    arrays = _arrays(path)
+    inputs = next((arrays[name] for name in ("inputs", "X") if name in arrays), None)
+    annotated = next((arrays[name] for name in ("annotated", "Y", "y") if name in arrays), None)
+    labels = arrays.get("labels")
+    if inputs is None:
+        raise RequestError(f"{path} holds {listed(arrays)}, expected an array `inputs` (or `X`)")
+    _refuse_wrong_array(inputs, f"{path}: inputs")
+    if annotated is not None:
+        if labels is None or labels.dtype.kind != "U" or annotated.shape != (len(inputs), labels.size):
+            raise RequestError(
+                f"{path}: annotated is {annotated.shape} with {'no' if labels is None else labels.size} labels, "
+                f"expected ({len(inputs)}, L) and an array `labels` of L names (text): labels are matched by name"
+            )
+        if annotated.dtype.kind not in "fiub":
+            raise RequestError(f"{path}: annotated is of type {annotated.dtype}, expected numbers 0 and 1")
+    return Table(
+        name=path.name,
+        inputs=as_float32(inputs),
+        features=(),
+        labels=tuple(str(label) for label in labels.ravel()) if annotated is not None and labels is not None else (),
+        annotated=None if annotated is None else annotated.astype(np.float32),
+        where=lambda row: f"{path} row {row}",
+    )
+
+
+def read_npy(path: Path, options: DataOptions, chunk: int = 2**22) -> Loaded:
+    """A bare NPY file of unlabelled inputs (N, ...), left on disk: checked once, in chunks of `chunk` values."""
+    try:
+        opened_once = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise RequestError(f"data {path}: no such file") from None
+    except (ValueError, OSError) as error:
+        raise RequestError(f"{path} cannot be read: {_why(error)}") from None
+    _refuse_wrong_array(opened_once, str(path))
+    rows = FileRows(name=path.name, path=path)
+    bad = []
+    for where, inputs in rows.chunks(max(1, chunk // max(1, opened_once[0].size))):
+        bad.append(where.start + (~torch.isfinite(inputs).flatten(1).all(1)).nonzero().ravel())
+    wrong = torch.cat(bad)
+    if not len(wrong):
+        return Loaded(rows, (), tuple(described(rows)))
+    if options.missing != "drop_rows" or len(wrong) == len(rows):
+        raise RequestError(
+            f"{path} row {int(wrong[0])} is missing a value or infinite, the first of {len(wrong)} such rows; fill "
+            "them in, or set the data option `missing` to `drop_rows` (a file that stays on disk is not filled)"
+        )
+    keep = torch.ones(len(rows), dtype=torch.bool)
+    keep[wrong] = False
+    kept = rows.take(keep.nonzero().ravel())
+    note = f"{len(wrong)} of {len(rows)} rows were left out for missing or infinite values"
+    return Loaded(kept, (), (note, *described(kept)))
+
+
+def _header(path: Path, separator: str) -> list[str]:
+    """The names in a CSV file's first line."""
+    with opened(path) as stream:
+        names = next(csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), delimiter=separator), [])
+    if not names:
+        raise RequestError(f"{path} is empty; expected a line of column names, then rows")
+    if all(_is_number(name) for name in names):
+        raise RequestError(f"{path} line 1 holds numbers, expected the names of the columns; add a line of names")
+    for name in names:
+        if not name.strip() or names.count(name) > 1:
+            what = f"a second column {name!r}" if name.strip() else "a column without a name"
+            raise RequestError(f"{path} line 1 has {what}; every column needs a name of its own")
+    return names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_ragged(path: Path, separator: str, width: int) -> None:
+    with opened(path) as stream:
+        lines = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), delimiter=separator)
+        for row in lines:
+            if row and len(row) != width:
+                raise RequestError(
+                    f"{path} line {lines.line_num} has {len(row)} values, expected {width}, one for each column; the "
+                    "line is damaged or the file cut short"
+                )
+
+
+def _table(frame: Any, path: Path, options: DataOptions, where: Callable[[int], str], notes: tuple[str, ...]) -> Table:
+    """A data frame, whose index counts the file's rows, as a Table."""
+    columns: list[str] = list(frame.columns)
+    labels = options.labels or ()
+    for option, wanted in (("labels", labels), ("drop", options.drop)):
+        unknown = next((name for name in wanted if name not in columns), None)
+        if unknown is not None:
+            raise RequestError(
+                f"{path} has no column {unknown!r}, which the data option `{option}` names"
+                f"{nearest(unknown, columns)} (columns: {listed(columns)})"
+            )
+    both = next((name for name in labels if name in options.drop), None)
+    if both is not None:
+        raise RequestError(f"the data options name {both!r} under `labels` and under `drop`; choose one")
+    features = [name for name in columns if name not in labels and name not in options.drop]
+    rows = frame.index.to_numpy()
+    dropped = tuple(f"column {name!r} was left out as asked" for name in options.drop)
+    return Table(
+        name=path.name,
+        inputs=_numbers(frame, features, where),
+        features=tuple(features),
+        labels=tuple(labels),
+        annotated=_numbers(frame, labels, where) if labels else None,
+        where=lambda row: where(int(rows[row])),
+        notes=(*notes, *dropped),
+    )
+
+
+def _numbers(frame: Any, columns: Sequence[str], where: Callable[[int], str]) -> NDArray[np.float32]:
+    """Columns (N, C) of a data frame as float32; a column that holds anything but numbers is refused."""
+    import pandas
+
+    for name in columns:
+        column = frame[name]
+        if column.dtype.kind not in "fiub":
+            wrong = pandas.to_numeric(column.astype(object), errors="coerce").isna() & column.notna()
+            if wrong.any():
+                row = wrong.idxmax()
+                raise RequestError(
+                    f"{where(int(row))}: column {name!r} is {str(column[row])!r}, expected a number; encode it as "
+                    "numbers, or leave it out with the data option `drop`"
+                )
+    numbers = frame[list(columns)].apply(pandas.to_numeric).to_numpy(dtype=np.float64, na_value=np.nan)
+    return as_float32(numbers)
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an NPZ file; one that would need a pickle is refused."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it is no archive of arrays")
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise RequestError(f"data {path}: no such file") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise RequestError(f"{path} cannot be read: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a NumPy file, in words a user can act on."""
+    said = " ".join(str(error).split())
+    if "allow_pickle" in said or "ickled" in said:
+        return "it holds Python objects (a pickle), which may run code; save arrays of numbers and text instead"
+    return f"it is damaged or no NumPy file ({said})"
+
+
+def _refuse_wrong_array(array: NDArray[Any], what: str) -> None:
+    if array.dtype.kind not in "fiub" or array.ndim < 2 or 0 in array.shape:
+        raise RequestError(
+            f"{what} is an array {array.shape} of type {array.dtype}, expected numbers (rows, columns, …) with at "
+            "least one row"
+        )

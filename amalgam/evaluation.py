@@ -1,0 +1,308 @@
+"""Evaluation on held-out rows: the student beside the ensemble, and beside each teacher on the teacher's own labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from amalgam.errors import RequestError, listed
+from amalgam.metrics import Measures, Number, Tally
+from amalgam.panel import Ballots, Panel, majority, mean_logit
+from amalgam.progress import Progress, Silent
+from amalgam.signals import Rows
+from amalgam.student import Student
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model costs to keep and to ask; None where that cannot be told.
+
+    Attributes:
+        parameters: how many, of models that are torch modules.
+        bytes: of its parameters and buffers in memory.
+        latency_1: seconds to score one row.
+        latency_256: seconds to score 256 rows at once.
+    """
+
+    parameters: int | None = None
+    bytes: int | None = None
+    latency_1: float | None = None
+    latency_256: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A model's measures on some labels.
+
+    Attributes:
+        name: the model.
+        labels: what it was measured on; `measures.f1_per_label` is in this order.
+        measures: its measures.
+        cost: what it costs.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    measures: Measures
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A teacher on its own labels, and the student on the same labels."""
+
+    teacher: Line
+    student: Line
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Where teachers that share labels contradict each other; every row counts, annotated or not.
+
+    Attributes:
+        between: (K, K) share of (row, shared label) pairs with different hard predictions, NaN without shared labels.
+        per_label: (L,) share of rows on which the teachers that know the label disagree, NaN where fewer than two do.
+        contradictions: (row, label) pairs on which teachers disagree.
+        judged: how many of them are annotated.
+        positive_right: in how many of those the positive side is right.
+    """
+
+    between: tuple[tuple[Number, ...], ...]
+    per_label: tuple[Number, ...]
+    contradictions: int
+    judged: int
+    positive_right: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What held-out rows say of a student and its teachers.
+
+    Attributes:
+        rows: how many rows.
+        labels: the L labels of the panel.
+        student: the student on every measured label: those of the panel that some row annotates.
+        majority: the teachers' majority vote on the same labels.
+        mean: the teachers' mean logit on the same labels.
+        teachers: each teacher beside the student; a teacher none of whose labels is annotated has NaN measures.
+        disagreement: where the teachers contradict each other.
+        notes: sentences on labels that could not be measured.
+    """
+
+    rows: int
+    labels: tuple[str, ...]
+    student: Line
+    majority: Line
+    mean: Line
+    teachers: tuple[Comparison, ...]
+    disagreement: Disagreement
+    notes: tuple[str, ...] = ()
+
+
+def evaluate(
+    student: Student,
+    panel: Panel,
+    rows: Rows,
+    ballots: Ballots,
+    *,
+    chunk: int = 4096,
+    seconds: float = 0.2,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a student and its teachers on rows that neither training nor model selection saw.
+
+    A teacher's hard prediction is positive where its probability is above one half, also for exclusive labels.
+
+    Args:
+        student: its labels are matched to the panel's by name.
+        panel: the teachers.
+        rows: N annotated rows; their labels are matched to the panel's by name.
+        ballots: the panel's votes on these rows, in order.
+        chunk: rows at a time; memory does not grow with N.
+        seconds: how long each latency is measured, about.
+        progress: who shows the step.
+
+    Raises:
+        RequestError: no rows, no annotations, no label in common, or a student without one of the panel's labels.
+    """
+    if ballots.rows != len(rows):
+        raise ValueError(f"votes on {ballots.rows} rows, but {len(rows)} rows of {rows.name}")
+    space = panel.space
+    order = _order(student, space.names)
+    shared = _shared(rows, space.names)
+    notes = _notes(rows, space.names, shared)
+    groups = [_kept(list(own), shared) for own in space.columns]
+    groups = [list(shared)] * 3 + groups + groups
+    tallies = [Tally(len(group)) for group in groups]
+    clashes = _Clashes(space.known)
+    with (progress or Silent()).step("evaluation", len(rows)) as bar:
+        for where, votes in ballots.chunks(chunk):
+            truth = _truth(rows, where, len(space.names), shared)
+            learned = student.logits(rows.inputs(where))[:, order] > 0
+            hard = votes.binary() > 0
+            ensembles = [majority(votes) > 0, mean_logit(votes) > 0]
+            said = [learned, *ensembles, *hard, *[learned] * len(hard)]
+            for tally, predicted, group in zip(tallies, said, groups, strict=True):
+                tally.update(predicted[:, group], truth[:, group])
+            clashes.update(hard, truth)
+            bar.advance(len(truth))
+    names = ["student", "majority vote", "mean logit", *(seat.name for seat in panel.seats), *["student"] * len(hard)]
+    costs = _costs(student, panel, rows, seconds)
+    costs = [costs[0], total(costs[1:]), total(costs[1:]), *costs[1:], *[costs[0]] * len(hard)]
+    lines = [
+        Line(name, tuple(space.names[column] for column in group), tally.measures(), cost)
+        for name, group, tally, cost in zip(names, groups, tallies, costs, strict=True)
+    ]
+    beside = tuple(Comparison(*pair) for pair in zip(lines[3 : 3 + len(hard)], lines[3 + len(hard) :], strict=True))
+    return Evaluation(len(rows), space.names, lines[0], lines[1], lines[2], beside, clashes.disagreement(), notes)
+
+
+def _order(student: Student, names: tuple[str, ...]) -> list[int]:
+    """The student's column of each label of the panel."""
+    missing = [name for name in names if name not in student.labels]
+    if missing:
+        raise RequestError(
+            f"the student does not know {listed(missing)}, which the teachers do; "
+            "evaluate it beside the teachers it was distilled from"
+        )
+    return [student.labels.index(name) for name in names]
+
+
+def _shared(rows: Rows, names: tuple[str, ...]) -> dict[int, int]:
+    """Column of the label space → column of the data, for the labels that some row annotates."""
+    if rows.annotated is None or not len(rows):
+        raise RequestError(f"{rows.name} has no annotated row to evaluate on; name data with annotated rows")
+    if not set(rows.labels) & set(names):
+        raise RequestError(
+            f"{rows.name} annotates {listed(rows.labels)} and the teachers know {listed(names)}: no label in common; "
+            "labels are matched by name, so rename the data's columns or add aliases under labels.aliases"
+        )
+    column = {name: place for place, name in enumerate(rows.labels)}
+    seen = (~rows.annotated.isnan()).any(dim=0)
+    shared = {place: column[name] for place, name in enumerate(names) if name in column and bool(seen[column[name]])}
+    if not shared:
+        raise RequestError(
+            f"{rows.name} leaves every row of {listed(sorted(set(rows.labels) & set(names)))} without an annotation; "
+            "evaluation needs some"
+        )
+    return shared
+
+
+def _notes(rows: Rows, names: tuple[str, ...], shared: dict[int, int]) -> tuple[str, ...]:
+    """What a reader must know of labels that are not measured."""
+    lacking = [name for name in names if name not in rows.labels]
+    empty = [name for place, name in enumerate(names) if place not in shared and name in rows.labels]
+    strange = [name for name in rows.labels if name not in names]
+    notes = []
+    if lacking:
+        notes.append(f"not measured, for {rows.name} has no such label: {listed(lacking)}")
+    if empty:
+        notes.append(f"not measured, for no row of {rows.name} annotates it: {listed(empty)}")
+    if strange:
+        notes.append(f"not measured, for no teacher knows it: {listed(strange)}")
+    return tuple(notes)
+
+
+def _kept(own: list[int], shared: dict[int, int]) -> list[int]:
+    """The measured ones of a teacher's labels; all of them when none is, so that its line says so."""
+    return [column for column in own if column in shared] or own
+
+
+def _truth(rows: Rows, where: slice, labels: int, shared: dict[int, int]) -> Tensor:
+    """The annotations (B, L) in the columns of the label space, NaN where there is none."""
+    assert rows.annotated is not None
+    annotated = rows.annotated[where]
+    truth = torch.full((len(annotated), labels), torch.nan)
+    truth[:, list(shared)] = annotated[:, list(shared.values())].float()
+    return truth
+
+
+class _Clashes:
+    """Counts of contradictions between teachers; they add up over chunks."""
+
+    def __init__(self, known: Tensor) -> None:
+        teachers, labels = known.shape
+        self.known = known
+        self.rows = 0
+        self.between = torch.zeros(teachers, teachers, dtype=torch.float64)
+        self.per_label = torch.zeros(labels, dtype=torch.long)
+        self.judged = self.positive_right = 0
+
+    def update(self, hard: Tensor, truth: Tensor) -> None:
+        """Count hard predictions (K, B, L) and annotations (B, L)."""
+        known = self.known[:, None]
+        yes, no = hard & known, ~hard & known
+        sides = yes.flatten(1).double() @ no.flatten(1).double().T
+        self.between += sides + sides.T
+        clash = yes.any(0) & no.any(0)
+        self.rows += len(truth)
+        self.per_label += clash.sum(0)
+        self.judged += int((clash & ~truth.isnan()).sum())
+        self.positive_right += int((clash & (truth == 1)).sum())
+
+    def disagreement(self) -> Disagreement:
+        """The counts as shares; a share of nothing is NaN."""
+        known = self.known.double()
+        between = self.between / (known @ known.T * self.rows)
+        alone = self.known.sum(0) < 2
+        per_label = (self.per_label / self.rows).masked_fill(alone, torch.nan)
+        return Disagreement(
+            tuple(tuple(row) for row in between.tolist()),
+            tuple(per_label.tolist()),
+            int(self.per_label.sum()),
+            self.judged,
+            self.positive_right,
+        )
+
+
+def _costs(student: Student, panel: Panel, rows: Rows, seconds: float) -> list[Cost]:
+    """The cost of the student and of each teacher."""
+    some = rows.inputs(torch.arange(256) % len(rows))
+    costs = [_cost(student, student.logits, some, seconds)]
+    for seat in panel.seats:
+        module = seat.teacher if isinstance(seat.teacher, nn.Module) else getattr(seat.teacher, "module", None)
+        costs.append(_cost(module, seat.teacher.score, some, seconds))
+    return costs
+
+
+def _cost(module: object, score: Callable[[Tensor], Tensor], inputs: Tensor, seconds: float) -> Cost:
+    """The cost of a model: its module, where it has one, and what scores its inputs (256, ...)."""
+    parameters = size = None
+    if isinstance(module, nn.Module):
+        parameters = sum(one.numel() for one in module.parameters())
+        size = sum(one.numel() * one.element_size() for one in (*module.parameters(), *module.buffers()))
+    return Cost(parameters, size, latency(score, inputs[:1], seconds), latency(score, inputs, seconds))
+
+
+def latency(score: Callable[[Tensor], Tensor], inputs: Tensor, seconds: float) -> float:
+    """The median time of scoring some inputs, in seconds, after one run that warms up.
+
+    Args:
+        score: maps inputs (B, ...) to scores; the scores are brought to the CPU, so an accelerator's work is in it.
+        inputs: (B, ...).
+        seconds: when to stop repeating.
+    """
+    times: list[float] = []
+    with torch.inference_mode():
+        torch.as_tensor(score(inputs)).cpu()
+        stop = time.perf_counter() + seconds
+        while not times or time.perf_counter() < stop:
+            begin = time.perf_counter()
+            torch.as_tensor(score(inputs)).cpu()
+            times.append(time.perf_counter() - begin)
+    return median(times)
+
+
+def total(costs: Sequence[Cost]) -> Cost:
+    """The cost of models asked one after another; None where one of them is unknown."""
+
+    def add(values: list[Any]) -> Any:
+        return None if None in values else sum(values)
+
+    return Cost(*(add([getattr(cost, field.name) for cost in costs]) for field in fields(Cost)))

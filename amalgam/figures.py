@@ -1,0 +1,196 @@
+"""The report's figures, as SVG to put into a page: the page's style sheet gives them its ink, in light and in dark."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from amalgam.evaluation import Evaluation, Line
+
+# Colours that stand for the page's own; `svg` puts the style sheet's variables in their place.
+_INK, _RULE = "#010203", "#040506"
+_ACCENT, _SECOND = "#4c7ef3", "#e8873a"
+_SERIES = ("#4c7ef3", "#8a94a6", "#c2c9d6", "#e8873a", "#2fa37c", "#b565c9", "#d6a518", "#e0566f", "#35a7c4", "#8f7a5c")
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: the page's font, searchable, small
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _RULE,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "grid.color": _RULE,
+    "axes.grid": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+}
+MOST_LABELS = 24
+"""Labels that one figure shows at most."""
+
+
+def training_curves(history: Sequence[Mapping[str, float | None]]) -> str:
+    """Loss and validation loss, and the learning rate, by epoch; an SVG."""
+
+    def draw(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2, width_ratios=(2, 1))
+
+        def column(key: str) -> list[float]:
+            values = [row.get(key) for row in history]
+            return [math.nan if value is None else value for value in values]
+
+        epochs = column("epoch")
+
+        def curve(axes: Axes, key: str, colour: str) -> Any:
+            return axes.plot(epochs, column(key), color=colour, marker="." if len(epochs) < 40 else None)[0]
+
+        lines = [curve(left, "loss", _ACCENT), curve(left, "validation", _SECOND)]
+        _legend(left, lines, ["training", "validation"], columns=2)
+        left.set_ylabel("loss")
+        curve(right, "learning_rate", _ACCENT)
+        right.set_ylabel("learning rate")
+        for axes in (left, right):
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.grid(True, axis="y", linewidth=0.6)
+
+    return _svg("training", (8.6, 3.0), draw)
+
+
+def label_bars(evaluation: Evaluation) -> str:
+    """F1 of each label as grouped bars: student, majority, mean and the teachers that know the label; an SVG.
+
+    Of more labels than `MOST_LABELS`, those on which student and majority differ most.
+    """
+    lines = [evaluation.student, evaluation.majority, evaluation.mean, *(one.teacher for one in evaluation.teachers)]
+    scores = [dict(zip(line.labels, line.measures.f1_per_label, strict=True)) for line in lines]
+    labels = _shown_labels(evaluation.student, evaluation.majority)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        thick = 0.8 / len(lines)
+        bars = []
+        for number, score in enumerate(scores):
+            # A bar of zero is not drawn, so 0 gets a sliver: it is not the same as unknown.
+            width = [max(score.get(label, math.nan), 0.004) for label in labels]
+            place = [row - 0.4 + thick * (number + 0.5) for row in range(len(labels))]
+            bars.append(axes.barh(place, width, height=thick * 0.92, color=_SERIES[number % len(_SERIES)]))
+        _names(axes.set_yticks, range(len(labels)), labels)
+        axes.set(xlim=(0, 1), ylim=(len(labels) - 0.5, -0.5), xlabel="F1", ylabel="label")
+        axes.grid(True, axis="x", linewidth=0.6)
+        _legend(axes, bars, [line.name for line in lines], columns=min(len(lines), 4))
+
+    legend = 0.25 * math.ceil(len(lines) / 4)
+    return _svg("labels", (8.6, 0.8 + legend + len(labels) * (0.14 + 0.085 * len(lines))), draw)
+
+
+def disagreement(evaluation: Evaluation) -> str:
+    """How often each pair of teachers disagrees on the labels both know; an SVG."""
+    names = [one.teacher.name for one in evaluation.teachers]
+    between = [list(row) for row in evaluation.disagreement.between]
+    return _matrix("disagreement", names, between, "{:.0%}")
+
+
+def overlap(teachers: Mapping[str, Sequence[str]]) -> str:
+    """How many labels each pair of teachers shares; an SVG.
+
+    Args:
+        teachers: teacher name → its labels.
+    """
+    own = [set(labels) for labels in teachers.values()]
+    shared = [[float(len(one & other)) for other in own] for one in own]
+    return _matrix("overlap", list(teachers), shared, "{:.0f}")
+
+
+def _matrix(name: str, names: list[str], values: list[list[float]], style: str) -> str:
+    """A square heat map with its numbers written in; unknown cells hold a dash."""
+    import numpy as np
+    from matplotlib.colors import to_rgb
+
+    table = np.array(values)
+    top = max(float(np.nanmax(table, initial=0)), 1e-9)
+    colours = np.empty((*table.shape, 4))
+    # The accent's opacity is the value, so that the map reads on light and on dark paper.
+    colours[..., :3] = to_rgb(_ACCENT)
+    colours[..., 3] = np.nan_to_num(table / top) * 0.75
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.imshow(colours, interpolation="nearest")
+        for (row, column), value in np.ndenumerate(table):
+            text = "–" if math.isnan(value) else style.format(value)
+            axes.text(column, row, text, ha="center", va="center", color=_INK, fontsize=9)
+        _names(axes.set_xticks, range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+        _names(axes.set_yticks, range(len(names)), names)
+        axes.set(xlabel="teacher", ylabel="teacher")
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+
+    side = 2.4 + 0.5 * len(names)
+    return _svg(name, (side + 0.6, side), draw)
+
+
+def _shown_labels(student: Line, rival: Line) -> list[str]:
+    """The labels a figure has room for, in their order."""
+    labels = list(student.labels)
+    if len(labels) <= MOST_LABELS:
+        return labels
+    pairs = zip(student.measures.f1_per_label, rival.measures.f1_per_label, strict=True)
+    gap = {label: abs(one - other) for label, (one, other) in zip(labels, pairs, strict=True)}
+    chosen = set(sorted(labels, key=lambda label: gap[label], reverse=True)[:MOST_LABELS])
+    return [label for label in labels if label in chosen]
+
+
+def _names(set_ticks: Any, places: Sequence[int], names: Sequence[str], **style: Any) -> None:
+    """Ticks with users' names, which matplotlib must not read as formulas."""
+    set_ticks(list(places), [_short(name) for name in names], parse_math=False, **style)
+
+
+def _legend(axes: Axes, handles: Sequence[Any], names: Sequence[str], columns: int) -> None:
+    """A legend above the axes, with users' names as they are (a name may begin with `_` or hold a `$`)."""
+    legend = axes.legend(
+        handles, ["name"] * len(handles), ncols=columns, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2
+    )
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_parse_math(False)
+        text.set_text(_short(name, 20))
+
+
+def _short(name: str, most: int = 28) -> str:
+    """A name that fits, without characters that XML refuses."""
+    plain = "".join(letter for letter in " ".join(name.split()) if letter.isprintable())
+    return plain if len(plain) <= most else plain[: most - 1] + "…"
+
+
+def _svg(name: str, size: tuple[float, float], draw: Any) -> str:
+    """What `draw` draws on a figure of a size in inches, as an SVG element coloured by the page's style sheet."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    # The salt makes the element ids the same in every run, and different between the figures of a page.
+    with rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # matplotlib measures text in its own font; the browser draws it in one that has the glyph.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure)
+        written = io.StringIO()
+        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    drawn = written.getvalue()
+    return re.sub("<[^>]*>", lambda tag: _page_tag(tag[0], name), drawn[drawn.index("<svg") :])
+
+
+def _page_tag(tag: str, name: str) -> str:
+    """A tag of a figure with the page's colours, and with ids that the page's other figures do not have."""
+    tag = tag.replace(_INK, "var(--ink)").replace(_RULE, "var(--rule)")
+    return re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", tag)

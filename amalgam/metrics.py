@@ -1,0 +1,120 @@
+"""The measures of multi-label predictions: subset loss, Hamming loss, F1."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+from pydantic import BeforeValidator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""A float whose NaN (unknown) is null in JSON."""
+
+
+class Measure(NamedTuple):
+    """A measure's field in `Measures`, its name for readers, and which way is better."""
+
+    key: str
+    name: str
+    better: Literal["lower", "higher"]
+
+    @property
+    def arrow(self) -> str:
+        """`↓` when lower is better, `↑` when higher is."""
+        return "↓" if self.better == "lower" else "↑"
+
+
+MEASURES = (
+    Measure("subset_loss", "subset loss", "lower"),
+    Measure("hamming_loss", "Hamming loss", "lower"),
+    Measure("f1_micro", "F1 micro", "higher"),
+    Measure("f1_macro", "F1 macro", "higher"),
+)
+"""The measures in the order every table shows them."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How good some predictions are; NaN where the annotations cannot tell.
+
+    Attributes:
+        subset_loss: share of rows with any label wrong, over the rows annotated in full; NaN when there is none.
+        hamming_loss: share of the annotated (row, label) pairs that are wrong.
+        f1_micro: F1 of all annotated pairs together.
+        f1_macro: mean of `f1_per_label` over the labels with an annotated row.
+        f1_per_label: F1 of each label; 0 for a label that is never positive and never predicted (scikit-learn's
+            `zero_division=0`), NaN for a label without an annotated row.
+        rows: how many rows were measured.
+    """
+
+    subset_loss: Number
+    hamming_loss: Number
+    f1_micro: Number
+    f1_macro: Number
+    f1_per_label: tuple[Number, ...]
+    rows: int
+
+
+class Tally:
+    """Measures of predictions that come chunk by chunk; it keeps counts, so its memory does not grow with the rows."""
+
+    def __init__(self, labels: int) -> None:
+        # Imported here: torchmetrics takes seconds.
+        import torch
+        from torchmetrics.classification import MultilabelExactMatch, MultilabelF1Score, MultilabelHammingDistance
+
+        self._exact = MultilabelExactMatch(labels, validate_args=False)
+        self._hamming = MultilabelHammingDistance(labels, average="micro", ignore_index=-1, validate_args=False)
+        self._micro = MultilabelF1Score(labels, average="micro", ignore_index=-1, validate_args=False)
+        self._each = MultilabelF1Score(labels, average=None, ignore_index=-1, validate_args=False)
+        self._annotated = torch.zeros(labels, dtype=torch.long)
+        self._full = self._rows = 0
+
+    def update(self, predicted: Tensor, annotated: Tensor) -> None:
+        """Count some rows.
+
+        Args:
+            predicted: (B, L) bool.
+            annotated: (B, L) of 0, 1, and NaN where nobody annotated.
+        """
+        self._rows += len(predicted)
+        known = ~annotated.isnan()
+        if not bool(known.any()):
+            return
+        self._annotated += known.sum(0)
+        said, truth = predicted.int(), annotated.nan_to_num(nan=-1).int()
+        for metric in (self._hamming, self._micro, self._each):
+            metric.update(said, truth)
+        full = known.all(dim=1)
+        if bool(full.any()):
+            self._full += int(full.sum())
+            self._exact.update(said[full], truth[full])
+
+    def measures(self) -> Measures:
+        """The measures of all rows counted so far."""
+        some = bool(self._annotated.any())
+        each = self._each.compute().masked_fill(self._annotated == 0, math.nan) if some else self._annotated / 0.0
+        return Measures(
+            subset_loss=1.0 - float(self._exact.compute()) if self._full else math.nan,
+            hamming_loss=float(self._hamming.compute()) if some else math.nan,
+            f1_micro=float(self._micro.compute()) if some else math.nan,
+            f1_macro=float(each.nanmean()),
+            f1_per_label=tuple(each.tolist()),
+            rows=self._rows,
+        )
+
+
+def measures(predicted: Tensor, annotated: Tensor) -> Measures:
+    """The measures of predictions that are all there.
+
+    Args:
+        predicted: (N, L) bool.
+        annotated: (N, L) of 0, 1, and NaN where nobody annotated.
+    """
+    tally = Tally(predicted.shape[1])
+    tally.update(predicted, annotated)
+    return tally.measures()

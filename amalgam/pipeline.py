@@ -1,0 +1,389 @@
+"""distill: the run as a story, from teachers to report. Nothing else knows the order."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from amalgam import datasets, registry, run, store, strategies
+from amalgam.datasets import DataOptions
+from amalgam.datasets.split import split
+from amalgam.errors import RequestError, listed
+from amalgam.evaluation import Evaluation, evaluate
+from amalgam.fingerprint import fingerprint, of_each_row, of_rows
+from amalgam.labels import canonical, lookalikes
+from amalgam.panel import Ballots, Panel, seat
+from amalgam.progress import Progress, Silent
+from amalgam.recipe import Recipe, read
+from amalgam.report import Known, Report, machine
+from amalgam.signals import Rows, Targets
+from amalgam.strategy import Strategy
+from amalgam.student import Student, build, load
+from amalgam.teacher import FeatureScorer
+from amalgam.training.trainer import Fit, fit
+
+_RESIDENT_BYTES = 2**31  # targets up to this size are read into memory whole
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Who sees which rows.
+
+    Attributes:
+        learn: the student's rows, without annotations.
+        test: the rows it is measured on, which nobody learns from; None when nothing is annotated.
+        notes: what the reader of the data had to say.
+    """
+
+    learn: Rows
+    test: Rows | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Journal:
+    """What a run notes down on its way, for its report."""
+
+    seconds: dict[str, float]
+    notes: list[str]
+    votes: dict[str, int]
+    progress: Progress
+    began: float
+
+    def note(self, line: str) -> None:
+        """A sentence that the reader of the run must see."""
+        self.notes.append(line)
+        self.progress.say(f"note: {line}")
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """How long a step takes."""
+        began = time.monotonic()
+        yield
+        self.seconds[step] = round(time.monotonic() - began, 3)
+
+
+def distill(
+    recipe: Recipe,
+    *,
+    teachers: Sequence[Any] = (),
+    rows: Rows | None = None,
+    held_out: Rows | None = None,
+    out: Path | None = None,
+    keep: bool = True,
+    resume: bool = False,
+    trust: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Student, Report]:
+    """Distil what a panel of teachers knows together into one student.
+
+    Args:
+        recipe: the run.
+        teachers: teachers of the Python API, instead of the recipe's.
+        rows: rows in memory, instead of the recipe's data.
+        held_out: annotated rows in memory to measure on.
+        out: the run directory; None makes a fresh one below `runs/`.
+        keep: whether there is a run directory at all.
+        resume: go on with the run in `out`.
+        trust: the user's word that code which cards name may run.
+        progress: who shows the steps.
+
+    Raises:
+        RequestError: something in the request must be mended.
+        WorkError: the work failed.
+    """
+    strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
+    accelerator = Accelerator(
+        mixed_precision=recipe.training.precision,
+        log_with=recipe.training.tracker,
+        project_dir=None if out is None else str(out / run.LOGS),
+    )
+    chief = accelerator.is_main_process
+    shown = progress if progress is not None and chief else Silent()
+    with run.opened(out, recipe, resume, keep, chief) as folder:
+        if folder is not None and run.finished(folder):
+            shown.say(f"{folder} is finished; nothing is left to do")
+            return load(folder), Report.read(folder)
+        journal = Journal({}, [], {}, shown, time.monotonic())
+        with journal.timed("teachers"):
+            panel = assemble(recipe, teachers, strategy, accelerator, trust, journal)
+        with journal.timed("data"):
+            parts = apportion(recipe, rows, held_out)
+            refuse_leaks(panel, parts)
+            for note in (*parts.notes, *_lookalike_notes(panel, parts)):
+                journal.note(note)
+        with journal.timed("votes"):
+            ballots = vote(panel, parts.learn, strategy, journal)
+        with journal.timed("targets"):
+            targets, facts = surrogate(panel, parts.learn, ballots, strategy, recipe, journal)
+        with journal.timed("training"):
+            student, fitted = train(recipe, panel, parts.learn, targets, strategy, accelerator, folder, shown)
+        evaluation = None
+        if chief:
+            with journal.timed("evaluation"):
+                evaluation = measure(student, panel, parts.test, strategy, journal)
+        exported: dict[str, Any] = {}
+        if chief and folder is not None:
+            student.save(folder / run.STUDENT)
+            if recipe.export:
+                with journal.timed("export"), shown.step("export", 1, "model") as bar:
+                    exported = export_into(student, folder, parts)
+                    bar.advance(1)
+        report = Report(
+            recipe=recipe.name,
+            strategy=recipe.strategy["name"],
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            student=Known(name=recipe.student["name"], labels=student.labels, shape=student.shape),
+            teachers=tuple(Known(name=one.name, labels=tuple(one.teacher.labels)) for one in panel.seats),
+            machine=machine(str(accelerator.device)),
+            seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
+            data={"learnt from": fitted.rows, "stopped early by": len(parts.learn) - fitted.rows}
+            | ({} if parts.test is None else {"measured on": len(parts.test)}),
+            votes=journal.votes,
+            counts=dict(facts),
+            history=fitted.history,
+            evaluation=evaluation,
+            export=exported,
+            notes=tuple(journal.notes),
+        )
+        if chief and folder is not None:
+            report.write(folder)
+        return student, report
+
+
+def assemble(
+    recipe: Recipe,
+    teachers: Sequence[Any],
+    strategy: Strategy[Any],
+    accelerator: Accelerator,
+    trust: bool,
+    journal: Journal,
+) -> Panel:
+    """The panel of a run, checked against what the strategy needs, before any other work."""
+    given = list(teachers) or list(recipe.teachers)
+    with journal.progress.step("teachers", len(given), "teachers") as bar:
+        seats = []
+        for number, one in enumerate(given, start=1):
+            seats.append(registry.seat_of(one, number, accelerator, trust=trust, progress=journal.progress))
+            bar.advance(1, seats[-1].name)
+    panel = seat(seats, recipe.labels.aliases, recipe.labels.names)
+    panel.require(strategy.needs, recipe.strategy["name"])
+    return panel
+
+
+def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = None) -> Parts:
+    """The rows the student learns from and those it is measured on.
+
+    Raises:
+        RequestError: no such data or part, too few rows, or a test part without annotations.
+    """
+    data, notes = recipe.data, list[str]()
+    if rows is None:
+        loaded = datasets.load(data.source, data.options)
+        rows, notes = loaded.rows, list(loaded.notes)
+    rows = _renamed(rows, recipe)
+    test = None if held_out is None else _renamed(held_out, recipe)
+    if data.held_out is not None:
+        held = datasets.load(data.held_out, data.options)
+        test, notes = _renamed(held.rows, recipe), [*notes, *held.notes]
+    shares = data.parts
+    if shares is None and rows.annotated is not None and test is None:
+        shares = {data.student: 0.8, data.test: 0.2}
+    learn = rows
+    if shares is not None:
+        parts = split(rows, shares, data.split_seed)
+        wanted = [data.student] if test is not None else [data.student, data.test]
+        for part in wanted:
+            if part not in parts:
+                raise RequestError(f"data.parts has no part {part!r}; it has {listed(parts)}")
+        learn, test = parts[data.student], test if test is not None else parts[data.test]
+    if len(learn) < 2:
+        raise RequestError(f"{data.source} leaves the student {len(learn)} rows to learn from; it needs at least 2")
+    if test is not None and test.annotated is None:
+        notes.append(
+            f"{test.name} has no annotations, so nothing was measured on it; name label columns in data.options"
+        )
+        test = None
+    return Parts(learn.unlabelled(), test, tuple(notes))
+
+
+def refuse_leaks(panel: Panel, parts: Parts) -> None:
+    """Refuse test rows that the student or a built-in teacher learns from, compared by content."""
+    if parts.test is None:
+        return
+    test = of_each_row(parts.test)
+    seen = {f"teacher {one.name!r}": one.seen for one in panel.seats if one.seen is not None}
+    seen["the student"] = of_each_row(parts.learn)
+    for who, rows in seen.items():
+        leaked = int(np.isin(test, rows).sum())
+        if leaked:
+            raise RequestError(
+                f"{leaked} of {len(test)} test rows are among the rows that {who} learns from, so nothing measured on "
+                "them would be true; split them apart (data.parts must be the teachers' own, see their cards)"
+            )
+
+
+def vote(panel: Panel, rows: Rows, strategy: Strategy[Any], journal: Journal, name: str = "votes") -> Ballots:
+    """What every teacher says of every row: from the store, else asked now, once."""
+    features = strategy.needs is FeatureScorer
+    rows_key = of_rows(rows)
+    stored = []
+    for k, one in enumerate(panel.seats):
+        key = fingerprint("votes", one.fingerprint or uuid4().hex, rows_key, features)
+        about = {"teacher": one.name, "labels": [str(label) for label in one.teacher.labels], "rows": len(rows)}
+
+        def produce(where: slice, k: int = k) -> dict[str, np.ndarray[Any, Any]]:
+            said = panel.vote(k, rows.inputs(where), features)
+            return {part: value.cpu().numpy() for part, value in said.items()}
+
+        with journal.progress.step(f"{name} {one.name}", len(rows)) as bar:
+            stored.append(store.fill("votes", key, len(rows), produce, about=about, bar=bar))
+        _tell(stored[-1], f"votes of {one.name}", journal)
+        if one.fingerprint is None:
+            journal.note(f"the votes of {one.name} cannot be reused: it has no `fingerprint`")
+        for done in ("computed", "reused", "repaired"):
+            journal.votes[done] = journal.votes.get(done, 0) + getattr(stored[-1], done)
+    parts = {part: tuple(one.array(part) for one in stored) for part in ("scores", *(["features"] if features else []))}
+    return Ballots(panel, len(rows), **parts)
+
+
+def surrogate(
+    panel: Panel, rows: Rows, ballots: Ballots, strategy: Strategy[Any], recipe: Recipe, journal: Journal
+) -> tuple[Targets, dict[str, int]]:
+    """The surrogate targets of every row, and what the strategy counted: from the store, else made now, in chunks."""
+    whose = [one.fingerprint or uuid4().hex for one in panel.seats]
+    spec = {field.name: getattr(strategy, field.name) for field in fields(strategy)}
+    columns = [list(own) for own in panel.space.columns]
+    key = fingerprint("targets", whose, panel.space.names, columns, recipe.strategy["name"], spec, of_rows(rows))
+    state = _Once(lambda: strategy.prepare(panel, rows, ballots))
+
+    def produce(where: slice) -> dict[str, np.ndarray[Any, Any]]:
+        chunk = rows.take(torch.arange(where.start, where.stop))
+        made = strategy.targets(panel, chunk, ballots.at(where), state())
+        counts = {f"count.{name}": count for name, count in made.counts.items()}
+        return {name: value.cpu().numpy() for name, value in {**made.arrays(), **counts}.items()}
+
+    about = {"strategy": recipe.strategy["name"], "labels": list(panel.space.names), "rows": len(rows)}
+    with journal.progress.step("targets", len(rows)) as bar:
+        stored = store.fill("targets", key, len(rows), produce, about=about, bar=bar)
+    _tell(stored, "targets", journal)
+    counted = {name.removeprefix("count."): torch.as_tensor(stored.total(name)) for name in stored.counts}
+    arrays: dict[str, Any] = dict(stored.arrays)
+    if sum(array.dtype.itemsize * math.prod(array.shape) for array in arrays.values()) <= _RESIDENT_BYTES:
+        arrays = {name: torch.from_numpy(stored.whole(name)) for name in arrays}
+    return strategy.form.of(arrays), strategy.facts(panel, counted)
+
+
+def train(
+    recipe: Recipe,
+    panel: Panel,
+    rows: Rows,
+    targets: Targets,
+    strategy: Strategy[Any],
+    accelerator: Accelerator,
+    folder: Path | None,
+    progress: Progress,
+) -> tuple[Student, Fit]:
+    """A new student, trained on the targets."""
+    torch.manual_seed(recipe.seed)
+    shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
+    student = build(recipe.student, shape, panel.space.names, f"recipe {recipe.name}, student")
+    student.scaling.fit(rows)
+    if recipe.training.tracker is not None:
+        accelerator.init_trackers(recipe.name)
+    fitted = fit(
+        student, rows, targets, strategy.loss, recipe.training,
+        seed=recipe.seed, accelerator=accelerator, progress=progress,
+        folder=None if folder is None else folder / run.CHECKPOINTS,
+    )  # fmt: skip
+    if recipe.training.tracker is not None:
+        accelerator.end_training()
+    return student.to("cpu"), fitted
+
+
+def measure(
+    student: Student, panel: Panel, test: Rows | None, strategy: Strategy[Any], journal: Journal
+) -> Evaluation | None:
+    """The student beside its teachers on the test rows; None without annotated rows."""
+    if test is None:
+        journal.note("no annotated rows to measure on; name some with data.held_out")
+        return None
+    ballots = vote(panel, test.unlabelled(), strategy, replace(journal, votes={}), "test votes")
+    return evaluate(student, panel, test, ballots, progress=journal.progress)
+
+
+def export_into(student: Student, folder: Path, parts: Parts) -> dict[str, Any]:
+    """The ONNX file of a run, checked on real rows, and its facts."""
+    from amalgam.export import facts
+
+    rows = parts.test if parts.test is not None else parts.learn
+    path = student.export(folder / run.ONNX, rows.inputs(slice(0, 256)))
+    return facts(path)
+
+
+def evaluate_again(
+    folder: Path, data: str | None, options: DataOptions | None, *, trust: bool, progress: Progress
+) -> Evaluation:
+    """A finished run's student beside its teachers, on its own test part or on other annotated rows.
+
+    Raises:
+        RequestError: no run there, a teacher that is gone, or rows without annotations.
+    """
+    recipe, student = read(str(folder)), load(folder)
+    strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
+    journal = Journal({}, [], {}, progress, time.monotonic())
+    panel = assemble(recipe, (), strategy, Accelerator(), trust, journal)
+    if data is None:
+        parts = apportion(recipe)
+    else:
+        loaded = datasets.load(data, options)
+        parts = Parts(loaded.rows.unlabelled(), _renamed(loaded.rows, recipe), loaded.notes)
+    if parts.test is None or parts.test.annotated is None:
+        raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")
+    evaluation = measure(student, panel, parts.test, strategy, journal)
+    assert evaluation is not None
+    return evaluation
+
+
+class _Once:
+    """A value that is made when it is first asked for, and then kept: nothing is prepared for stored targets."""
+
+    def __init__(self, make: Any) -> None:
+        self.make, self.made = make, False
+
+    def __call__(self) -> Any:
+        if not self.made:
+            self.value, self.made = self.make(), True
+        return self.value
+
+
+def _renamed(rows: Rows, recipe: Recipe) -> Rows:
+    if rows.annotated is None:
+        return rows
+    return replace(rows, labels=canonical(rows.labels, recipe.labels.aliases, rows.name))
+
+
+def _tell(stored: store.Stored, what: str, journal: Journal) -> None:
+    if stored.repaired:
+        journal.note(f"{what}: {stored.repaired} damaged chunks were found in the store and made again")
+    if stored.reused and not stored.computed and not stored.repaired:
+        journal.progress.say(f"{what}: reused from the store")
+
+
+def _lookalike_notes(panel: Panel, parts: Parts) -> list[str]:
+    names = {*panel.space.names, *(parts.test.labels if parts.test is not None else ())}
+    return [
+        f"the labels {listed(same)} look alike but are kept apart; if they are one label, say so under labels.aliases"
+        for same in lookalikes(sorted(names))
+    ]

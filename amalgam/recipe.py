@@ -1,0 +1,172 @@
+"""The recipe: one run, as a YAML file whose every key is checked; read, overridden, found by name or path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator
+
+from amalgam.datasets import DataOptions
+from amalgam.errors import RequestError
+from amalgam.schema import parse, read_yaml
+from amalgam.shelf import find_recipe
+from amalgam.training.settings import Training
+
+_FORBID = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(BaseModel):
+    """Where rows come from and who may see which.
+
+    Attributes:
+        source: the data SPEC: a name (`digits`), or a path to a file.
+        options: how the file is read: which columns are labels, and so on.
+        parts: the shares of a stratified split, part name → share. None takes the file's annotated rows as 80 %
+            `unlabelled` and 20 % `test`, and all rows of a file without annotations as `unlabelled`.
+        split_seed: the seed of the split.
+        student: the part the student learns from, without its annotations.
+        test: the part that is measured on, which nobody learns from.
+        held_out: the data SPEC of a file to measure on, instead of a part.
+    """
+
+    model_config = _FORBID
+
+    source: StrictStr
+    options: DataOptions = DataOptions()
+    parts: dict[str, float] | None = None
+    split_seed: int = 0
+    student: StrictStr = "unlabelled"
+    test: StrictStr = "test"
+    held_out: StrictStr | None = None
+
+
+class Labels(BaseModel):
+    """How the teachers' labels meet.
+
+    Attributes:
+        aliases: common name → other names that teachers or data use for the same label.
+        names: the student's labels in order, when they are not simply the union in alphabetical order.
+    """
+
+    model_config = _FORBID
+
+    aliases: dict[str, tuple[str, ...]] = {}
+    names: tuple[str, ...] | None = None
+
+
+class Recipe(BaseModel):
+    """One run.
+
+    Attributes:
+        name: what the run is called.
+        description: what it shows.
+        strategy: the strategy's `name` and its hyperparameters.
+        teachers: SPECs: card names, paths to cards, or `adapter:source[@labels]`.
+        data: where rows come from.
+        labels: how the teachers' labels meet.
+        student: the student's `name` and its settings.
+        training: the trainer's settings.
+        seed: of everything random but the split.
+        export: whether the run ends with an ONNX file.
+        made_with: versions a resolved recipe was run with; for readers.
+    """
+
+    model_config = _FORBID
+
+    name: StrictStr = Field(min_length=1)
+    description: str = ""
+    strategy: dict[str, Any]
+    teachers: tuple[StrictStr, ...] = ()
+    data: Data
+    labels: Labels = Labels()
+    student: dict[str, Any] = {"name": "label_chain"}
+    training: Training = Training()
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    export: bool = True
+    made_with: dict[str, str] = {}
+
+    @field_validator("strategy", "student", mode="before")
+    @classmethod
+    def _named(cls, spec: object) -> object:
+        return {"name": spec} if isinstance(spec, str) else spec
+
+    @field_validator("strategy", "student")
+    @classmethod
+    def _has_name(cls, spec: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(spec.get("name"), str):
+            raise ValueError("a mapping with a `name`")
+        return spec
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if Path(name).name != name or name in {".", ".."}:
+            raise ValueError("a plain name, not a path")
+        return name
+
+
+def read(name: str, changes: Mapping[str, object] | None = None, assignments: Sequence[str] = ()) -> Recipe:
+    """A recipe by name or path, with what the user changed.
+
+    Args:
+        name: see `shelf.find_recipe`.
+        changes: top-level keys that replace the file's, or `a.b` for one key below.
+        assignments: `key=value` as `--set` takes them; the value is YAML.
+
+    Raises:
+        RequestError: no such recipe, or the first key that is wrong.
+    """
+    path = find_recipe(name)
+    content = read_yaml(path, "recipe")
+    _anchor(content, path.parent)
+    for key, value in (changes or {}).items():
+        _put(content, key, value)
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise RequestError(f"--set {assignment!r} should be key=value, such as --set training.epochs=50")
+        try:
+            _put(content, key, yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise RequestError(f"--set {assignment!r}: the value is no YAML; quote it") from None
+    return parse(Recipe, content, f"recipe {path}")
+
+
+def dump(recipe: Recipe) -> str:
+    """The recipe as YAML; reading it again gives the same recipe."""
+    text: str = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+def _anchor(content: dict[str, Any], folder: Path) -> None:
+    """Paths in a recipe are relative to its file: make those that exist there absolute."""
+
+    def anchored(spec: object) -> object:
+        if not isinstance(spec, str):
+            return spec
+        adapter, colon, source = spec.rpartition(":")
+        bare, at, labels = source.partition("@")
+        beside = folder / bare
+        is_path = bool(bare) and not Path(bare).is_absolute() and beside.exists() and (colon or Path(bare).suffix)
+        return f"{adapter}{colon}{beside.resolve()}{at}{labels}" if is_path else spec
+
+    if isinstance(content.get("teachers"), list):
+        content["teachers"] = [anchored(spec) for spec in content["teachers"]]
+    data = content.get("data")
+    if isinstance(data, dict):
+        data.update({key: anchored(data[key]) for key in ("source", "held_out") if key in data})
+
+
+def _put(content: dict[str, Any], key: str, value: object) -> None:
+    *path, last = key.split(".")
+    for step in path:
+        below = content.setdefault(step, {})
+        if isinstance(below, str):  # `strategy: ant` is short for `strategy: {name: ant}`
+            below = content[step] = {"name": below}
+        if not isinstance(below, dict):
+            raise RequestError(f"--set {key}: {step!r} holds {below!r}, which has no keys below it")
+        content = below
+    content[last] = value

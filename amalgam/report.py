@@ -1,0 +1,183 @@
+"""The report of a run: plain data, written as JSON, as a page to look at and as the student's model card."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from amalgam.errors import RequestError
+from amalgam.evaluation import Evaluation
+from amalgam.files import write_text
+from amalgam.results import HEADINGS, blocks, contradictions, duration, plain, table, verdict
+from amalgam.schema import parse
+
+__all__ = ["Known", "Report", "card", "machine", "page", "table", "verdict"]
+
+
+class Known(BaseModel):
+    """A model and the labels it knows.
+
+    Attributes:
+        name: what it is called; of the student, its kind.
+        labels: its outputs, in order.
+        description: what a reader wants to know of it.
+        shape: of one input.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    labels: tuple[str, ...]
+    description: str = ""
+    shape: tuple[int, ...] = ()
+
+
+class Report(BaseModel):
+    """What a run did and what came of it.
+
+    Attributes:
+        recipe: the recipe's name.
+        strategy: the strategy's name.
+        created: when, ISO 8601.
+        student: what was distilled.
+        teachers: whom it learned from.
+        machine: facts of the machine, see `machine`.
+        seconds: step → how long it took.
+        data: part of the data → its rows.
+        votes: chunks of votes that were `computed`, `reused`, `repaired`.
+        counts: what the strategy counted.
+        history: one mapping an epoch: `epoch`, `loss`, `validation`, `learning_rate`, `seconds`.
+        evaluation: the numbers on held-out rows; None when no row is annotated.
+        export: facts of the exported student; empty when it was not exported.
+        notes: what a reader must know: what was dropped, repaired, left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe: str
+    strategy: str
+    created: str
+    student: Known
+    teachers: tuple[Known, ...]
+    machine: dict[str, str | int | None] = {}
+    seconds: dict[str, float] = {}
+    data: dict[str, int] = {}
+    votes: dict[str, int] = {}
+    counts: dict[str, int | float | None] = {}
+    history: tuple[dict[str, int | float | None], ...] = ()
+    evaluation: Evaluation | None = None
+    export: dict[str, str | int | float | None] = {}
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON has it; numbers that are NaN or infinite are None."""
+        content: dict[str, Any] = json.loads(self.model_dump_json())
+        return content
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any], where: str = "report") -> Self:
+        """The report that `to_dict` gave; RequestError names `where` and the first key that is wrong."""
+        return parse(cls, content, where)
+
+    def write(self, folder: str | Path) -> None:
+        """Write `report.json`, `report.html` and `README.md` (the student's model card) into a folder."""
+        folder = Path(folder)
+        write_text(folder / "report.json", json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        write_text(folder / "report.html", page(self))
+        write_text(folder / "README.md", card(self))
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Self:
+        """The report in a run directory; RequestError when there is none, or it is damaged."""
+        path = Path(folder) / "report.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RequestError(f"no report in {folder}: expected report.json; name a finished run") from None
+        except ValueError as error:
+            raise RequestError(f"{path} is damaged ({error}); run the recipe beside it again") from None
+        return cls.from_dict(content, str(path))
+
+
+def machine(device: str) -> dict[str, str | int | None]:
+    """Facts of this machine that a reader of times and numbers needs.
+
+    Args:
+        device: what the training ran on.
+    """
+    import torch
+
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": device,
+        "cpus": os.cpu_count(),
+    }
+
+
+def page(report: Report) -> str:
+    """The report as one HTML page that needs no other file; every name in it is escaped."""
+    from markupsafe import Markup
+
+    from amalgam import figures
+
+    evaluation = report.evaluation
+    drawn = {}
+    if report.history:
+        drawn["training"] = figures.training_curves(report.history)
+    if evaluation is not None:
+        drawn["labels"] = figures.label_bars(evaluation)
+    if len(report.teachers) > 1:
+        drawn["overlap"] = figures.overlap({one.name: one.labels for one in report.teachers})
+        if evaluation is not None:
+            drawn["disagreement"] = figures.disagreement(evaluation)
+    # matplotlib has escaped the names in its SVG.
+    safe = {name: Markup(svg) for name, svg in drawn.items()}
+    return _filled("report.html.jinja", report, figures=safe, most_labels=figures.MOST_LABELS)
+
+
+def card(report: Report) -> str:
+    """The student's model card, in Markdown."""
+    return _filled("report.md.jinja", report)
+
+
+def _filled(template: str, report: Report, **more: Any) -> str:
+    """A template of this package, filled with a report."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    evaluation = report.evaluation
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=template.endswith(".html.jinja"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"code": _code, "plain": plain}
+    return environment.get_template(template).render(
+        report=report,
+        evaluation=evaluation,
+        headings=HEADINGS,
+        blocks=blocks(evaluation) if evaluation else [],
+        verdict=verdict(evaluation) if evaluation else None,
+        contradictions=contradictions(evaluation) if evaluation else None,
+        duration=duration,
+        plain=plain,
+        **more,
+    )
+
+
+def _code(text: str) -> str:
+    """A user's text as a Markdown code span, in which nothing else has a meaning."""
+    line = " ".join(text.split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}"

@@ -1,0 +1,189 @@
+"""The results of an evaluation for readers: a table for the terminal and the page, and a verdict in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from amalgam.metrics import MEASURES
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from amalgam.evaluation import Evaluation, Line
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as readers see it, and whether it is the best of its block."""
+
+    text: str
+    best: bool = False
+
+
+HEADINGS = (
+    "model",
+    "labels",
+    *(f"{one.name} {one.arrow}" for one in MEASURES),
+    "parameters",
+    "size",
+    "latency 1 row",
+    "latency 256 rows",
+)
+"""The columns of the table of results; the last two are latencies."""
+
+
+def blocks(evaluation: Evaluation) -> list[list[tuple[str, list[Cell]]]]:
+    """The table of results: blocks of rows (name, cells), a cell for each of HEADINGS after the first.
+
+    The first block is the student, the majority vote and the mean logit; then each teacher with the student on the
+    same labels. What is best is judged on the numbers as they are shown, so equal looks mean equal marks.
+    """
+    every = [[evaluation.student, evaluation.majority, evaluation.mean]]
+    every += [[one.teacher, one.student] for one in evaluation.teachers]
+    names = [[line.name for line in every[0]]]
+    names += [[one.teacher.name, f"↳ {one.student.name}"] for one in evaluation.teachers]
+    return [list(zip(who, _cells(lines), strict=True)) for who, lines in zip(names, every, strict=True)]
+
+
+def table(evaluation: Evaluation) -> Table:
+    """The table of results for a terminal of 80 columns or more; the best of each block is bold, unknown is `–`."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
+    columns = HEADINGS[:-1]  # the latency of 256 rows is in the report alone, so that 80 columns suffice
+    for place, heading in enumerate(columns):
+        lines = heading.replace("parameters", "param- eters").replace(" ", "\n", 1)
+        shown.add_column(Text(lines), justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
+    for block in blocks(evaluation):
+        for name, cells in block:
+            # Text, not a string: a user's `[red]` is a name, no markup.
+            numbers = (Text(cell.text, style="bold" if cell.best else "") for cell in cells[: len(columns) - 1])
+            shown.add_row(Text(name), *numbers)
+        shown.add_section()
+    return shown
+
+
+def verdict(evaluation: Evaluation) -> str:
+    """How the student does beside the ensemble, in one sentence; numbers that look equal in the table are a tie."""
+    student = evaluation.student
+    first, how = _against(student, evaluation.majority, "the majority vote")
+    second, how_too = _against(student, evaluation.mean, "the mean logit")
+    again = "" if second == first else f"{second} "
+    own, theirs = student.cost.parameters, evaluation.majority.cost.parameters
+    size = f", with {_size(own, theirs)}" if own and theirs else ""
+    return f"The student {first} {how} and {again}{how_too}{size}."
+
+
+def _against(student: Line, rival: Line, name: str) -> tuple[str, str]:
+    """A verb and its object: `beats`, `the mean logit on 3 of 4 measures (loses on 1)`; the commonest leads."""
+    tally = {"beats": 0, "ties with": 0, "loses to": 0}
+    for measure in MEASURES:
+        own, other = getattr(student.measures, measure.key), getattr(rival.measures, measure.key)
+        if math.isnan(own) or math.isnan(other):
+            continue
+        if f"{own:.3f}" == f"{other:.3f}":
+            tally["ties with"] += 1
+        else:
+            tally["beats" if (own < other) == (measure.better == "lower") else "loses to"] += 1
+    count = sum(tally.values())
+    if not count:
+        return "cannot be compared with", name
+    if tally["beats"] == tally["loses to"] > 0:
+        ties = f", ties on {tally['ties with']}" if tally["ties with"] else ""
+        return "is level with", f"{name} (better on {tally['beats']} of {count} measures, worse on as many{ties})"
+    lead, *rest = sorted((verb for verb in tally if tally[verb]), key=lambda verb: -tally[verb])
+    others = ", ".join(f"{verb.split()[0]} on {tally[verb]}" for verb in rest)
+    return lead, f"{name} on {tally[lead]} of {count} measures" + (f" ({others})" if others else "")
+
+
+def _size(own: int, theirs: int) -> str:
+    """`1/5 of the ensemble's parameters`, to one decimal, or to none from ten on."""
+
+    def times(ratio: float) -> str:
+        return f"{ratio:,.0f}" if ratio >= 9.95 else f"{ratio:.1f}".removesuffix(".0")
+
+    if own < theirs:
+        smaller = times(theirs / own)
+        return (
+            f"1/{smaller} of the ensemble's parameters"
+            if smaller != "1"
+            else "about as many parameters as the ensemble"
+        )
+    larger = times(own / theirs)
+    return f"{larger} times the ensemble's parameters" if larger != "1" else "about as many parameters as the ensemble"
+
+
+def contradictions(evaluation: Evaluation) -> str:
+    """What became of the contradictions between teachers, in one sentence."""
+    found = evaluation.disagreement
+    if not found.contradictions:
+        return "No two teachers contradict each other on a label both know."
+    said = f"Teachers that share a label contradict each other on {found.contradictions:,} (row, label) pairs"
+    if not found.judged:
+        return f"{said}; none of them is annotated."
+    share = found.positive_right / found.judged
+    return f"{said}; of the {found.judged:,} that are annotated, the positive side is right in {share:.0%}."
+
+
+def _cells(lines: Sequence[Line]) -> list[list[Cell]]:
+    """The cells of the lines of a block."""
+    columns = [[Cell(str(len(line.labels))) for line in lines]]
+    for measure in MEASURES:
+        values = [getattr(line.measures, measure.key) for line in lines]
+        columns.append(_column(values, "{:.3f}".format, 1 if measure.better == "lower" else -1))
+    columns.append(_column([line.cost.parameters for line in lines], _count, 1))
+    columns.append(_column([line.cost.bytes for line in lines], _bytes, 1))
+    columns.append(_column([line.cost.latency_1 for line in lines], duration, 1))
+    columns.append(_column([line.cost.latency_256 for line in lines], duration, 1))
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _column(values: Sequence[float | None], show: Callable[[float], str], sign: int) -> list[Cell]:
+    """The cells of a column; `sign` is 1 when the lowest is best, -1 when the highest is."""
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    texts = ["–" if value is None or math.isnan(value) else show(value) for value in values]
+    best = show(min(known, key=lambda value: sign * value)) if known else None
+    worth_a_mark = len({text for text in texts if text != "–"}) > 1
+    return [Cell(text, worth_a_mark and text == best) for text in texts]
+
+
+def _count(value: float) -> str:
+    """1,234 · 56.7 k · 8.9 M."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= 10 * size or (value >= size and unit != "k"):
+            return f"{value / size:.1f} {unit}"
+    return f"{value:,.0f}"
+
+
+def _bytes(value: float) -> str:
+    """Bytes as readers see them: 512 B, 1.5 kB, 4.2 MB."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}" if value < 999.5 * size else f"{value / size:.0f} {unit}"
+    return f"{value:.0f} B"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as readers see them: 0.08 ms, 12 ms, 3.4 s, 2 min 5 s."""
+    if seconds < 0.01:
+        return f"{seconds * 1e3:.2f} ms"
+    if seconds < 1:
+        return f"{seconds * 1e3:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"
+
+
+def plain(value: object) -> str:
+    """A fact as readers see it: thousands apart, floats to four digits, `–` for what is not known."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,0 +1,106 @@
+"""The run directory: made once, locked while somebody writes it, never silently overwritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from amalgam.errors import RequestError
+from amalgam.files import write_text
+from amalgam.recipe import Recipe, dump, read
+
+RECIPE, REPORT, STUDENT, ONNX, CHECKPOINTS, LOGS = (
+    "recipe.yaml", "report.json", "student", "student.onnx", "checkpoints", "logs",
+)  # fmt: skip
+
+
+def finished(folder: Path) -> bool:
+    """Whether a run has its report, which is written last."""
+    return (folder / REPORT).is_file()
+
+
+def fresh(name: str, parent: Path = Path("runs")) -> Path:
+    """A new directory `runs/<name>-<n>`, made now, so that two runs started together get one each."""
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        try:
+            (parent / f"{name}-{number}").mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return parent / f"{name}-{number}"
+
+
+@contextmanager
+def opened(out: Path | None, recipe: Recipe, resume: bool, keep: bool, chief: bool) -> Iterator[Path | None]:
+    """The run directory of a recipe, locked until the work ends.
+
+    Args:
+        out: where; None makes a fresh `runs/<name>-<n>`.
+        recipe: the recipe; written into the directory, or held against the one there.
+        resume: go on with what is there.
+        keep: whether there is a directory at all.
+        chief: whether this is the main process; the others only read.
+
+    Raises:
+        RequestError: the directory holds something else, another recipe, or a run that another process is writing.
+    """
+    from filelock import FileLock, Timeout
+
+    if resume and out is None:
+        raise RequestError("--resume needs the run to go on with: --out runs/NAME")
+    if not keep or not chief:
+        yield out if keep else None
+        return
+    folder = out if out is not None else fresh(recipe.name)
+    _refuse_foreign(folder, resume)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RequestError(f"another process is writing {folder}; wait for it, or choose another --out") from None
+    try:
+        _agree(folder / RECIPE, recipe)
+        yield folder
+    finally:
+        lock.release()
+
+
+def require(out: Path) -> None:
+    """Refuse to resume where there is no run."""
+    if not (out / RECIPE).is_file():
+        raise RequestError(f"--resume: {out} holds no run (no {RECIPE}); start one there without --resume")
+
+
+def _refuse_foreign(folder: Path, resume: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise RequestError(f"--out {folder} is a file; name a directory")
+    if resume:
+        require(folder)
+        return
+    there = sorted(os.listdir(folder)) if folder.is_dir() else []
+    if [name for name in there if name != ".lock"]:
+        ended = "a finished run" if (folder / REPORT).is_file() else "a run" if RECIPE in there else "other files"
+        raise RequestError(
+            f"--out {folder} already holds {ended}, which is never overwritten; choose another directory"
+            + (", or go on with it: --resume" if RECIPE in there else "")
+        )
+
+
+def _agree(path: Path, recipe: Recipe) -> None:
+    """Write the recipe, or refuse to go on with a run that was made with another one."""
+    if not path.is_file():
+        write_text(path, dump(recipe))
+        return
+    before = read(str(path)).model_dump(exclude={"made_with"})
+    now = recipe.model_dump(exclude={"made_with"})
+    changed = sorted(key for key in now if now[key] != before[key])
+    if changed:
+        raise RequestError(
+            f"{path} differs from the requested run in {', '.join(changed)}; a run goes on with the recipe it began "
+            "with: leave the change out, or start another run"
+        )

@@ -1,0 +1,221 @@
+"""ANT, adaptive knowledge transfer (knowledge-amalgamation, ch. 4, Eqs. 15–37): multi-label teachers over different label
+sets make one student that knows dependencies nobody saw together.
+
+Where teachers contradict each other on a label, the one whose prediction is trusted tells the other, which revises its
+other labels accordingly; that may make new contradictions, and so on. Everything is batched over rows.
+
+The chain that students and teachers of the paper are (Eqs. 29–36) is `students/label_chain.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from amalgam.conditional import Dependence, learn_dependence
+from amalgam.panel import Ballots, Panel
+from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy
+from amalgam.strategy import Paper, Strategy
+from amalgam.teacher import ConditionalScorer
+
+State = Mapping[int, Dependence]
+"""Teacher number → its labels' dependence, for the teachers that cannot be told themselves."""
+
+
+@dataclass(frozen=True)
+class ANT(Strategy[State]):
+    """Adaptive knowledge transfer.
+
+    Attributes:
+        indicator: who is trusted where teachers contradict each other. `positive` (the paper): the surest positive
+            teacher tells the negative ones. `confidence`: the teacher surest of its side tells the others.
+        clamp: whether a told label is fixed in the told teacher; otherwise it is only where the teacher starts from
+            (the authors' code).
+        rounds: of transfer, at most; None goes on until no contradiction is left to transfer, 1 has no recursion,
+            0 only integrates.
+        contradiction: the target of a label on which teachers still contradict each other. `positive` (Eq. 28): the
+            highest probability. `mean`: that of the mean logit. `confident`: that of the surest teacher.
+        supervise: which logits of a chain student meet the targets: `steps`, every step's, summed (the authors' code,
+            and stabler); `final`, those of Eq. 34 alone, as Eq. 37 reads.
+    """
+
+    paper: ClassVar[Paper | None] = Paper(
+        title="ANT: Adaptive Knowledge Transfer for multi-label classifiers (AAAI 2023)",
+        where="knowledge-amalgamation, chapter 4",
+        equations=(*range(15, 17), *range(26, 38)),
+        files=("strategies/ant.py", "students/label_chain.py", "signals.py"),
+    )
+
+    indicator: Literal["positive", "confidence"] = "positive"
+    clamp: bool = False
+    rounds: int | None = None
+    contradiction: Literal["positive", "mean", "confident"] = "positive"
+    supervise: Literal["steps", "final"] = "steps"
+
+    def prepare(self, panel: Panel, rows: Rows, ballots: Ballots) -> State:
+        """Learn how the labels depend on each other of every teacher that cannot be told."""
+        untold = [k for k, seat in enumerate(panel.seats) if not _can_be_told(seat.teacher)]
+        if self.rounds == 0:
+            return {}
+        return {
+            k: learn_dependence(panel.space.own(k, votes.binary()[k]) for _, votes in ballots.chunks(4096))
+            for k in untold
+        }
+
+    def targets(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> ProbabilityTargets:
+        """Transfers until none is left, then Eq. (28)."""
+        scores = votes.binary()
+        exchange = _Exchange(panel, rows, scores, votes.known, state, self)
+        contradictions = contradicted(scores, votes.known).sum(0)
+        rounds = 0
+        while (self.rounds is None or rounds < self.rounds) and exchange.round():
+            rounds += 1
+        logits = integrate(exchange.scores, votes.known, self.contradiction)
+        counts = {
+            "contradictions": contradictions,
+            "transfers": exchange.transfers,
+            "changed": ((exchange.scores > 0) != (scores > 0)).logical_and(~exchange.received).sum(1),
+            "rows": torch.tensor(len(logits)),
+        }
+        return ProbabilityTargets(probabilities(logits), torch.ones_like(logits), counts)
+
+    def facts(self, panel: Panel, counts: Mapping[str, Tensor]) -> dict[str, int]:
+        """How often teachers contradicted and told each other, who told whom, and what it changed."""
+        names = [seat.name for seat in panel.seats]
+        told = counts["transfers"].sum(2)
+        between = {
+            f"transfers {names[m]} → {names[n]}": int(told[m, n]) for m, n in told.nonzero().tolist() if told[m, n]
+        }
+        return {
+            "contradicted labels": int(counts["contradictions"].sum()),
+            "transfers": int(told.sum()),
+            **between,
+            "other labels changed by transfers": int(counts["changed"].sum()),
+        }
+
+    def loss(self, output: StudentOutput, targets: Targets) -> Loss:
+        """Eq. (37), for the final logits or summed over the steps of a chain."""
+        assert isinstance(targets, ProbabilityTargets)
+        if self.supervise == "final" or output.steps is None:
+            return cross_entropy(output.logits, targets)
+        return cross_entropy(output.steps, targets)
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Eqs. (15), (16): P = σ(L), element by element."""
+    return logits.sigmoid()
+
+
+def contradicted(scores: Tensor, known: Tensor) -> Tensor:
+    """The relations R of section 4.5.1 that matter: (B, L) bool, labels that one teacher affirms and another denies.
+
+    Args:
+        scores: (K, B, L) logits, NaN where unknown.
+        known: (K, L) bool.
+    """
+    positive = scores > 0  # NaN is not
+    return positive.any(0) & (~positive & known[:, None]).any(0)
+
+
+def indicate(scores: Tensor, known: Tensor, received: Tensor, indicator: str) -> tuple[Tensor, Tensor]:
+    """The transfer indicator of section 4.5.1: who tells whom.
+
+    The paper leaves open what happens after a transfer; here a label that a teacher received is neither revised again
+    nor passed on, so every (teacher, shared label) receives at most once and the exchange ends. Among several possible
+    transferors the surest tells, the earliest of equals.
+
+    Args:
+        scores: (K, B, L) logits, NaN where unknown.
+        known: (K, L) bool.
+        received: (K, B, L) bool, labels that were told already.
+        indicator: `positive` or `confidence`, see `ANT`.
+
+    Returns:
+        transferor (B, L) long, and transferee (K, B, L) bool.
+    """
+    own = known[:, None] & ~received
+    sureness = scores if indicator == "positive" else scores.abs()
+    transferor = torch.where(own, sureness, -torch.inf).argmax(0)
+    told = scores.gather(0, transferor[None])[0]
+    differs = own & ((scores > 0) != (told > 0))
+    if indicator == "positive":
+        differs &= told > 0
+    return transferor, differs
+
+
+def integrate(scores: Tensor, known: Tensor, contradiction: str = "positive") -> Tensor:
+    """Eqs. (27), (28): one logit for each label from the teachers that know it, (B, L).
+
+    The least where all are at or below zero (p ≤ 0.5), the greatest where all are above; where teachers contradict each
+    other, the greatest as well in the paper (`positive`), or the mean logit, or the surest.
+
+    Args:
+        scores: (K, B, L) logits, NaN where unknown.
+        known: (K, L) bool.
+        contradiction: `positive`, `mean` or `confident`.
+    """
+    least = torch.where(known[:, None], scores, torch.inf).amin(0)
+    greatest = torch.where(known[:, None], scores, -torch.inf).amax(0)
+    agreed = torch.where(greatest <= 0, least, greatest)
+    if contradiction == "positive":
+        return agreed
+    if contradiction == "mean":
+        settled = scores.nanmean(0)
+    else:
+        surest = torch.where(known[:, None], scores.abs(), -torch.inf).argmax(0, keepdim=True)
+        settled = scores.gather(0, surest)[0]
+    return torch.where(contradicted(scores, known), settled, agreed)
+
+
+class _Exchange:
+    """The teachers' present scores on a chunk of rows, and what they have told each other."""
+
+    def __init__(
+        self, panel: Panel, rows: Rows, scores: Tensor, known: Tensor, dependences: State, strategy: ANT
+    ) -> None:
+        self.panel, self.rows, self.known, self.strategy = panel, rows, known, strategy
+        self.dependences, self.original, self.scores = dependences, scores, scores.clone()
+        self.believed = torch.full_like(scores, torch.nan)
+        teachers, _, labels = scores.shape
+        self.transfers = torch.zeros(teachers, teachers, labels, dtype=torch.long)  # from, to, label
+
+    @property
+    def received(self) -> Tensor:
+        """(K, B, L) bool: the labels that were told."""
+        return ~self.believed.isnan()
+
+    def round(self) -> bool:
+        """One round of transfers, all decided on the present scores; whether there was any."""
+        transferor, transferee = indicate(self.scores, self.known, self.received, self.strategy.indicator)
+        if not bool(transferee.any()):
+            return False
+        told = self.scores.gather(0, transferor[None])
+        self.believed = torch.where(transferee, told, self.believed)
+        for k in range(len(self.panel.seats)):
+            self.transfers[k] += (transferee & (transferor == k)).sum(1).cpu()
+        for k, listens in enumerate(transferee.any(2)):
+            if bool(listens.any()):
+                self.revise(k, listens.nonzero()[:, 0])
+        return True
+
+    def revise(self, teacher: int, where: Tensor) -> None:
+        """Eq. (26): a teacher's scores of some rows, given all it has been told of them."""
+        space, clamp = self.panel.space, self.strategy.clamp
+        believed = space.own(teacher, self.believed[teacher, where])
+        if teacher in self.dependences:
+            said = space.own(teacher, self.original[teacher, where])
+            revised = self.dependences[teacher].given(said, believed, clamp)
+        else:
+            revised = self.panel.score_given(teacher, self.rows.inputs(where.cpu()), believed, clamp)
+        if clamp:
+            revised = torch.where(believed.isnan(), revised, believed)
+        self.scores[teacher, where] = space.spread(teacher, revised.to(self.scores.device))
+
+
+def _can_be_told(teacher: object) -> bool:
+    """A softmax teacher's beliefs are no sigmoid logits, so it is not asked itself."""
+    return isinstance(teacher, ConditionalScorer) and not getattr(teacher, "exclusive", False)

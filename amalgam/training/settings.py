@@ -1,0 +1,54 @@
+"""How a student is trained: the trainer's settings, with defaults that suit a small student on little data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Training(BaseModel):
+    """The trainer's settings.
+
+    Attributes:
+        epochs: passes over the training rows, at most.
+        batch_size: rows of one optimiser step, over all processes and micro-batches together.
+        accumulate: micro-batches a step is cut into, for students too large for one.
+        optimizer: which optimiser of torch.
+        learning_rate: its rate at the top of the schedule.
+        weight_decay: its weight decay.
+        momentum: of `sgd`.
+        schedule: what happens to the rate after the warm-up.
+        warmup: share of all steps over which the rate rises from zero.
+        clip_norm: the largest gradient norm; None does not clip.
+        precision: `bf16` and `fp16` are automatic mixed precision.
+        ema: decay of an exponential moving average of the weights, which is then the student; None keeps none.
+        validation: share of the rows held out for early stopping; what is measured there is the same loss against the
+            surrogate targets: no ground truth is assumed.
+        patience: epochs without a better validation loss before training stops; None always trains to the end.
+        compile: torch.compile the student.
+        workers: processes that read rows which do not fit in memory.
+        checkpoint_seconds: at least this long between two checkpoints (and at least fifty times as long as one takes).
+        tracker: an Accelerate tracker, such as `tensorboard`, that logs every epoch.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(default=200, gt=0)
+    batch_size: int = Field(default=32, gt=0)
+    accumulate: int = Field(default=1, gt=0)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    warmup: float = Field(default=0.0, ge=0, le=1)
+    clip_norm: float | None = Field(default=5.0, gt=0)
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    validation: float = Field(default=0.1, ge=0, lt=1)
+    patience: int | None = Field(default=20, gt=0)
+    compile: bool = False
+    workers: int = Field(default=0, ge=0)
+    checkpoint_seconds: float = Field(default=1.0, ge=0)
+    tracker: str | None = None

@@ -1,0 +1,330 @@
+"""The trainer: one loop for every strategy, on a CPU, a GPU or many, that can be killed at any moment and resumed.
+
+Launch: `amalgam distill …`, or `accelerate launch -m amalgam distill …` for several processes.
+
+All randomness is a function of (seed, step, rank), so a checkpoint needs no generator's state, and a resumed run is the
+uninterrupted one bit for bit on a CPU. A step's loss is a sum over its rows divided by their number over all processes
+and micro-batches, so two processes train the student that one does.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from amalgam.errors import WorkError
+from amalgam.progress import Progress, Silent
+from amalgam.signals import Loss, Rows, StudentOutput, Targets
+from amalgam.training.checkpoint import Checkpoints
+from amalgam.training.feed import Feed
+from amalgam.training.settings import Training
+
+LossFunction = Callable[[StudentOutput, Any], Loss]
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training was.
+
+    Attributes:
+        history: one mapping an epoch: `epoch`, `loss`, `validation`, `learning_rate`, `seconds`.
+        best_epoch: the epoch whose weights the student has.
+        rows: how many rows it learned from; validation rows are not among them.
+        resumed_at: the epoch it was resumed in, None for a run in one piece.
+    """
+
+    history: tuple[dict[str, float], ...]
+    best_epoch: int
+    rows: int
+    resumed_at: int | None
+
+
+def fit(
+    student: nn.Module,
+    rows: Rows,
+    targets: Targets,
+    loss: LossFunction,
+    settings: Training,
+    *,
+    seed: int,
+    accelerator: Accelerator,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    name: str = "training",
+) -> Fit:
+    """Train a student in place; it ends with its best weights.
+
+    Args:
+        student: maps inputs (B, ...) to StudentOutput.
+        rows: N rows; only their inputs are read.
+        targets: N targets.
+        loss: of a student's output and its targets.
+        settings: how.
+        seed: of the validation split, the order of rows and dropout.
+        accelerator: the processes and the device.
+        folder: where the checkpoint lies, read first if there is one; None keeps none.
+        progress: who shows the step.
+        name: what it is called there.
+
+    Raises:
+        WorkError: the loss is no longer finite.
+    """
+    training, validation = held_out(len(rows), settings.validation, seed)
+    feed = Feed(rows, targets, accelerator.device, settings.workers)
+    run = _Run(student, loss, settings, seed, accelerator, len(training))
+    checkpoints = Checkpoints(folder, settings.checkpoint_seconds)
+    saved = checkpoints.load()
+    if saved is not None:
+        run.restore(saved)
+    accelerator.wait_for_everyone()
+    resumed_at = None if saved is None else run.epoch
+
+    with (progress or Silent()).step(name, settings.epochs * len(training)) as bar:
+        bar.advance(run.rows_done)
+        while not run.finished:
+            batches = torch.split(_order(len(training), seed, run.epoch), settings.batch_size)
+            left = [training[batch] for batch in batches[run.step :]]
+            mine = [share for batch in left for share in run.shares(batch)]
+            micro = feed.batches(mine)
+            for batch in left:
+                run.learn(batch, micro)
+                bar.advance(len(batch), run.note)
+                if checkpoints.due() and accelerator.is_main_process:
+                    checkpoints.save(run.state())
+            run.close_epoch(feed, validation)
+    if accelerator.is_main_process:
+        checkpoints.save(run.state())
+    run.adopt_best()
+    return Fit(tuple(run.history), run.best_epoch, len(training), resumed_at)
+
+
+def held_out(rows: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Row numbers for training and for early stopping; at least one row trains."""
+    order = _order(rows, seed, -1)
+    count = min(round(share * rows), rows - 1)
+    return order[count:].sort().values, order[:count].sort().values
+
+
+def learning_rate(settings: Training, step: int, steps: int) -> float:
+    """The rate of a step (from 0) among `steps`: a linear warm-up, then the schedule down to zero or none."""
+    warm = round(settings.warmup * steps)
+    if step < warm:
+        return settings.learning_rate * (step + 1) / warm
+    done = (step - warm) / max(steps - warm, 1)
+    shape = {"constant": 1.0, "linear": 1.0 - done, "cosine": 0.5 * (1.0 + math.cos(math.pi * done))}
+    return settings.learning_rate * shape[settings.schedule]
+
+
+def optimizer_of(student: nn.Module, settings: Training) -> torch.optim.Optimizer:
+    """The optimiser that the settings name."""
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(student.parameters(), rate, momentum=settings.momentum, weight_decay=decay)
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(student.parameters(), rate, weight_decay=decay)
+    return torch.optim.Adam(student.parameters(), rate, weight_decay=decay)
+
+
+class _Run:
+    """A training under way: what a checkpoint saves, and the steps that change it."""
+
+    def __init__(
+        self, student: nn.Module, loss: LossFunction, settings: Training, seed: int, accelerator: Accelerator, rows: int
+    ) -> None:
+        self.student, self.loss, self.settings, self.seed = student, loss, settings, seed
+        self.accelerator, self.rows = accelerator, rows
+        student.to(accelerator.device)
+        if settings.compile:
+            student.compile()
+        self.model, self.optimizer = accelerator.prepare(student, optimizer_of(student, settings))
+        self.average = deepcopy(student).requires_grad_(False) if settings.ema else None
+        self.epoch = self.step = self.bad_epochs = self.best_epoch = 0
+        self.history: list[dict[str, float]] = []
+        self.best: Weights | None = None
+        self.best_loss = math.inf
+        self.epoch_loss = torch.zeros((), dtype=torch.float64, device=accelerator.device)
+        self.epoch_count = torch.zeros_like(self.epoch_loss)
+        self.began = time.monotonic()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of one epoch."""
+        return math.ceil(self.rows / self.settings.batch_size)
+
+    @property
+    def rows_done(self) -> int:
+        """Rows learned so far, over all epochs."""
+        return self.epoch * self.rows + min(self.step * self.settings.batch_size, self.rows)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is over, or patience is."""
+        patience = self.settings.patience
+        return self.epoch >= self.settings.epochs or (patience is not None and self.bad_epochs >= patience)
+
+    @property
+    def note(self) -> str:
+        """Where the training is, for the progress display."""
+        if not self.history:
+            return f"epoch {self.epoch + 1}/{self.settings.epochs}"
+        last = self.history[-1]
+        return (
+            f"epoch {self.epoch + 1}/{self.settings.epochs} · loss {last['loss']:.4f} · "
+            f"validation {last['validation']:.4f}"
+        )
+
+    def shares(self, batch: Tensor) -> list[Tensor]:
+        """This process's micro-batches of a batch of row numbers."""
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        return list(batch[rank::world].tensor_split(self.settings.accumulate))
+
+    def learn(self, batch: Tensor, micro: Any) -> None:
+        """One optimiser step."""
+        step = self.epoch * self.steps_per_epoch + self.step
+        torch.manual_seed(_mix(self.seed, step, self.accelerator.process_index))
+        rate = learning_rate(self.settings, step, self.settings.epochs * self.steps_per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        world, last = self.accelerator.num_processes, self.settings.accumulate - 1
+        expected = len(batch) / world
+        total = self.epoch_loss.new_zeros(2)
+        for part in range(self.settings.accumulate):
+            inputs, targets = next(micro)
+            with self.accelerator.no_sync(self.model) if part < last else nullcontext():
+                said = self.loss(self.model(inputs), targets)
+                self.accelerator.backward(said.sum / expected)
+            total += torch.stack([said.sum.detach(), said.count]).double()
+        total = self.accelerator.reduce(total, reduction="sum")
+        # Gradients are means over processes of sums over rows / expected: make them the mean over all counted rows.
+        weight = expected * world / total[1].clamp_min(1e-12)
+        for parameter in self.student.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(weight)
+        if self.settings.clip_norm is not None:
+            self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self._average()
+        self.epoch_loss += total[0]
+        self.epoch_count += total[1]
+        self.step += 1
+
+    def _average(self) -> None:
+        if self.average is None or self.settings.ema is None:
+            return
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.student.parameters(), strict=True):
+                mean.lerp_(now, 1.0 - self.settings.ema)
+
+    def close_epoch(self, feed: Feed, validation: Tensor) -> None:
+        """Measure, remember the best weights, count the bad epochs."""
+        loss = float(self.epoch_loss / self.epoch_count.clamp_min(1e-12))
+        if not math.isfinite(loss):
+            raise WorkError(
+                f"the training loss is {loss} in epoch {self.epoch + 1}; lower training.learning_rate "
+                f"(now {self.settings.learning_rate:g}) or set training.clip_norm, and look for extreme input values"
+            )
+        measured = self.measure(feed, validation) if len(validation) else loss
+        now = time.monotonic()
+        self.history.append(
+            {
+                "epoch": self.epoch + 1,
+                "loss": loss,
+                "validation": measured,
+                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "seconds": now - self.began,
+            }
+        )
+        self.began = now
+        self.epoch, self.step = self.epoch + 1, 0
+        self.epoch_loss.zero_()
+        self.epoch_count.zero_()
+        if measured < self.best_loss:
+            self.best_loss, self.best_epoch, self.bad_epochs = measured, self.epoch, 0
+            self.best = {name: value.detach().clone() for name, value in self.candidate.state_dict().items()}
+        else:
+            self.bad_epochs += 1
+        if self.settings.tracker is not None:
+            self.accelerator.log(
+                {key: self.history[-1][key] for key in ("loss", "validation", "learning_rate")}, self.epoch
+            )
+
+    @property
+    def candidate(self) -> nn.Module:
+        """The module that would be the student now: the moving average where there is one."""
+        return self.average if self.average is not None else self.student
+
+    @torch.no_grad()
+    def measure(self, feed: Feed, validation: Tensor) -> float:
+        """The mean loss against the surrogate targets of the held-out rows, over all processes."""
+        self.candidate.eval()
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        total = self.epoch_loss.new_zeros(2)
+        with self.accelerator.autocast():
+            for inputs, targets in feed.batches(torch.split(validation[rank::world], max(self.settings.batch_size, 1024))):
+                said = self.loss(self.candidate(inputs), targets)
+                total += torch.stack([said.sum, said.count]).double()
+        total = self.accelerator.reduce(total, reduction="sum")
+        return float(total[0] / total[1].clamp_min(1e-12))
+
+    def adopt_best(self) -> None:
+        """Give the student its best weights, and leave it in evaluation mode."""
+        if self.best is not None:
+            self.student.load_state_dict(self.best)
+        self.student.eval()
+
+    def state(self) -> dict[str, Any]:
+        """Everything a checkpoint needs."""
+        return {
+            "student": self.student.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "scaler": None if self.accelerator.scaler is None else self.accelerator.scaler.state_dict(),
+            "best": self.best,
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
+            "bad_epochs": self.bad_epochs,
+            "epoch": self.epoch,
+            "step": self.step,
+            "epoch_loss": self.epoch_loss,
+            "epoch_count": self.epoch_count,
+            "history": self.history,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to where a checkpoint was saved."""
+        device = self.accelerator.device
+        self.student.load_state_dict(state["student"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        best = state["best"]
+        self.best = None if best is None else {name: value.to(device) for name, value in best.items()}
+        self.best_loss, self.best_epoch = state["best_loss"], state["best_epoch"]
+        self.bad_epochs, self.epoch, self.step = state["bad_epochs"], state["epoch"], state["step"]
+        self.epoch_loss, self.epoch_count = state["epoch_loss"].to(device), state["epoch_count"].to(device)
+        self.history = list(state["history"])
+
+
+def _mix(seed: int, step: int, rank: int) -> int:
+    """One seed out of three numbers."""
+    return (seed * 1_000_003 + step * 8_191 + rank) % 2**63
+
+
+def _order(rows: int, seed: int, epoch: int) -> Tensor:
+    """The order of rows in an epoch."""
+    return torch.randperm(rows, generator=torch.Generator().manual_seed(_mix(seed, epoch + 2, 4_093)))

@@ -1,0 +1,301 @@
+"""What the commands show: each function does one command's work and writes it for a reader."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from amalgam import shelf
+from amalgam.errors import RequestError, WorkError
+from amalgam.progress import shown
+from amalgam.teacher import Card, read_card
+
+if TYPE_CHECKING:
+    from amalgam.datasets import DataOptions
+
+# Names are shown as Text: a label called `[red]` is a name, not markup.
+
+
+def _console() -> Console:
+    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, header_style="bold")
+    for heading in headings:
+        table.add_column(Text(heading))
+    return table
+
+
+def distill_and_show(
+    name: str | None,
+    strategy: str | None,
+    teachers: Sequence[str],
+    data: str | None,
+    student: str | None,
+    assignments: Sequence[str],
+    out: Path | None,
+    resume: bool,
+    trust: bool,
+) -> None:
+    """`amalgam distill`."""
+    from amalgam import recipe as recipes
+    from amalgam import run
+    from amalgam.pipeline import distill
+
+    changes: dict[str, Any] = {"teachers": list(teachers)} if teachers else {}
+    changes |= {
+        key: {field: given} for key, field, given in (("data", "source", data), ("student", "name", student)) if given
+    }
+    if resume and out is not None and name is None:
+        run.require(out)
+        name = str(out)
+    elif name is not None and strategy is not None:
+        changes["strategy"] = {"name": strategy}
+    elif name is None and strategy is None:
+        raise RequestError(f"name a recipe or --strategy: {', '.join(shelf.names('recipes'))}")
+    recipe = recipes.read(name or str(strategy), changes, assignments)
+    if strategy is not None and recipe.strategy["name"] != strategy:
+        raise RequestError(f"--strategy {strategy}: {name or strategy} holds strategy {recipe.strategy['name']!r}")
+    folder = out if out is not None else run.fresh(recipe.name)
+    with shown() as progress:
+        progress.say(f"run directory: {folder}")
+        try:
+            _, report = distill(recipe, out=folder, resume=resume, trust=trust, progress=progress)
+        except KeyboardInterrupt:
+            raise WorkError(f"stopped; go on with: amalgam distill --resume --out {folder}") from None
+    show_report(report, folder)
+
+
+def show_report(report: Any, folder: Path) -> None:
+    """The end of a run: the table, the verdict, and where everything lies."""
+    from amalgam.results import table, verdict
+
+    console = _console()
+    if report.evaluation is not None:
+        console.print(table(report.evaluation))
+        console.print(Text(verdict(report.evaluation)))
+    console.print(Text(f"The run lies in {folder}: report.html to look at, student.onnx to ship, README.md to read."))
+
+
+def list_teachers() -> None:
+    """`amalgam teachers list`."""
+    table = _table("teacher", "adapter", "labels", "what it is")
+    for name in shelf.names("teachers"):
+        card = read_card(shelf.shelf("teachers") / f"{name}.yaml")
+        table.add_row(*map(Text, (name, card.adapter, ", ".join(map(str, card.labels)), card.description)))
+    _console().print(table)
+
+
+def show_teachers(specs: Sequence[str]) -> None:
+    """`amalgam teachers show`: the cards, who knows which label, and how many each pair shares."""
+    from amalgam.labels import unite
+    from amalgam.registry import find_card
+
+    console = _console()
+    cards: dict[str, Card] = {}
+    for spec in specs:
+        card, _ = find_card(spec)
+        cards[card.name] = card
+        console.print(Text(card.name, style="bold"), Text(f"{card.adapter} · {card.description}"))
+    space = unite({name: card.labels for name, card in cards.items()})
+    known = _table("label", *cards)
+    for column, label in enumerate(space.names):
+        known.add_row(Text(label), *("✓" if row[column] else "·" for row in space.known.tolist()))
+    console.print(known)
+    if len(cards) > 1:
+        overlap = _table("labels in common", *cards)
+        for name, row in zip(cards, space.overlap().tolist(), strict=True):
+            overlap.add_row(Text(name), *map(str, row))
+        console.print()
+        console.print(overlap)
+
+
+def train_teachers(specs: Sequence[str]) -> None:
+    """`amalgam teachers train`."""
+    from accelerate import Accelerator
+
+    from amalgam.registry import find_card
+    from amalgam.schooling import school
+
+    console = _console()
+    for spec in specs:
+        card, _ = find_card(spec)
+        if card.schooling is None:
+            raise RequestError(
+                f"teacher {spec!r} is no built-in one: its card has no `schooling`, so nothing is trained"
+            )
+        with shown() as progress:
+            folder = school(card, Accelerator(), progress)
+        console.print(Text(f"{card.name} lies in {folder}"))
+
+
+def check_teacher(spec: str, data: str, labels: str | None, trust: bool) -> None:
+    """`amalgam teachers check`; leaves with exit code 1 when the teacher breaks a promise."""
+    from accelerate import Accelerator
+
+    from amalgam import contract, datasets, registry
+
+    rows = datasets.load(data, _options(labels)).rows
+    with shown() as progress:
+        seat = registry.load(spec, Accelerator(), trust=trust, progress=progress)
+    findings = contract.check(seat.teacher, seat.name, rows)
+    console = _console()
+    for finding in findings:
+        mark = Text("✓ ", style="green") if finding.ok else Text("✗ ", style="red")
+        console.print(mark + Text(f"{finding.rule}: {finding.says}"))
+    broken = [finding.rule for finding in findings if not finding.ok]
+    if broken:
+        raise WorkError(f"teacher {seat.name!r} breaks its contract: {', '.join(broken)}")
+
+
+def list_recipes() -> None:
+    """`amalgam recipes list`."""
+    from amalgam.schema import read_yaml
+
+    table = _table("recipe", "strategy", "what it shows")
+    for name in shelf.names("recipes"):
+        content = read_yaml(shelf.shelf("recipes") / f"{name}.yaml", "recipe")
+        strategy = content.get("strategy")
+        called = strategy.get("name") if isinstance(strategy, dict) else strategy
+        table.add_row(*map(Text, (name, str(called), str(content.get("description", "")))))
+    _console().print(table)
+
+
+def show_strategy(name: str) -> None:
+    """`amalgam show STRATEGY`."""
+    import dataclasses
+
+    from amalgam.strategies import equations, strategy_class
+
+    strategy = strategy_class(name)
+    console = _console()
+    paper = strategy.paper
+    if paper is not None:
+        console.print(Text(paper.title, style="bold"), Text(paper.where))
+    console.print(Text((strategy.__doc__ or "").strip()))
+    table = _table("hyperparameter", "default")
+    for field in dataclasses.fields(strategy):
+        table.add_row(Text(field.name), Text(repr(field.default)))
+    console.print()
+    console.print(table)
+    console.print()
+    found = _table("equation", "function", "where", "what")
+    for equation in equations(strategy):
+        found.add_row(*map(Text, (equation.number, equation.function, equation.where, equation.says)))
+    console.print(found)
+
+
+def evaluate_run(folder: Path, data: str | None, labels: str | None, trust: bool) -> None:
+    """`amalgam evaluate`."""
+    from amalgam.pipeline import evaluate_again
+    from amalgam.results import table, verdict
+
+    with shown() as progress:
+        evaluation = evaluate_again(folder, data, _options(labels), trust=trust, progress=progress)
+    console = _console()
+    console.print(table(evaluation))
+    console.print(Text(verdict(evaluation)))
+
+
+def predict_rows(folder: Path, data: str, out: Path | None) -> None:
+    """`amalgam predict`: a header of label names, then a line of probabilities a row."""
+    from amalgam import datasets
+    from amalgam.files import draft
+    from amalgam.student import load
+
+    student = load(folder)
+    rows = datasets.load(data).rows
+
+    def write(stream: Any) -> None:
+        lines = csv.writer(stream)
+        lines.writerow(student.labels)
+        for _, inputs in rows.chunks(4096):
+            lines.writerows([f"{value:.6f}" for value in row] for row in student.predict_proba(inputs).tolist())
+
+    if out is None:
+        write(sys.stdout)
+        return
+    with draft(out) as path, path.open("w", newline="", encoding="utf-8") as stream:
+        write(stream)
+    _console().print(Text(f"{len(rows):,} rows of probabilities lie in {out}"))
+
+
+def export_run(folder: Path, out: Path | None, check: str | None) -> None:
+    """`amalgam export`."""
+    from amalgam import datasets
+    from amalgam.export import facts
+    from amalgam.student import load
+
+    student = load(folder)
+    rows = None if check is None else datasets.load(check).rows.inputs(slice(0, 256))
+    with shown() as progress, progress.step("export", 1, "model") as bar:
+        path = student.export(out if out is not None else folder / "student.onnx", rows)
+        bar.advance(1)
+    console = _console()
+    for key, value in facts(path).items():
+        console.print(Text(f"{key}: {value}"))
+    console.print(Text(f"The student lies in {path}"))
+
+
+def list_cache() -> None:
+    """`amalgam cache list`."""
+    from amalgam.cache import listing
+    from amalgam.store import home
+
+    table = _table("kind", "key", "size", "last used", "what")
+    items = listing()
+    for item in items:
+        about = ", ".join(f"{key} {value}" for key, value in item.about.items())
+        state = about if item.finished else "unfinished"
+        used = item.last_used.strftime("%Y-%m-%d %H:%M")
+        table.add_row(*map(Text, (item.kind, item.key, f"{item.size:,}", used, state)))
+    console = _console()
+    console.print(table)
+    console.print(Text(f"{len(items)} entries, {sum(item.size for item in items):,} bytes in {home()}"))
+
+
+def clear_cache(kind: str | None) -> None:
+    """`amalgam cache clear`."""
+    from typing import get_args
+
+    from amalgam.cache import clear
+    from amalgam.store import Kind
+
+    if kind is not None and kind not in get_args(Kind):
+        raise RequestError(f"--kind {kind!r} is none of {', '.join(get_args(Kind))}")
+    cleared = clear(kind)  # type: ignore[arg-type]
+    console = _console()
+    console.print(Text(f"{cleared.entries} entries deleted, {cleared.freed:,} bytes freed"))
+    for busy in cleared.busy:
+        console.print(Text(f"left {busy}: another process is writing it"))
+
+
+def examine() -> None:
+    """`amalgam doctor`."""
+    from amalgam.doctor import examination
+
+    table = _table("what", "is")
+    findings = examination()
+    for finding in findings:
+        mark = Text("✓ ", style="green") if finding.ok else Text("✗ ", style="red")
+        table.add_row(mark + Text(finding.what), Text(finding.says))
+    _console().print(table)
+    broken = [finding.what for finding in findings if not finding.ok]
+    if broken:
+        raise WorkError(f"this machine cannot do everything: {', '.join(broken)}")
+
+
+def _options(labels: str | None) -> DataOptions | None:
+    from amalgam.datasets import DataOptions
+
+    if labels is None:
+        return None
+    return DataOptions(labels=tuple(label.strip() for label in labels.split(",")))
