@@ -1,5 +1,6 @@
-"""The command line. Each command hands over to one function; heavy libraries are imported only by the command that needs
-them, so that `--help` answers at once.
+"""The command line. Each command hands over to one function.
+
+Heavy libraries are imported only by the command that needs them, so that `--help` answers at once.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +33,12 @@ TRACED = 2
 """Rows of the example that is traced; never one of the batch sizes of the check."""
 MOST = 1024
 """Rows of the largest batch of the check, so that its memory stays flat."""
+
+
+FIXED = (
+    "its forward makes a Python number of the batch size, which fixes the graph to one size; "
+    "write inputs.shape[0] instead of len(inputs)"
+)
 
 
 @dataclass(frozen=True)
@@ -123,14 +129,42 @@ def compare(path: Path, student: Student, rows: Floats, tolerance: float = 1e-4)
     return Parity(largest[worst], worst, len(rows), tuple(largest), undecided)
 
 
-def session(path: Path) -> Any:
-    """An exported student as a function: inputs (B, *shape) float32 to logits (B, L), on the CPU."""
+def session(path: Path) -> Callable[[Floats], Floats]:
+    """An exported student as a function: inputs (B, *shape) float32 to logits (B, L), on the CPU.
+
+    Raises:
+        WorkError: a file that onnxruntime cannot run, or one for a single batch size.
+    """
     import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    opened = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda inputs: opened.run(["logits"], {"inputs": inputs})[0]
+    options.log_severity_level = 4  # a failure is raised, it need not be printed as well
+    failures = (
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NoSuchFile,
+        state.NotImplemented,
+        state.RuntimeException,
+    )
+    try:
+        opened = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except failures as error:
+        raise WorkError(f"onnxruntime cannot run {path}: {' '.join(str(error).split())[:300]}") from None
+    if isinstance(opened.get_inputs()[0].shape[0], int):
+        raise WorkError(f"the student could not be exported to ONNX: {FIXED}")
+
+    def run(inputs: Floats) -> Floats:
+        try:
+            logits: Floats = opened.run(["logits"], {"inputs": inputs})[0]
+        except failures as error:
+            said = " ".join(str(error).split())[:300]
+            raise WorkError(f"onnxruntime cannot run the graph at a batch of {len(inputs)} rows: {said}") from None
+        return logits
+
+    return run
 
 
 def _undecided(student: Student, rows: Floats, tolerance: float) -> NDArray[np.bool_]:
@@ -179,10 +213,7 @@ def _trace(student: Student, graph: Path, rows: Floats) -> None:
 def _reason(said: str, status: int) -> str:
     """What a failed process has to say, without its traceback."""
     if "inferred a static shape" in said or "specialized it to be a constant" in said:
-        return (
-            "its forward makes a Python number of the batch size, which fixes the graph to one size; "
-            "write inputs.shape[0] instead of len(inputs)"
-        )
+        return FIXED
     if status < 0:
         return f"the exporter was killed by signal {-status}; it may need more memory"
     # torch's exporter ends in advice and names the cause as `<class 'ValueError'>: …`
@@ -218,6 +249,24 @@ def _describe(graph: Path, student: Student, found: Parity, tolerance: float, so
     model = onnx.load(graph)
     onnx.helper.set_model_props(model, about)
     onnx.save(model, graph)
+
+
+def facts(path: Path) -> dict[str, str | int | float]:
+    """What an exported file says of itself, in words for a report: its size, how it was checked."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    opened = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    checked = json.loads(opened.get_modelmeta().custom_metadata_map["amalgam.parity"])
+    return {
+        "file": path.name,
+        "bytes": path.stat().st_size,
+        "largest difference from torch": checked["largest_difference"],
+        "rows checked": checked["rows"],
+        "batch sizes checked": ", ".join(map(str, checked["batch_sizes"])),
+        "rows are": checked["rows_from"],
+    }
 
 
 class _Logits(nn.Module):

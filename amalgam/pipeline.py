@@ -18,12 +18,11 @@ from accelerate import Accelerator
 
 from amalgam import datasets, registry, run, store, strategies
 from amalgam.datasets import DataOptions
-from amalgam.datasets.split import split
-from amalgam.errors import RequestError, listed
+from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation, evaluate
-from amalgam.fingerprint import fingerprint, of_each_row, of_rows
-from amalgam.labels import canonical, lookalikes
+from amalgam.fingerprint import fingerprint, of_rows
 from amalgam.panel import Ballots, Panel, seat
+from amalgam.parts import Parts, apportion, lookalike_notes, refuse_leaks, renamed
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe, read
 from amalgam.report import Known, Report, machine
@@ -34,21 +33,6 @@ from amalgam.teacher import FeatureScorer
 from amalgam.training.trainer import Fit, fit
 
 _RESIDENT_BYTES = 2**31  # targets up to this size are read into memory whole
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Who sees which rows.
-
-    Attributes:
-        learn: the student's rows, without annotations.
-        test: the rows it is measured on, which nobody learns from; None when nothing is annotated.
-        notes: what the reader of the data had to say.
-    """
-
-    learn: Rows
-    test: Rows | None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -121,7 +105,7 @@ def distill(
         with journal.timed("data"):
             parts = apportion(recipe, rows, held_out)
             refuse_leaks(panel, parts)
-            for note in (*parts.notes, *_lookalike_notes(panel, parts)):
+            for note in (*parts.notes, *lookalike_notes(panel, parts)):
                 journal.note(note)
         with journal.timed("votes"):
             ballots = vote(panel, parts.learn, strategy, journal)
@@ -180,58 +164,6 @@ def assemble(
     panel = seat(seats, recipe.labels.aliases, recipe.labels.names)
     panel.require(strategy.needs, recipe.strategy["name"])
     return panel
-
-
-def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = None) -> Parts:
-    """The rows the student learns from and those it is measured on.
-
-    Raises:
-        RequestError: no such data or part, too few rows, or a test part without annotations.
-    """
-    data, notes = recipe.data, list[str]()
-    if rows is None:
-        loaded = datasets.load(data.source, data.options)
-        rows, notes = loaded.rows, list(loaded.notes)
-    rows = _renamed(rows, recipe)
-    test = None if held_out is None else _renamed(held_out, recipe)
-    if data.held_out is not None:
-        held = datasets.load(data.held_out, data.options)
-        test, notes = _renamed(held.rows, recipe), [*notes, *held.notes]
-    shares = data.parts
-    if shares is None and rows.annotated is not None and test is None:
-        shares = {data.student: 0.8, data.test: 0.2}
-    learn = rows
-    if shares is not None:
-        parts = split(rows, shares, data.split_seed)
-        wanted = [data.student] if test is not None else [data.student, data.test]
-        for part in wanted:
-            if part not in parts:
-                raise RequestError(f"data.parts has no part {part!r}; it has {listed(parts)}")
-        learn, test = parts[data.student], test if test is not None else parts[data.test]
-    if len(learn) < 2:
-        raise RequestError(f"{data.source} leaves the student {len(learn)} rows to learn from; it needs at least 2")
-    if test is not None and test.annotated is None:
-        notes.append(
-            f"{test.name} has no annotations, so nothing was measured on it; name label columns in data.options"
-        )
-        test = None
-    return Parts(learn.unlabelled(), test, tuple(notes))
-
-
-def refuse_leaks(panel: Panel, parts: Parts) -> None:
-    """Refuse test rows that the student or a built-in teacher learns from, compared by content."""
-    if parts.test is None:
-        return
-    test = of_each_row(parts.test)
-    seen = {f"teacher {one.name!r}": one.seen for one in panel.seats if one.seen is not None}
-    seen["the student"] = of_each_row(parts.learn)
-    for who, rows in seen.items():
-        leaked = int(np.isin(test, rows).sum())
-        if leaked:
-            raise RequestError(
-                f"{leaked} of {len(test)} test rows are among the rows that {who} learns from, so nothing measured on "
-                "them would be true; split them apart (data.parts must be the teachers' own, see their cards)"
-            )
 
 
 def vote(panel: Panel, rows: Rows, strategy: Strategy[Any], journal: Journal, name: str = "votes") -> Ballots:
@@ -348,7 +280,7 @@ def evaluate_again(
         parts = apportion(recipe)
     else:
         loaded = datasets.load(data, options)
-        parts = Parts(loaded.rows.unlabelled(), _renamed(loaded.rows, recipe), loaded.notes)
+        parts = Parts(loaded.rows.unlabelled(), renamed(loaded.rows, recipe), loaded.notes)
     if parts.test is None or parts.test.annotated is None:
         raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")
     evaluation = measure(student, panel, parts.test, strategy, journal)
@@ -368,22 +300,8 @@ class _Once:
         return self.value
 
 
-def _renamed(rows: Rows, recipe: Recipe) -> Rows:
-    if rows.annotated is None:
-        return rows
-    return replace(rows, labels=canonical(rows.labels, recipe.labels.aliases, rows.name))
-
-
 def _tell(stored: store.Stored, what: str, journal: Journal) -> None:
     if stored.repaired:
         journal.note(f"{what}: {stored.repaired} damaged chunks were found in the store and made again")
     if stored.reused and not stored.computed and not stored.repaired:
         journal.progress.say(f"{what}: reused from the store")
-
-
-def _lookalike_notes(panel: Panel, parts: Parts) -> list[str]:
-    names = {*panel.space.names, *(parts.test.labels if parts.test is not None else ())}
-    return [
-        f"the labels {listed(same)} look alike but are kept apart; if they are one label, say so under labels.aliases"
-        for same in lookalikes(sorted(names))
-    ]

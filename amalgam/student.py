@@ -90,9 +90,12 @@ class Student(nn.Module, ABC):
         """Logits (N, L) of inputs (N, *shape), in evaluation mode, batch by batch, on the CPU.
 
         Raises:
-            RequestError: inputs of another shape, or that are no finite numbers.
+            RequestError: inputs that are no numbers, of another shape, NaN or infinite.
         """
-        values = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs).float()
+        try:
+            values = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs).float()
+        except (TypeError, ValueError) as error:
+            raise RequestError(f"the inputs are no rows of numbers ({error})") from None
         if values.ndim != len(self.shape) + 1 or values.shape[1:] != self.shape:
             raise RequestError(
                 f"inputs have the shape {tuple(values.shape)}, expected (rows, {', '.join(map(str, self.shape))})"
@@ -193,7 +196,7 @@ def load(folder: str | Path) -> Student:
         raise RequestError(
             f"no student in {folder}: expected config.json and model.safetensors (or a run directory with student/)"
         ) from None
-    except (json.JSONDecodeError, KeyError, SafetensorError, RuntimeError) as error:
+    except (ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RequestError(f"the student in {folder} is damaged ({reason}); copy or distil it again") from None
     return student.eval()

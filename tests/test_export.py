@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 
 from amalgam import __version__
 from amalgam.errors import RequestError, WorkError
-from amalgam.export import Parity, compare, export, parity, session
+from amalgam.export import FIXED, Parity, _reason, _undecided, compare, export, parity, session
 from amalgam.signals import TensorRows
 from amalgam.student import Student, build
 from amalgam.students.mlp import MLP
@@ -37,14 +38,19 @@ def a_student(spec: dict[str, Any]) -> Student:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Student, Path]]:
-    """One export of each student; the perceptron's rows are drawn, the chains' are given."""
+    """One export of each student, over an older file; the perceptron's rows are drawn, the chains' are given."""
     folder = tmp_path_factory.mktemp("exported")
-    found = {}
-    for name, spec in SPECS.items():
-        student = a_student(spec)
-        path = folder / f"{name}.onnx"
+
+    def one(name: str) -> tuple[Student, Path]:
+        student, path = students[name], folder / f"{name}.onnx"
+        path.write_text("the one before")
         assert student.export(path, None if name == "mlp" else ROWS) == path
-        found[name] = (student, path)
+        return student, path
+
+    students = {name: a_student(spec).train() for name, spec in SPECS.items()}
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(zip(SPECS, pool.map(one, SPECS), strict=True))
+    assert all(student.training for student in students.values())  # as they were
     return found
 
 
@@ -151,7 +157,7 @@ class Torn(MLP):
         return saved
 
 
-def test_a_process_that_dies_says_why_without_its_traceback(tmp_path: Path) -> None:
+def test_a_process_that_dies_says_why_without_its_traceback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(WorkError) as caught:
         export(Torn((6,), LABELS), tmp_path / "student.onnx", ROWS)
     message = str(caught.value)
@@ -159,23 +165,8 @@ def test_a_process_that_dies_says_why_without_its_traceback(tmp_path: Path) -> N
     assert message.endswith("; copy or distil it again")
     assert "Traceback" not in message
     assert "\n" not in message
-    assert list(tmp_path.glob("*.onnx*")) == []
-
-
-def test_an_older_file_is_replaced(
-    exported: dict[str, tuple[Student, Path]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "deep" / "student.onnx"
-    path.parent.mkdir()
-    path.write_text("the one before")
-    student = exported["mlp"][0]
-    student.train()
-    export(student, path)
-    assert student.training
-    student.eval()
-    assert path.read_bytes() == exported["mlp"][1].read_bytes()
-    assert [one.name for one in path.parent.iterdir()] == ["student.onnx"]
     assert capfd.readouterr() == ("", "")
+    assert list(tmp_path.glob("*.onnx*")) == []
 
 
 def test_parity_sees_other_weights_nan_and_the_batch_size(exported: dict[str, tuple[Student, Path]]) -> None:
@@ -195,12 +186,27 @@ def test_a_row_that_torch_itself_decides_by_a_rounding_is_set_aside(
     exported: dict[str, tuple[Student, Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     student, path = exported["joint first"]
-    edge = ROWS.clone()
-    rows = edge.numpy()
+    rows = ROWS.numpy()
     monkeypatch.setattr("amalgam.export.session", lambda _: lambda some: _shifted(student, some, rows[7]))
     assert compare(path, student, rows).difference == pytest.approx(1, abs=1e-5)  # a firm row: the graph is wrong
     monkeypatch.setattr("amalgam.export._undecided", lambda _student, some, _tolerance: np.ones(len(some), dtype=bool))
     assert compare(path, student, rows) == Parity(0.0, 40, 40, (40, 3, 1), 1)
+
+
+def test_only_a_row_on_the_edge_of_a_decision_is_undecided() -> None:
+    student = a_student(SPECS["own last"])
+    logits = student.logits(ROWS)
+    low, high = ROWS[int(logits[:, 0].argmin())].double(), ROWS[int(logits[:, 0].argmax())].double()
+    for _ in range(60):  # towards a jump between two neighbours
+        middle = (low + high) / 2
+        at = student.logits(torch.stack([low, middle, high]))
+        if (at[1] - at[0]).abs().max() > (at[2] - at[1]).abs().max():
+            high = middle
+        else:
+            low = middle
+    assert (at[2] - at[0]).abs().max() > 1e-3
+    rows = torch.stack([ROWS[0], high.float(), ROWS[1]]).numpy()
+    assert _undecided(student, rows, 1e-4).tolist() == [False, True, False]
 
 
 def _shifted(student: Student, some: Any, row: Any) -> Any:
@@ -229,3 +235,28 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(RequestError) as caught:
         export(a_student(SPECS["mlp"]), path, ROWS)
     assert str(caught.value) == f"{path} cannot be written (File exists); name a file in a folder of yours"
+
+
+def test_a_file_that_is_no_graph_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "student.onnx"
+    path.write_bytes(b"nothing")
+    with pytest.raises(WorkError) as caught:
+        parity(path, a_student(SPECS["mlp"]), ROWS)
+    assert str(caught.value).startswith(f"onnxruntime cannot run {path}: [ONNXRuntimeError] : 7 : INVALID_PROTOBUF")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "reason"),
+    [
+        ("Traceback\n  File x\nKeyError: 'a'\n\nDuring …\nx.TorchExportError: failed\n<class 'ValueError'>: deep\n"
+         "\n(Refer to the full stack trace above)", 1, "deep"),
+        ("Traceback\n  File x\namalgam.errors.RequestError: the student is damaged\n", 1, "the student is damaged"),
+        ("ValueError: … but tracing inferred a static shape of 3 for dimension", 1, FIXED),
+        ("/bin/python: No module named amalgam\n", 1, "/bin/python: No module named amalgam"),
+        ("", -9, "the exporter was killed by signal 9; it may need more memory"),
+        ("", 3, "the exporter ended with status 3"),
+    ],
+)  # fmt: skip
+def test_the_reason_of_a_failure_is_one_line(said: str, status: int, reason: str) -> None:
+    assert _reason(said, status) == reason

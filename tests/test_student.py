@@ -92,6 +92,10 @@ def test_predictions_are_the_logits_seen_otherwise(spec: dict[str, Any]) -> None
             np.where(np.arange(24).reshape(4, 6) == 13, np.nan, 0),
             "row 2 of the inputs is NaN or infinite; fill or drop missing values first",
         ),
+        (
+            [["a"] * 6],
+            "the inputs are no rows of numbers (can't convert np.ndarray of type numpy.str_. The only supported",
+        ),
         (np.full((1, 6), 1e300), "row 0 of the inputs is NaN or infinite; fill or drop missing values first"),
     ],
 )
@@ -99,7 +103,7 @@ def test_predictions_are_the_logits_seen_otherwise(spec: dict[str, Any]) -> None
 def test_rows_that_do_not_fit_are_refused(inputs: Any, message: str) -> None:
     with pytest.raises(RequestError) as caught:
         a_student().predict(inputs)
-    assert str(caught.value) == message
+    assert str(caught.value).startswith(message)
 
 
 def _cut(folder: Path) -> None:

@@ -62,7 +62,6 @@ class SklearnTeacher:
         name: str = "sklearn",
         *,
         scores: Method | None = None,
-        fingerprint: str | None = None,
     ) -> None:
         _require_fitted(estimator, name)
         # What a search found is the teacher; its table of results, with timings, would spoil the fingerprint.
@@ -72,7 +71,7 @@ class SklearnTeacher:
         self.exclusive = not _is_multilabel(estimator, len(labels))
         self.labels = self._named(labels)
         self.kind = self._choose(scores)
-        self.fingerprint = fingerprint or _hash(estimator, [self.labels, self.kind])
+        self.fingerprint = _hash(estimator, [self.labels, self.kind])
         self._logits = Conversion(name, self.kind, self.exclusive)
 
     def score(self, inputs: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from amalgam.adapters import Conversion, Kind, construct, source, unanswered
+from amalgam.adapters import Conversion, Kind, construct, import_object, source, unanswered
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import fingerprint, of_tensors
 from amalgam.labels import canonical
@@ -150,6 +150,7 @@ def _construct(card: Card, trust: bool) -> nn.Module:
             "for example `amalgam.students.mlp:MLP`"
         )
     if card.constructor.startswith(_STUDENTS):
+        import_object(card.constructor, what, trust)  # a misspelt class is refused, not replaced
         student = card.constructor.removeprefix(_STUDENTS).partition(":")[0]
         settings = {key: value for key, value in card.arguments.items() if key != "shape"}
         shape = card.arguments.get("shape")
@@ -183,8 +184,8 @@ def _read(path: Path, name: str) -> dict[str, Tensor]:
         if _holds_code(error, path):
             raise RequestError(
                 f"teacher {name!r}: {path} is a pickle of more than weights, and loading it could run code; it was not "
-                "loaded. If you trust it, re-save its weights as safetensors: `from safetensors.torch import save_file; "
-                f"save_file(torch.load({path.name!r}, weights_only=False).state_dict(), "
+                "loaded. If you trust it, re-save its weights as safetensors: `from safetensors.torch import "
+                f"save_file; save_file(torch.load({path.name!r}, weights_only=False).state_dict(), "
                 f"{path.with_suffix('.safetensors').name!r})`"
             ) from None
         raise RequestError(

@@ -6,7 +6,6 @@ one block. Everything about labels is in `mulan.py`.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from amalgam.datasets.compressed import opened
+from amalgam.datasets.compressed import opened_text
 from amalgam.datasets.loaded import as_float32
 from amalgam.errors import RequestError, listed, nearest
 
@@ -74,9 +73,8 @@ def read(path: Path, skip: Collection[str] = ()) -> Arff:
     Raises:
         RequestError: names file and line of what is wrong.
     """
-    with opened(path) as stream:
-        lines = enumerate(io.TextIOWrapper(stream, encoding="utf-8-sig"), start=1)
-        told = ((number, line.strip()) for number, line in lines)
+    with opened_text(path) as text:
+        told = ((number, line.strip()) for number, line in enumerate(text, start=1))
         meant = ((number, line) for number, line in told if line and not line.startswith("%"))
         relation, attributes = _header(meant, path, skip)
         codes, numbers = _rows(meant, path, attributes)

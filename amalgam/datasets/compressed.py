@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from amalgam.errors import RequestError
 
@@ -41,3 +42,10 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise RequestError(f"{path} is not UTF-8 text ({error.reason}); convert it to UTF-8") from None
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def opened_text(path: Path) -> Iterator[TextIO]:
+    """The file's content as UTF-8 text, its line ends as they are; raises what `opened` raises."""
+    with opened(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+        yield text

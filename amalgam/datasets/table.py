@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from amalgam.datasets.compressed import opened, plain_name
+from amalgam.datasets.compressed import opened, opened_text, plain_name
 from amalgam.datasets.loaded import DataOptions, Loaded, Table, as_float32, described
 from amalgam.errors import RequestError, listed, nearest
 from amalgam.signals import FileRows
@@ -101,7 +100,7 @@ def read_npz(path: Path) -> Table:
 def read_npy(path: Path, options: DataOptions, chunk: int = 2**22) -> Loaded:
     """A bare NPY file of unlabelled inputs (N, ...), left on disk: checked once, in chunks of `chunk` values."""
     try:
-        opened_once = np.load(path, mmap_mode="r", allow_pickle=False)
+        opened_once = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise RequestError(f"data {path}: no such file") from None
     except (ValueError, OSError) as error:
@@ -128,8 +127,8 @@ def read_npy(path: Path, options: DataOptions, chunk: int = 2**22) -> Loaded:
 
 def _header(path: Path, separator: str) -> list[str]:
     """The names in a CSV file's first line."""
-    with opened(path) as stream:
-        names = next(csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), delimiter=separator), [])
+    with opened_text(path) as text:
+        names = next(csv.reader(text, delimiter=separator), [])
     if not names:
         raise RequestError(f"{path} is empty; expected a line of column names, then rows")
     if all(_is_number(name) for name in names):
@@ -150,8 +149,8 @@ def _is_number(text: str) -> bool:
 
 
 def _refuse_ragged(path: Path, separator: str, width: int) -> None:
-    with opened(path) as stream:
-        lines = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), delimiter=separator)
+    with opened_text(path) as text:
+        lines = csv.reader(text, delimiter=separator)
         for row in lines:
             if row and len(row) != width:
                 raise RequestError(
@@ -209,10 +208,12 @@ def _numbers(frame: Any, columns: Sequence[str], where: Callable[[int], str]) ->
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an NPZ file; one that would need a pickle is refused."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it is no archive of arrays")
-            return {name: archive[name] for name in archive.files}
+                raise ValueError("it is one array, no archive of them")
+            with archive:
+                return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise RequestError(f"data {path}: no such file") from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
@@ -222,7 +223,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
 def _why(error: Exception) -> str:
     """What is wrong with a NumPy file, in words a user can act on."""
     said = " ".join(str(error).split())
-    if "allow_pickle" in said or "ickled" in said:
+    if any(sign in said for sign in ("allow_pickle", "ickled", "Python objects")):
         return "it holds Python objects (a pickle), which may run code; save arrays of numbers and text instead"
     return f"it is damaged or no NumPy file ({said})"
 

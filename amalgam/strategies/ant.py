@@ -1,5 +1,6 @@
-"""ANT, adaptive knowledge transfer (knowledge-amalgamation, ch. 4, Eqs. 15–37): multi-label teachers over different label
-sets make one student that knows dependencies nobody saw together.
+"""ANT, adaptive knowledge transfer (knowledge-amalgamation, ch. 4, Eqs. 15–37).
+
+Multi-label teachers over different label sets make one student that knows dependencies nobody saw together.
 
 Where teachers contradict each other on a label, the one whose prediction is trusted tells the other, which revises its
 other labels accordingly; that may make new contradictions, and so on. Everything is batched over rows.
@@ -106,7 +107,7 @@ class ANT(Strategy[State]):
 
 
 def probabilities(logits: Tensor) -> Tensor:
-    """Eqs. (15), (16): P = σ(L), element by element."""
+    """Eqs. (15), (16), (35), (36): P = σ(L), element by element."""
     return logits.sigmoid()
 
 

@@ -1,8 +1,8 @@
 """The order-free classifier chain (knowledge-amalgamation, ch. 4, Eqs. 29–36): an LSTM that decides label by label.
 
-The paper fixes no stopping rule and no number of steps. Here the chain takes L steps; a step may add at most one label,
-the likeliest one not yet chosen (`accept` says when); a label's final logit is that of the step that chose it, else that
-of the step `unchosen` names.
+The paper fixes no stopping rule and no number of steps. Here the chain takes L steps; a step may add at most one
+label, the likeliest one not yet chosen (`accept` says when); a label's final logit is that of the step that chose it,
+else that of the step `unchosen` names.
 """
 
 from __future__ import annotations

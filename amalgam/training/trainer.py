@@ -145,10 +145,10 @@ class _Run:
         self.student, self.loss, self.settings, self.seed = student, loss, settings, seed
         self.accelerator, self.rows = accelerator, rows
         student.to(accelerator.device)
-        if settings.compile:
-            student.compile()
-        self.model, self.optimizer = accelerator.prepare(student, optimizer_of(student, settings))
         self.average = deepcopy(student).requires_grad_(False) if settings.ema else None
+        self.model, self.optimizer = accelerator.prepare(student, optimizer_of(student, settings))
+        if settings.compile:
+            self.model = torch.compile(self.model)  # around the student, which stays as it was
         self.epoch = self.step = self.bad_epochs = self.best_epoch = 0
         self.history: list[dict[str, float]] = []
         self.best: Weights | None = None
@@ -230,13 +230,8 @@ class _Run:
 
     def close_epoch(self, feed: Feed, validation: Tensor) -> None:
         """Measure, remember the best weights, count the bad epochs."""
-        loss = float(self.epoch_loss / self.epoch_count.clamp_min(1e-12))
-        if not math.isfinite(loss):
-            raise WorkError(
-                f"the training loss is {loss} in epoch {self.epoch + 1}; lower training.learning_rate "
-                f"(now {self.settings.learning_rate:g}) or set training.clip_norm, and look for extreme input values"
-            )
-        measured = self.measure(feed, validation) if len(validation) else loss
+        loss = self._finite("training", float(self.epoch_loss / self.epoch_count.clamp_min(1e-12)))
+        measured = self._finite("validation", self.measure(feed, validation)) if len(validation) else loss
         now = time.monotonic()
         self.history.append(
             {
@@ -261,6 +256,14 @@ class _Run:
                 {key: self.history[-1][key] for key in ("loss", "validation", "learning_rate")}, self.epoch
             )
 
+    def _finite(self, which: str, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise WorkError(
+                f"the {which} loss is {loss} in epoch {self.epoch + 1}; lower training.learning_rate "
+                f"(now {self.settings.learning_rate:g}) or set training.clip_norm, and look for extreme input values"
+            )
+        return loss
+
     @property
     def candidate(self) -> nn.Module:
         """The module that would be the student now: the moving average where there is one."""
@@ -283,6 +286,7 @@ class _Run:
         """Give the student its best weights, and leave it in evaluation mode."""
         if self.best is not None:
             self.student.load_state_dict(self.best)
+        vars(self.student).pop("forward", None)  # Accelerate's own, which computes in mixed precision
         self.student.eval()
 
     def state(self) -> dict[str, Any]:

@@ -14,8 +14,6 @@ import pandas as pd
 import pytest
 import skops.io
 import torch
-from skmultilearn.problem_transform import BinaryRelevance, LabelPowerset
-from skmultilearn.problem_transform import ClassifierChain as MultilearnChain
 from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier
@@ -28,6 +26,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from skmultilearn.problem_transform import BinaryRelevance, LabelPowerset
+from skmultilearn.problem_transform import ClassifierChain as MultilearnChain
 from torch import Tensor
 
 from amalgam import adapters
@@ -263,8 +263,8 @@ def test_types_nobody_vouched_for(tmp_path: Path) -> None:
     expected = wrap(estimator, LABELS).score(INPUTS)
     skops.io.dump(estimator, path)
     assert refused(lambda: load(tmp_path, source="m.skops")) == (
-        f"teacher 'a': {path} holds 'sklearn.tree._tree.Tree', which could run code when loaded; if you trust the file, "
-        "say so with --trust-code (in Python: trust=True)"
+        f"teacher 'a': {path} holds 'sklearn.tree._tree.Tree', which could run code when loaded; if you trust the "
+        "file, say so with --trust-code (in Python: trust=True)"
     )
     assert torch.equal(load(tmp_path, trust=True, source="m.skops").score(INPUTS), expected)
 

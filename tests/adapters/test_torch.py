@@ -166,6 +166,11 @@ def test_a_saved_student_and_its_weights_alone(inputs: Tensor, tmp_path: Path) -
     assert refused(card(source="mine/model.safetensors", **keys), tmp_path) == (
         "teacher 'a' builds a student without the shape of its inputs; write `shape: [64]` under `arguments:`"
     )
+    wrong = keys | {"constructor": "amalgam.students.mlp:LabelChain"}
+    assert refused(card(source="mine/model.safetensors", **wrong), tmp_path) == (
+        "teacher 'a' names the code 'amalgam.students.mlp:LabelChain', but the module 'amalgam.students.mlp' has no "
+        "'LabelChain'"
+    )
     keys["arguments"] = {"shape": [4], "hiden": [6]}
     assert refused(card(source="mine/model.safetensors", **keys), tmp_path) == (
         "teacher 'a', arguments: unknown key 'hiden'; did you mean 'hidden'? (known: dropout, hidden)"
@@ -246,8 +251,8 @@ def test_constructors(linear: nn.Linear, tmp_path: Path) -> None:
     )
     (tmp_path / "w.h5").write_bytes(b"x")
     assert refused(card(source="w.h5", **LINEAR), tmp_path) == (
-        f"teacher 'a': {tmp_path / 'w.h5'} is not a .safetensors file, a .pt, .pth or .bin checkpoint, or a folder that "
-        "`Student.save` wrote"
+        f"teacher 'a': {tmp_path / 'w.h5'} is not a .safetensors file, a .pt, .pth or .bin checkpoint, or a folder "
+        "that `Student.save` wrote"
     )
 
 

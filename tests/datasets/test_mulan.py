@@ -125,8 +125,8 @@ MANY = "@relation r\n@attribute x real\n@attribute l {{a,b,c}}\n@data\n1,a\n"
     [
         (
             {},
-            "{path} does not say which attributes are labels: no XML file beside it, no -C in its relation name; set the "
-            "data option `labels`, `xml` or `label_count` (0 for data without labels)",
+            "{path} does not say which attributes are labels: no XML file beside it, no -C in its relation name; set "
+            "the data option `labels`, `xml` or `label_count` (0 for data without labels)",
         ),
         ({"labels": ("zz",)}, "{path} has no attribute 'zz' to be a label; did you mean 'z'?"),
         ({"label_count": 4}, "{path} has 4 attributes, too few for 4 labels and a feature"),
@@ -186,7 +186,8 @@ def test_a_relation_name_changed_by_an_attribute_filter_is_not_believed(tmp_path
         ('<labels>\n<label name="z">', "{xml} line 2 is no XML: no element found"),
         (
             '<?xml version="1.0"?>\n<!DOCTYPE labels [<!ENTITY z SYSTEM "file:///etc/passwd">]>\n<labels>&z;</labels>',
-            "{xml} line 2: a document type (DOCTYPE, ENTITY) is refused; a label file is only <labels> of <label name=…>",
+            "{xml} line 2: a document type (DOCTYPE, ENTITY) is refused; a label file is only <labels> of <label "
+            "name=…>",
         ),
     ],
 )

@@ -173,8 +173,8 @@ def test_twins_do_not_collide_and_are_found_across_chunks(monkeypatch: pytest.Mo
         ),
         (
             {"train": 0.99, "test": 0.01},
-            "part 'test' with a share of 0.01 gets none of the 30 rows of data 'data' (30 distinct); raise its share or "
-            "bring more rows",
+            "part 'test' with a share of 0.01 gets none of the 30 rows of data 'data' (30 distinct); raise its share "
+            "or bring more rows",
         ),
     ],
 )

@@ -1,0 +1,142 @@
+"""The rooms: imports go one way, heavy libraries wait until they are needed, every strategy is whole."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import networkx
+import pytest
+
+from amalgam import shelf, strategies
+from amalgam.strategies import equations, strategy_class
+
+PACKAGE = Path(__file__).parents[1] / "amalgam"
+
+# What a room may see. A room that is not listed may see any but the commands.
+SEES = {
+    "strategies": {"conditional", "errors", "labels", "panel", "signals", "strategy", "teacher"},
+    "strategy": {"labels", "panel", "signals", "teacher"},
+    "training": {"errors", "files", "progress", "signals", "training"},
+    "adapters": {"adapters", "errors", "files", "fingerprint", "labels", "schema", "signals", "student", "teacher"},
+    "students": {"signals", "student"},
+    "datasets": {"datasets", "errors", "files", "labels", "signals"},
+    "signals": set(),
+    "labels": {"errors"},
+    "panel": {"errors", "labels", "signals", "teacher"},
+    "store": {"chunked", "errors", "files", "fingerprint", "progress"},
+    "teacher": {"schema", "signals"},
+    "metrics": {"signals"},
+    "evaluation": {"errors", "labels", "metrics", "panel", "progress", "signals", "student"},
+}
+COMMANDS = {"cli", "views", "api", "__main__"}
+
+
+def room(module: str) -> str:
+    return module.split(".")[0]
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def only_for_types(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Modules of amalgam that a tree imports, in functions too, but not for types alone."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.stmt) and only_for_types(node):
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "amalgam":
+            base = node.module.removeprefix("amalgam").lstrip(".")
+            for alias in node.names:
+                full = f"{base}.{alias.name}".lstrip(".")
+                path = PACKAGE / full.replace(".", "/")
+                yield full if path.is_dir() or path.with_suffix(".py").is_file() else base
+        elif isinstance(node, ast.Import):
+            yield from (alias.name.removeprefix("amalgam.") for alias in node.names if alias.name.startswith("amalgam."))
+        else:
+            yield from imported(node)
+
+
+def test_imports_go_one_way() -> None:
+    wrong = []
+    for name, tree in modules():
+        for other in imported(tree):
+            if not other or name == "__init__":
+                continue
+            if room(other) in COMMANDS and room(name) not in COMMANDS:
+                wrong.append(f"{name} imports {other}: only the commands see the commands")
+            if room(other) == "pipeline" and room(name) not in COMMANDS:
+                wrong.append(f"{name} imports {other}: nothing else knows the order of a run")
+            if room(name) in SEES and room(other) not in SEES[room(name)] | {room(name)} and other != "export":
+                wrong.append(f"{name} imports {other}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_needs_itself() -> None:
+    graph = networkx.DiGraph()
+    for name, tree in modules():
+        top = ast.Module([node for node in tree.body if not only_for_types(node)], [])
+        for node in top.body:
+            if isinstance(node, ast.ImportFrom | ast.Import):
+                graph.add_edges_from((name, other) for other in imported(ast.Module([node], [])) if other)
+    assert list(networkx.simple_cycles(graph)) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", ["--help", "distill --help", "recipes list", "recipes show ant", "teachers list", "cache list"]
+)
+def test_the_command_line_answers_at_once(arguments: str) -> None:
+    """No torch, and at most half a second of CPU (the least of three runs: the machine may be busy)."""
+    script = (
+        "import sys, json, time, contextlib, io\n"
+        "from amalgam.cli import app\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        f"    app({arguments.split()!r})\n"
+        "print(json.dumps([time.process_time(), sorted({'torch', 'sklearn', 'pandas', 'onnxruntime'} & set(sys.modules))]))"
+    )
+    spent = []
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        seconds, heavy = json.loads(done.stdout.splitlines()[-1])
+        assert heavy == []
+        spent.append(seconds)
+    assert min(spent) <= 0.5
+
+
+def test_importing_amalgam_imports_no_torch() -> None:
+    script = "import sys, amalgam; assert 'torch' not in sys.modules; amalgam.Student; assert 'torch' in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("name", strategies.names())
+def test_a_strategy_is_whole(name: str) -> None:
+    """Docstring, paper, every equation it claims, hyperparameters explained, a recipe and a test."""
+    strategy = strategy_class(name)
+    assert strategy.__doc__
+    assert strategy.paper is not None
+    found = {int(n) for one in equations(strategy) for n in _numbers(one.number)}
+    assert found == set(strategy.paper.equations)
+    assert all(field.name in strategy.__doc__ for field in dataclasses.fields(strategy))
+    assert name in shelf.names("recipes")
+    assert (Path(__file__).parent / "strategies" / f"test_{name}.py").is_file()
+
+
+def _numbers(text: str) -> list[int]:
+    """`Eqs. (30), (31)` → 30, 31; `Eqs. (29)–(31)` → 29, 30, 31."""
+    import re
+
+    numbers = list[int]()
+    for first, last in re.findall(r"\((\d+)\)(?:–\((\d+)\))?", text):
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers

@@ -1,0 +1,218 @@
+"""Checkpoints: a training that is stopped anywhere and resumed is the one that was not, and no file is trusted."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amalgam.errors import RequestError
+from amalgam.signals import FileRows, Loss, Rows, StudentOutput, Targets, TensorRows
+from amalgam.training.checkpoint import Checkpoints
+from tests.training.toys import WatchedRows, mlp, of_logits, same, targets, told, train, values, weights
+
+ROWS = 22
+SETTINGS: dict[str, Any] = {
+    "epochs": 4, "batch_size": 4, "accumulate": 2, "learning_rate": 0.02, "validation": 0.2, "patience": 2,
+    "schedule": "cosine", "warmup": 0.2, "ema": 0.8, "weight_decay": 0.01, "checkpoint_seconds": 0,
+}  # fmt: skip
+CALLS = 4 * (5 * 2 + 1)  # of the loss: 18 training rows are 5 steps of 2 micro-batches, then come the validation rows
+
+
+class Stopped(Exception):
+    """The power goes off."""
+
+
+class Stopping:
+    """A loss that stops the training at one of its calls."""
+
+    def __init__(self, call: int | None) -> None:
+        self.left = call
+
+    def __call__(self, output: StudentOutput, wanted: Targets) -> Loss:
+        if self.left == 0:
+            raise Stopped
+        self.left = None if self.left is None else self.left - 1
+        return of_logits(output, wanted)
+
+
+def kinds_of_rows() -> dict[str, Rows]:
+    return {"resident": TensorRows(values=values(ROWS)), "read": WatchedRows(values=values(ROWS))}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    stops=st.lists(st.integers(0, CALLS), min_size=1, max_size=4),
+    optimizer=st.sampled_from(["adam", "adamw", "sgd"]),
+    kind=st.sampled_from(["resident", "read"]),
+    patience=st.sampled_from([1, None]),
+)
+def test_resumed_anywhere_it_is_the_uninterrupted_training(
+    stops: list[int], optimizer: str, kind: str, patience: int | None
+) -> None:
+    given = {**SETTINGS, "optimizer": optimizer, "patience": patience}
+    whole = mlp(dropout=0.3)
+    fitted = train(whole, kinds_of_rows()[kind], targets(ROWS), seed=5, **given)
+    with TemporaryDirectory() as name:
+        again = {"seed": 5, "folder": Path(name), **given}
+        for number, stop in enumerate(stops):
+            try:
+                student = mlp(seed=number + 1 if number else 0, dropout=0.3)
+                train(student, kinds_of_rows()[kind], targets(ROWS), loss=Stopping(stop), **again)
+            except Stopped:
+                torch.manual_seed(number)
+        begun = (Path(name) / "training.pt").is_file()  # only what a checkpoint holds may matter from here on
+        resumed = mlp(seed=99 if begun else 0, dropout=0.3)
+        ended = train(resumed, kinds_of_rows()[kind], targets(ROWS), **again)
+    assert same(resumed, whole)
+    assert told(ended.history) == told(fitted.history)
+    assert (ended.best_epoch, ended.rows) == (fitted.best_epoch, fitted.rows)
+    assert (ended.resumed_at is not None) == begun
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
+    one, two = mlp(), mlp(seed=1)
+    first = train(one, values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
+    second = train(two, values(ROWS), targets(ROWS), folder=tmp_path, loss=Stopping(0), **SETTINGS)
+    assert same(one, two)
+    assert replace(second, resumed_at=None) == first
+    assert second.resumed_at == len(first.history)
+
+
+def test_a_resumed_training_says_where(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        train(mlp(), values(ROWS), targets(ROWS), folder=tmp_path, loss=Stopping(2 * 11 + 4), **SETTINGS)
+    saved = Checkpoints(tmp_path, 0).load()
+    assert saved is not None
+    assert (saved["epoch"], saved["step"]) == (2, 2)
+    assert train(mlp(), values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS).resumed_at == 2
+
+
+def test_no_folder_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    train(mlp(), values(ROWS), targets(ROWS), **SETTINGS)
+    checkpoints = Checkpoints(None, 0)
+    checkpoints.save({"step": 1})
+    assert not checkpoints.due()
+    assert checkpoints.load() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_saving_waits_for_its_time_and_takes_little_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    checkpoints = Checkpoints(tmp_path, 10.0)
+
+    def after(seconds: float) -> bool:
+        clock[0] += seconds
+        return checkpoints.due()
+
+    assert not after(9.0)
+    assert after(1.0)
+
+    def slow(state: object, path: Path) -> None:
+        clock[0] += 0.5
+
+    monkeypatch.setattr(torch, "save", slow)
+    checkpoints.save({})
+    assert not after(24.0)  # half a second is to be a fiftieth
+    assert after(1.0)
+
+
+def test_a_failed_save_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = Checkpoints(tmp_path, 0)
+    checkpoints.save({"step": 1})
+
+    def torn(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise Stopped
+
+    monkeypatch.setattr(torch, "save", torn)
+    with pytest.raises(Stopped):
+        checkpoints.save({"step": 2})
+    assert checkpoints.load() == {"step": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
+
+
+def damaged(path: Path) -> str:
+    return f"the checkpoint {path} is damaged; delete it, and --resume trains from the start"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no checkpoint at all", "half", "other keys", "a list"])
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path, content: bytes | str) -> None:
+    path = tmp_path / "training.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content == "half":
+        train(mlp(), values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        torch.save({"step": 1} if content == "other keys" else [1, 2], path)
+    with pytest.raises(RequestError) as caught:
+        train(mlp(), values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
+    assert str(caught.value) == damaged(path)
+
+
+def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path) -> None:
+    whole = mlp()
+    train(whole, values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
+    path = tmp_path / "training.pt"
+    content, found = path.read_bytes(), 0
+    places = torch.randint(0, len(content), (60,), generator=torch.Generator().manual_seed(0)).tolist()
+    for place in places:
+        path.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
+        student = mlp()
+        try:
+            train(student, values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
+        except RequestError as error:
+            assert str(error) == damaged(path)
+            found += 1
+        else:
+            assert same(student, whole)
+    assert found > 10
+
+
+class _Payload:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("form", ["torch", "pickle"])
+def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, form: str) -> None:
+    import pickle
+
+    path, proof = tmp_path / "training.pt", tmp_path / "it ran"
+    state = {"student": mlp().state_dict(), "epoch": _Payload(proof)}
+    if form == "torch":
+        torch.save(state, path)
+    else:
+        path.write_bytes(pickle.dumps(state))
+    with pytest.raises(RequestError) as caught:
+        train(mlp(), values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
+    assert str(caught.value) == damaged(path)
+    assert not proof.exists()
+
+
+def test_a_checkpoint_is_no_larger_than_what_it_holds(tmp_path: Path) -> None:
+    student = mlp()
+    train(student, FileRows(path=_file(tmp_path)), targets(ROWS), folder=tmp_path, **SETTINGS)
+    numbers = len(weights(student))
+    assert (tmp_path / "training.pt").stat().st_size < 5 * 4 * numbers + 20_000  # two moments, average, best, itself
+
+
+def _file(folder: Path) -> Path:
+    import numpy as np
+
+    np.save(folder / "rows.npy", values(ROWS).numpy())
+    return folder / "rows.npy"

@@ -1,0 +1,271 @@
+"""The loop: equal to a bare PyTorch loop, blind to what it must not see, indifferent to how a step is cut."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from amalgam.errors import WorkError
+from amalgam.signals import Loss, ProbabilityTargets, StudentOutput, TensorRows, cross_entropy
+from amalgam.training.trainer import held_out
+from tests.training.toys import Slope, WatchedRows, height, mlp, same, targets, told, train, values, weights
+
+
+@pytest.fixture
+def mixed() -> Iterator[Accelerator]:
+    """An accelerator of mixed precision, with Accelerate's global state put back afterwards."""
+    AcceleratorState._reset_state(True)
+    yield Accelerator(mixed_precision="bf16", cpu=True)
+    AcceleratorState._reset_state(True)
+
+
+def bare_loop(
+    student: torch.nn.Module, batches: list[Tensor], inputs: Tensor, wanted: ProbabilityTargets, **adam: float
+) -> list[float]:
+    """What the trainer should be, without any of its abilities; the loss of each batch."""
+    optimizer = torch.optim.Adam(student.parameters(), **adam)
+    losses = []
+    student.train()
+    for batch in batches:
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            student(inputs[batch]).logits, wanted.probabilities[batch], reduction="sum"
+        )
+        optimizer.zero_grad()
+        (loss / len(batch)).backward()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def test_the_loop_is_a_bare_pytorch_loop() -> None:
+    inputs, wanted, student, bare = values(50), targets(50), mlp(), mlp()
+    rows = WatchedRows(values=inputs)
+    fitted = train(student, rows, wanted, epochs=3, batch_size=16, validation=0, learning_rate=0.01, weight_decay=0.1)
+    losses = bare_loop(bare, rows.asked, inputs, wanted, lr=0.01, weight_decay=0.1)
+    assert [len(batch) for batch in rows.asked] == [16, 16, 16, 2] * 3
+    assert same(student, bare)
+    assert [epoch["loss"] for epoch in fitted.history] == pytest.approx(
+        [sum(losses[start : start + 4]) / 50 for start in (0, 4, 8)], rel=1e-12
+    )
+    assert (fitted.rows, fitted.best_epoch, fitted.resumed_at) == (50, 3, None)
+    assert [epoch["epoch"] for epoch in fitted.history] == [1, 2, 3]
+    assert not student.training
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.2])
+def test_every_epoch_is_a_new_order_of_the_training_rows(validation: float) -> None:
+    rows = WatchedRows(values=values(40))
+    train(mlp(), rows, targets(40), epochs=3, batch_size=8, validation=validation, patience=None)
+    training, validated = held_out(40, validation, 0)
+    assert sorted([*training.tolist(), *validated.tolist()]) == list(range(40))
+    assert len(validated) == 40 * validation
+    steps = math.ceil(len(training) / 8) + (validation > 0)
+    epochs = [torch.cat(rows.asked[start : start + steps]).tolist() for start in range(0, len(rows.asked), steps)]
+    assert len(epochs) == 3
+    orders = [epoch[: len(training)] for epoch in epochs]
+    for epoch, order in zip(epochs, orders, strict=True):
+        assert sorted(order) == training.tolist()
+        assert epoch[len(training) :] == validated.tolist()
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(accumulate=st.integers(2, 12), batch_size=st.integers(1, 20), counted=st.sampled_from(["rows", "weights"]))
+def test_an_accumulated_step_is_the_step_of_the_whole_batch(accumulate: int, batch_size: int, counted: str) -> None:
+    generator = torch.Generator().manual_seed(batch_size)
+    wanted = targets(23)
+    wanted = replace(wanted, weights=torch.rand(23, 3, generator=generator) * 10.0 ** torch.arange(-1, 2))
+
+    def loss(output: StudentOutput, said: ProbabilityTargets) -> Loss:
+        made = cross_entropy(output.logits, said)
+        return made if counted == "rows" else Loss(made.sum, said.weights.sum())
+
+    one, cut = mlp().double(), mlp().double()
+    same_settings: dict[str, Any] = {"loss": loss, "epochs": 2, "batch_size": batch_size, "clip_norm": 0.5}
+    whole = train(one, values(23).double(), wanted, **same_settings)
+    parts = train(cut, values(23).double(), wanted, accumulate=accumulate, **same_settings)
+    # The loss is measured in single precision, whatever the student's.
+    torch.testing.assert_close(weights(cut), weights(one), rtol=1e-4, atol=1e-6)
+    assert told(parts.history) == [pytest.approx(epoch, rel=1e-5) for epoch in told(whole.history)]
+
+
+def test_a_step_is_the_mean_over_what_was_counted() -> None:
+    wanted = ProbabilityTargets(torch.rand(8, 3), torch.tensor([2.0] * 4 + [7.0] * 4)[:, None].expand(8, 3))
+
+    def counted(output: StudentOutput, said: ProbabilityTargets) -> Loss:
+        return Loss((output.logits * said.weights).sum(), said.weights[:, 0].sum())
+
+    slope = Slope(0.0, 0.0, 0.0)
+    train(slope, values(8), wanted, loss=counted, epochs=1, optimizer="sgd", momentum=0, learning_rate=1.0, validation=0,
+          clip_norm=None, batch_size=8, accumulate=3)  # fmt: skip
+    assert slope.place.tolist() == pytest.approx([-1.0] * 3, rel=1e-6)
+
+
+@pytest.mark.parametrize(("clip_norm", "length"), [(None, math.sqrt(4)), (0.3, 0.3), (10.0, math.sqrt(4))])
+def test_clipping_bounds_the_norm_of_the_gradient(clip_norm: float | None, length: float) -> None:
+    slope = Slope(0.0, 0.0, 0.0, 0.0)
+    train(slope, values(6), targets(6), loss=height, epochs=1, batch_size=6, accumulate=2, validation=0,
+          optimizer="sgd", momentum=0, learning_rate=1.0, clip_norm=clip_norm)  # fmt: skip
+    assert float(slope.place.detach().norm()) == pytest.approx(length, rel=1e-4)
+
+
+def test_the_student_is_the_moving_average() -> None:
+    slope = Slope(1.0)
+    train(slope, values(12), targets(12), loss=height, epochs=2, batch_size=4, validation=0, ema=0.75,
+          optimizer="sgd", momentum=0, learning_rate=0.1)  # fmt: skip
+    average, place = 1.0, 1.0
+    for _ in range(6):
+        place -= 0.1
+        average = 0.75 * average + 0.25 * place
+    assert slope.place.item() == pytest.approx(average, rel=1e-6)
+
+
+def test_validation_measures_the_moving_average() -> None:
+    fitted = train(Slope(1.0), values(5), targets(5), loss=height, epochs=1, batch_size=4, validation=0.2, ema=0.5,
+                   optimizer="sgd", momentum=0, learning_rate=0.1)  # fmt: skip
+    assert fitted.history[0]["validation"] == pytest.approx(0.95)
+
+
+def test_the_best_epoch_is_taken_and_patience_stops() -> None:
+    inputs, noise, student, bare = values(60), values(60, seed=1), mlp(), mlp()
+    wanted = ProbabilityTargets((inputs + noise > 0)[:, :3].float(), torch.ones(60, 3))
+    given = {"validation": 0.3, "batch_size": 4, "learning_rate": 0.03}
+    fitted = train(student, inputs, wanted, epochs=60, patience=4, **given)
+    watched = WatchedRows(values=inputs)
+    train(mlp(), watched, wanted, epochs=len(fitted.history), patience=None, **given)
+    _, validated = held_out(60, 0.3, 0)
+    kept, measured, batches = [], [], []
+    optimizer = torch.optim.Adam(bare.parameters(), 0.03)
+    for asked in watched.asked:  # the validation rows, asked for at once, end an epoch
+        if not torch.equal(asked, validated):
+            batches.append(asked)
+            said = cross_entropy(bare(inputs[asked]).logits, wanted.at(asked))
+            optimizer.zero_grad()
+            (said.sum / said.count).backward()
+            torch.nn.utils.clip_grad_norm_(bare.parameters(), 5.0)
+            optimizer.step()
+            continue
+        said = cross_entropy(bare(inputs[validated]).logits, wanted.at(validated))
+        measured.append((said.sum / said.count).item())
+        kept.append(weights(bare))
+    best = measured.index(min(measured))
+    assert [epoch["validation"] for epoch in fitted.history] == pytest.approx(measured, rel=1e-6)
+    assert 1 <= best < len(measured) - 4 + 1, "the test wants a best epoch that is neither the first nor the last"
+    assert fitted.best_epoch == best + 1
+    assert len(fitted.history) == best + 1 + 4
+    assert torch.equal(weights(student), kept[best])
+    assert not torch.equal(weights(student), kept[-1])
+
+
+def test_annotations_are_never_seen() -> None:
+    annotated = torch.randint(0, 2, (40, 2), generator=torch.Generator().manual_seed(0)).float()
+    students = [mlp() for _ in range(3)]
+    for student, said in zip(students, (None, annotated, 1 - annotated), strict=True):
+        labels = () if said is None else ("a", "b")
+        train(student, TensorRows(values=values(40), annotated=said, labels=labels), targets(40), epochs=8, patience=2)
+    assert same(students[0], students[1])
+    assert same(students[0], students[2])
+
+
+@pytest.mark.parametrize("poison", ["targets", "inputs"])
+def test_validation_rows_are_never_trained_on(poison: str) -> None:
+    inputs, wanted = values(40), targets(40)
+    _, validated = held_out(40, 0.25, 3)
+    clean, poisoned = mlp(), mlp()
+    train(clean, inputs, wanted, seed=3, epochs=1, patience=None, validation=0.25)
+    if poison == "targets":
+        wanted = replace(wanted, probabilities=wanted.probabilities.index_fill(0, validated, 1000.0))
+    else:
+        inputs = inputs.index_fill(0, validated, 1000.0)
+    train(poisoned, inputs, wanted, seed=3, epochs=1, patience=None, validation=0.25)
+    assert same(clean, poisoned)
+
+
+@pytest.mark.parametrize(("rows", "share", "count"), [(10, 0.0, 0), (10, 0.25, 2), (2, 0.9, 1), (1, 0.5, 0)])
+def test_at_least_one_row_trains(rows: int, share: float, count: int) -> None:
+    training, validation = held_out(rows, share, 0)
+    assert len(validation) == count
+    assert sorted([*training.tolist(), *validation.tolist()]) == list(range(rows))
+
+
+def test_the_seed_decides_everything() -> None:
+    students = [mlp(dropout=0.4) for _ in range(3)]
+    for student, seed, before in zip(students, (7, 7, 8), (1, 2, 3), strict=True):
+        torch.manual_seed(before)  # what was drawn elsewhere does not matter
+        train(student, values(40), targets(40), seed=seed, epochs=3, validation=0, batch_size=40)
+    assert same(students[0], students[1])
+    assert not same(students[0], students[2])
+    undropped = mlp()
+    train(undropped, values(40), targets(40), seed=7, epochs=3, validation=0, batch_size=40)
+    assert not same(students[0], undropped)
+
+
+def test_dropout_differs_from_step_to_step() -> None:
+    masks = []
+
+    class Noise(Slope):
+        def forward(self, inputs: Tensor) -> StudentOutput:
+            masks.append(torch.rand(4))
+            return super().forward(inputs)
+
+    train(Noise(0.0), values(6), targets(6), loss=height, epochs=2, batch_size=3, validation=0)
+    assert len({tuple(mask.tolist()) for mask in masks}) == 4
+
+
+@pytest.mark.parametrize(("where", "epoch"), [("training", 2), ("validation", 2)])
+def test_a_loss_that_is_no_number(where: str, epoch: int) -> None:
+    class Breaking(Slope):
+        def forward(self, inputs: Tensor) -> StudentOutput:
+            calls[self.training] += 1
+            said = super().forward(inputs)
+            broken = self.training == (where == "training") and calls[self.training] == (3 if self.training else 2)
+            return replace(said, logits=said.logits * torch.nan) if broken else said
+
+    calls = {True: 0, False: 0}
+    with pytest.raises(WorkError) as caught:
+        train(Breaking(0.0), values(10), targets(10), loss=height, epochs=5, batch_size=4, validation=0.2,
+              learning_rate=0.25)  # fmt: skip
+    assert str(caught.value) == (
+        f"the {where} loss is nan in epoch {epoch}; lower training.learning_rate (now 0.25) or set training.clip_norm, "
+        "and look for extreme input values"
+    )
+
+
+@pytest.mark.parametrize("ema", [None, 0.5])
+def test_bf16_stays_near_full_precision(mixed: Accelerator, ema: float | None) -> None:
+    wide, narrow = mlp(), mlp()
+    kinds = []
+
+    def loss(output: StudentOutput, said: ProbabilityTargets) -> Loss:
+        kinds.append(output.features.dtype)
+        return cross_entropy(output.logits, said)
+
+    given: dict[str, Any] = {"epochs": 3, "batch_size": 8, "validation": 0.2, "learning_rate": 0.01, "ema": ema}
+    half = train(narrow, values(60), targets(60), accelerator=mixed, precision="bf16", loss=loss, **given)
+    AcceleratorState._reset_state(True)
+    full = train(wide, values(60), targets(60), **given)
+    assert set(kinds) == {torch.bfloat16}
+    assert half.history[-1]["loss"] == pytest.approx(full.history[-1]["loss"], rel=0.02)
+    assert half.history[-1]["validation"] == pytest.approx(full.history[-1]["validation"], rel=0.02)
+    assert half.history[-1]["loss"] != full.history[-1]["loss"]
+    assert all(value.dtype == torch.float32 for value in narrow.state_dict().values())
+    assert float((weights(narrow) - weights(wide)).abs().max()) < 0.01
+    assert float((weights(narrow) - weights(mlp())).abs().max()) > 0.03
+
+
+def test_a_student_trained_in_bf16_answers_in_full_precision(mixed: Accelerator) -> None:
+    trained, plain = mlp(), mlp()
+    train(trained, values(30), targets(30), accelerator=mixed, precision="bf16", epochs=1)  # fmt: skip
+    plain.load_state_dict(trained.state_dict())
+    assert torch.equal(trained.logits(values(30)), plain.logits(values(30)))
