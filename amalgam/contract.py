@@ -78,9 +78,7 @@ class Agreement:
             if claim not in self.labels or better < 0:
                 continue
             claimed = self.labels.index(claim)
-            gain = (
-                self.auc[output, better] - self.auc[output, claimed]
-            )  # NaN, so never larger, for an uncheckable claim
+            gain = self.auc[output, better] - self.auc[output, claimed]  # NaN, never larger, for a label of one class
             if gain > max(CLEARLY, ERRORS * float(np.hypot(self.errors[better], self.errors[claimed]))):
                 found.append((output, claimed, better))
         return found

@@ -67,10 +67,12 @@ class Tally:
         import torch
         from torchmetrics.classification import MultilabelExactMatch, MultilabelF1Score, MultilabelHammingDistance
 
-        self._exact = MultilabelExactMatch(labels, validate_args=False)
-        self._hamming = MultilabelHammingDistance(labels, average="micro", ignore_index=-1, validate_args=False)
-        self._micro = MultilabelF1Score(labels, average="micro", ignore_index=-1, validate_args=False)
-        self._each = MultilabelF1Score(labels, average=None, ignore_index=-1, validate_args=False)
+        # Whoever tallies has every row: torchmetrics would wait for the other processes of a launch of several.
+        given = {"validate_args": False, "sync_on_compute": False}
+        self._exact = MultilabelExactMatch(labels, **given)
+        self._hamming = MultilabelHammingDistance(labels, average="micro", ignore_index=-1, **given)
+        self._micro = MultilabelF1Score(labels, average="micro", ignore_index=-1, **given)
+        self._each = MultilabelF1Score(labels, average=None, ignore_index=-1, **given)
         self._annotated = torch.zeros(labels, dtype=torch.long)
         self._full = self._rows = 0
 

@@ -38,7 +38,7 @@ def find_card(spec: str) -> tuple[Card, Path]:
             return Card(name=name, adapter="torch", source=folder.name), folder.resolve().parent
     adapter, colon, source = spec.partition(":")
     if colon and adapter in adapters.names():
-        return _spelt(adapter, source, spec), Path()
+        return _spelt(adapter, source, spec)
     known = shelf.names("teachers")
     if spec in known:
         return read_card(shelf.shelf("teachers") / f"{spec}.yaml"), shelf.shelf("teachers")
@@ -104,8 +104,8 @@ def seat_of(given: Any, number: int, accelerator: Accelerator, *, trust: bool, p
     return Seat(name, teacher, getattr(teacher, "fingerprint", None))
 
 
-def _spelt(adapter: str, source: str, spec: str) -> Card:
-    """The card that `adapter:source[@labels][?key=value&…]` amounts to."""
+def _spelt(adapter: str, source: str, spec: str) -> tuple[Card, Path]:
+    """The card that `adapter:source[@labels][?key=value&…]` amounts to, and the source's folder."""
     source, _, query = source.partition("?")
     source, at, labels = source.partition("@")
     if not source:
@@ -115,8 +115,11 @@ def _spelt(adapter: str, source: str, spec: str) -> Card:
         listed = Path(labels)
         text = listed.read_text(encoding="utf-8").split("\n") if listed.is_file() else labels.split(",")
         names = [name.strip() for name in text if name.strip()]
-    content: dict[str, object] = {"adapter": adapter, "source": source, "labels": names, **dict(parse_qsl(query))}
-    content.setdefault("name", Path(source.partition(":")[0]).stem)
-    if content.get("exclusive") in {"true", "false"}:
-        content["exclusive"] = content["exclusive"] == "true"
-    return parse(Card, content, f"--teacher {spec!r}")
+    named = dict(parse_qsl(query, keep_blank_values=True))
+    path = Path(source)
+    folder = Path() if adapter == "custom" else path.parent  # the user may name any file; a card only those beside it
+    content: dict[str, object] = {"name": Path(source.partition(":")[0]).stem, "labels": names, **named}
+    content |= {"adapter": adapter, "source": source if adapter == "custom" else path.name}
+    if named.get("exclusive") in {"true", "false"}:
+        content["exclusive"] = named["exclusive"] == "true"
+    return parse(Card, content, f"--teacher {spec!r}"), folder

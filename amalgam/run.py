@@ -21,6 +21,11 @@ def finished(folder: Path) -> bool:
     return (folder / REPORT).is_file()
 
 
+def chief() -> bool:
+    """Whether this is the main process of a launch of several, as the launcher tells it; it alone shows and writes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def fresh(name: str, parent: Path = Path("runs")) -> Path:
     """A new directory `runs/<name>-<n>`, made now, so that two runs started together get one each."""
     parent.mkdir(parents=True, exist_ok=True)

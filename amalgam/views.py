@@ -64,14 +64,16 @@ def distill_and_show(
     recipe = recipes.read(name or str(strategy), changes, assignments)
     if strategy is not None and recipe.strategy["name"] != strategy:
         raise RequestError(f"--strategy {strategy}: {name or strategy} holds strategy {recipe.strategy['name']!r}")
-    folder = out if out is not None else run.fresh(recipe.name)
-    with shown() as progress:
-        progress.say(f"run directory: {folder}")
+    folder = out if out is not None or resume or not run.chief() else run.fresh(recipe.name)
+    with shown(run.chief()) as progress:
+        if folder is not None:
+            progress.say(f"run directory: {folder}")
         try:
             _, report = distill(recipe, out=folder, resume=resume, trust=trust, progress=progress)
         except KeyboardInterrupt:
             raise WorkError(f"stopped; go on with: amalgam distill --resume --out {folder}") from None
-    show_report(report, folder)
+    if folder is not None and run.chief():
+        show_report(report, folder)
 
 
 def show_report(report: Any, folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,49 @@ def benchmark_data() -> Path:
     if not (SHARED_DATA / "multilabel").is_dir():
         pytest.skip("the benchmark data is not on this machine; set AMALGAM_DATA to its folder")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def schooled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which the built-in teachers are trained already."""
+    from accelerate import Accelerator
+
+    from amalgam.progress import Silent
+    from amalgam.registry import find_card
+    from amalgam.schooling import school
+
+    folder = tmp_path_factory.mktemp("schooled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AMALGAM_HOME", str(folder))
+        for name in ("digits-arithmetic", "digits-shape"):
+            school(find_card(name)[0], Accelerator(cpu=True), Silent())
+    return folder
+
+
+@pytest.fixture
+def trained_home(schooled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The store with trained teachers, for tests that only read them."""
+    monkeypatch.setenv("AMALGAM_HOME", str(schooled))
+    return schooled
+
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """The command line in this process: `cli("show", "ant")` → (exit code, standard output, standard error)."""
+    from amalgam.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["amalgam", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run

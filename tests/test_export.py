@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -175,10 +176,10 @@ def test_parity_sees_other_weights_nan_and_the_batch_size(exported: dict[str, tu
     assert compare(path, student, ROWS[:1].numpy().repeat(1500, 0)).batches == (1024, 3, 1)
     moved = a_student(SPECS["mlp"])
     with torch.no_grad():
-        moved.head.bias[2] += 0.5  # type: ignore[index,union-attr,operator]
+        moved.get_parameter("head.bias")[2] += 0.5
     assert parity(path, moved, ROWS) == pytest.approx(0.5, abs=1e-5)
     with torch.no_grad():
-        moved.head.bias[2] = torch.nan  # type: ignore[index,union-attr,operator]
+        moved.get_parameter("head.bias")[2] = torch.nan
     assert np.isnan(parity(path, moved, ROWS))
 
 
@@ -195,17 +196,16 @@ def test_a_row_that_torch_itself_decides_by_a_rounding_is_set_aside(
 
 def test_only_a_row_on_the_edge_of_a_decision_is_undecided() -> None:
     student = a_student(SPECS["own last"])
-    logits = student.logits(ROWS)
-    low, high = ROWS[int(logits[:, 0].argmin())].double(), ROWS[int(logits[:, 0].argmax())].double()
-    for _ in range(60):  # towards a jump between two neighbours
+    with torch.no_grad():
+        student.get_parameter("decide.weight").mul_(8)
+    low, high = ROWS[:-1].double(), ROWS[1:].double()
+    for _ in range(60):  # to neighbours that are predicted otherwise, where the ends were
         middle = (low + high) / 2
-        at = student.logits(torch.stack([low, middle, high]))
-        if (at[1] - at[0]).abs().max() > (at[2] - at[1]).abs().max():
-            high = middle
-        else:
-            low = middle
-    assert (at[2] - at[0]).abs().max() > 1e-3
-    rows = torch.stack([ROWS[0], high.float(), ROWS[1]]).numpy()
+        as_low = torch.from_numpy((student.predict(middle) == student.predict(low)).all(1, keepdims=True))
+        low, high = torch.where(as_low, middle, low), torch.where(as_low, high, middle)
+    jump, row = (student.logits(high) - student.logits(low)).abs().amax(1).max(0)
+    assert jump > 1e-3
+    rows = torch.stack([ROWS[0], high[row].float(), ROWS[1]]).numpy()
     assert _undecided(student, rows, 1e-4).tolist() == [False, True, False]
 
 
@@ -260,3 +260,19 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path, capfd: pytest.Captur
 )  # fmt: skip
 def test_the_reason_of_a_failure_is_one_line(said: str, status: int, reason: str) -> None:
     assert _reason(said, status) == reason
+
+
+def test_a_student_whose_logits_are_nan_is_refused(
+    exported: dict[str, tuple[Student, Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amalgam.export._trace", lambda _, graph, __: shutil.copy(exported["mlp"][1], graph))
+    student, path = a_student(SPECS["mlp"]), tmp_path / "student.onnx"
+    with torch.no_grad():
+        student.get_parameter("head.bias")[1] = torch.nan
+    with pytest.raises(WorkError) as caught:
+        export(student, path, ROWS)
+    assert str(caught.value) == (
+        "the exported student differs from torch by nan at a batch of 40 rows, more than the tolerance of 0.0001; "
+        f"{path} was not written"
+    )
+    assert list(tmp_path.glob("*student.onnx*")) == []

@@ -23,7 +23,7 @@ from amalgam.results import blocks, duration, plain
 NAN = math.nan
 EVIL = '[red]<b>&amp;"url(#1</b>'
 FORMULA = r"$\frac{a$ | `x` _"
-TEACHER = "_[bold]<script>alert(1)</script>"
+TEACHER = r"_$\frac$[bold]<script>alert(1)</script>"
 
 
 def line(name: str, labels: tuple[str, ...], numbers: tuple[float, ...], cost: Cost | None = None) -> Line:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import pickle
 import time
 from pathlib import Path
@@ -13,6 +15,7 @@ from amalgam.errors import RequestError
 from amalgam.files import draft
 
 _NAME = "training.pt"
+_DIGEST = hashlib.sha256().digest_size
 
 
 class Checkpoints:
@@ -40,6 +43,8 @@ class Checkpoints:
         began = time.monotonic()
         with draft(self.path) as path:
             torch.save(state, path)
+            with path.open("r+b") as file:  # torch notices a file cut short, but not every changed byte
+                file.write(hashlib.file_digest(file, "sha256").digest())
         self.saved_at = time.monotonic()
         self.cost = self.saved_at - began if self.seconds else 0.0
 
@@ -51,10 +56,12 @@ class Checkpoints:
         """
         if self.path is None or not self.path.is_file():
             return None
+        damaged = RequestError(f"the checkpoint {self.path} is damaged; delete it, and --resume trains from the start")
+        content = self.path.read_bytes()
+        if hashlib.sha256(content[:-_DIGEST]).digest() != content[-_DIGEST:]:
+            raise damaged
         try:
-            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, OSError):
-            raise RequestError(
-                f"the checkpoint {self.path} is damaged; delete it, and --resume trains from the start"
-            ) from None
+            state: dict[str, Any] = torch.load(io.BytesIO(content[:-_DIGEST]), map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError):
+            raise damaged from None
         return state

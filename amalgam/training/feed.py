@@ -43,6 +43,7 @@ class Feed:
             batch_size=None,
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # its workers' seeds are not drawn from the numbers that dropout draws from
         )
         for index, inputs in zip(indices, loader, strict=True):
             yield inputs.to(self.device, non_blocking=True), self.targets.at(index).to(self.device)

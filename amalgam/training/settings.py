@@ -27,6 +27,8 @@ class Training(BaseModel):
             surrogate targets: no ground truth is assumed.
         patience: epochs without a better validation loss before training stops; None always trains to the end.
         compile: torch.compile the student.
+        threads: CPU threads of torch while training; None leaves torch its own choice. One is best for a small student:
+            its operations are too short to share.
         workers: processes that read rows which do not fit in memory.
         checkpoint_seconds: at least this long between two checkpoints (and at least fifty times as long as one takes).
         tracker: an Accelerate tracker, such as `tensorboard`, that logs every epoch.
@@ -49,6 +51,7 @@ class Training(BaseModel):
     validation: float = Field(default=0.1, ge=0, lt=1)
     patience: int | None = Field(default=20, gt=0)
     compile: bool = False
+    threads: int | None = Field(default=None, gt=0)
     workers: int = Field(default=0, ge=0)
     checkpoint_seconds: float = Field(default=1.0, ge=0)
     tracker: str | None = None

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ def fit(
     accelerator.wait_for_everyone()
     resumed_at = None if saved is None else run.epoch
 
-    with (progress or Silent()).step(name, settings.epochs * len(training)) as bar:
+    with _threads(settings.threads), (progress or Silent()).step(name, settings.epochs * len(training)) as bar:
         bar.advance(run.rows_done)
         while not run.finished:
             batches = torch.split(_order(len(training), seed, run.epoch), settings.batch_size)
@@ -276,7 +276,9 @@ class _Run:
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         total = self.epoch_loss.new_zeros(2)
         with self.accelerator.autocast():
-            for inputs, targets in feed.batches(torch.split(validation[rank::world], max(self.settings.batch_size, 1024))):
+            for inputs, targets in feed.batches(
+                torch.split(validation[rank::world], max(self.settings.batch_size, 1024))
+            ):
                 said = self.loss(self.candidate(inputs), targets)
                 total += torch.stack([said.sum, said.count]).double()
         total = self.accelerator.reduce(total, reduction="sum")
@@ -322,6 +324,17 @@ class _Run:
         self.bad_epochs, self.epoch, self.step = state["bad_epochs"], state["epoch"], state["step"]
         self.epoch_loss, self.epoch_count = state["epoch_loss"].to(device), state["epoch_count"].to(device)
         self.history = list(state["history"])
+
+
+@contextmanager
+def _threads(wanted: int | None) -> Iterator[None]:
+    """So many CPU threads of torch, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _mix(seed: int, step: int, rank: int) -> int:

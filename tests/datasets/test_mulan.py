@@ -113,8 +113,9 @@ def test_an_attribute_that_identifies_rows_is_left_out_and_noted(tmp_path: Path)
     assert loaded.notes == ("column 'id' was left out: it differs in every row, so it identifies rows",)
     loaded = datasets.load(str(write(tmp_path, text=text)), DataOptions(labels=("l",), drop=("id",)))
     assert loaded.notes == ("column 'id' was left out as asked",)
-    loaded = datasets.load(str(write(tmp_path, text=text + "c,3,0\n")), DataOptions(labels=("l",)))
-    assert loaded.features == ("id=a", "id=b", "id=c", "id=d", "x")
+    for more in ("c,3,0\n", "?,3,0\n"):
+        loaded = datasets.load(str(write(tmp_path, text=text + more)), DataOptions(labels=("l",), missing="mean"))
+        assert loaded.features == ("id=a", "id=b", "id=c", "id=d", "x")
 
 
 MANY = "@relation r\n@attribute x real\n@attribute l {{a,b,c}}\n@data\n1,a\n"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -48,7 +52,7 @@ def kinds_of_rows() -> dict[str, Rows]:
     return {"resident": TensorRows(values=values(ROWS)), "read": WatchedRows(values=values(ROWS))}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     stops=st.lists(st.integers(0, CALLS), min_size=1, max_size=4),
     optimizer=st.sampled_from(["adam", "adamw", "sgd"]),
@@ -63,15 +67,12 @@ def test_resumed_anywhere_it_is_the_uninterrupted_training(
     fitted = train(whole, kinds_of_rows()[kind], targets(ROWS), seed=5, **given)
     with TemporaryDirectory() as name:
         again = {"seed": 5, "folder": Path(name), **given}
-        for number, stop in enumerate(stops):
-            try:
-                student = mlp(seed=number + 1 if number else 0, dropout=0.3)
-                train(student, kinds_of_rows()[kind], targets(ROWS), loss=Stopping(stop), **again)
-            except Stopped:
-                torch.manual_seed(number)
-        begun = (Path(name) / "training.pt").is_file()  # only what a checkpoint holds may matter from here on
-        resumed = mlp(seed=99 if begun else 0, dropout=0.3)
-        ended = train(resumed, kinds_of_rows()[kind], targets(ROWS), **again)
+        for number, stop in enumerate([*stops, None]):
+            begun = (Path(name) / "training.pt").is_file()
+            resumed = mlp(seed=number + 1 if begun else 0, dropout=0.3)  # only what the checkpoint holds may matter
+            torch.manual_seed(number)
+            with suppress(Stopped):
+                ended = train(resumed, kinds_of_rows()[kind], targets(ROWS), loss=Stopping(stop), **again)
     assert same(resumed, whole)
     assert told(ended.history) == told(fitted.history)
     assert (ended.best_epoch, ended.rows) == (fitted.best_epoch, fitted.rows)
@@ -146,38 +147,33 @@ def damaged(path: Path) -> str:
     return f"the checkpoint {path} is damaged; delete it, and --resume trains from the start"
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no checkpoint at all", "half", "other keys", "a list"])
-def test_a_damaged_checkpoint_is_refused(tmp_path: Path, content: bytes | str) -> None:
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no checkpoint at all", None])
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "training.pt"
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif content == "half":
+    if content is None:
         train(mlp(), values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    else:
-        torch.save({"step": 1} if content == "other keys" else [1, 2], path)
+        content = path.read_bytes()[: path.stat().st_size // 2]
+    path.write_bytes(content)
     with pytest.raises(RequestError) as caught:
         train(mlp(), values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
     assert str(caught.value) == damaged(path)
 
 
-def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path) -> None:
-    whole = mlp()
-    train(whole, values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
+def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, 0)
+    checkpoints.save({"student": mlp().state_dict(), "step": 1})
     path = tmp_path / "training.pt"
-    content, found = path.read_bytes(), 0
-    places = torch.randint(0, len(content), (60,), generator=torch.Generator().manual_seed(0)).tolist()
-    for place in places:
+    content = path.read_bytes()
+    for place in range(0, len(content), 97):
         path.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
-        student = mlp()
-        try:
-            train(student, values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
-        except RequestError as error:
-            assert str(error) == damaged(path)
-            found += 1
-        else:
-            assert same(student, whole)
-    assert found > 10
+        with pytest.raises(RequestError) as caught:
+            checkpoints.load()
+        assert str(caught.value) == damaged(path)
+
+
+def test_torch_alone_reads_a_checkpoint(tmp_path: Path) -> None:
+    Checkpoints(tmp_path, 0).save({"step": 1})
+    assert torch.load(tmp_path / "training.pt", weights_only=True) == {"step": 1}
 
 
 class _Payload:
@@ -190,14 +186,13 @@ class _Payload:
 
 @pytest.mark.parametrize("form", ["torch", "pickle"])
 def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, form: str) -> None:
-    import pickle
-
     path, proof = tmp_path / "training.pt", tmp_path / "it ran"
     state = {"student": mlp().state_dict(), "epoch": _Payload(proof)}
     if form == "torch":
-        torch.save(state, path)
+        Checkpoints(tmp_path, 0).save(state)
     else:
-        path.write_bytes(pickle.dumps(state))
+        content = pickle.dumps(state, protocol=2)
+        path.write_bytes(content + hashlib.sha256(content).digest())
     with pytest.raises(RequestError) as caught:
         train(mlp(), values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
     assert str(caught.value) == damaged(path)
@@ -212,7 +207,5 @@ def test_a_checkpoint_is_no_larger_than_what_it_holds(tmp_path: Path) -> None:
 
 
 def _file(folder: Path) -> Path:
-    import numpy as np
-
     np.save(folder / "rows.npy", values(ROWS).numpy())
     return folder / "rows.npy"

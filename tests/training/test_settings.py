@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -28,7 +29,7 @@ def rates(**settings: Any) -> list[float]:
     train(slope, values(6), targets(6), loss=noting, epochs=5, batch_size=3, validation=0, optimizer="sgd", momentum=0,
           learning_rate=TOP, clip_norm=None, patience=None, **settings)  # fmt: skip
     places.append(slope.place.item())
-    return [before - after for before, after in zip(places, places[1:], strict=False)]
+    return [before - after for before, after in itertools.pairwise(places)]
 
 
 @pytest.mark.parametrize(
@@ -81,14 +82,29 @@ def test_the_optimiser_that_is_named(settings: dict[str, Any], kind: type, held:
     assert len(group["params"]) == len(list(student.parameters()))
 
 
+def test_threads_are_set_while_training_and_put_back() -> None:
+    seen = []
+
+    def noting(output: Any, wanted: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return height(output, wanted)
+
+    before = torch.get_num_threads()
+    train(Slope(0.0), values(4), targets(4), loss=noting, epochs=1, validation=0, threads=before + 1)
+    train(Slope(0.0), values(4), targets(4), loss=noting, epochs=1, validation=0)
+    assert seen == [before + 1, before]
+    assert torch.get_num_threads() == before
+
+
+KNOWN = ", ".join(sorted(Training.model_fields))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (
             {"epoch": 3},
-            "recipe x: unknown key 'epoch'; did you mean 'epochs'? (known: accumulate, batch_size, "
-            "checkpoint_seconds, clip_norm, compile, ema, epochs, learning_rate, momentum, optimizer, patience, "
-            "precision, schedule, tracker, validation, warmup, weight_decay, workers)",
+            f"recipe x: unknown key 'epoch'; did you mean 'epochs'? (known: {KNOWN})",
         ),
         ({"epochs": 0}, "recipe x: epochs is 0, expected greater than 0"),
         ({"validation": 1.0}, "recipe x: validation is 1.0, expected less than 1"),

@@ -107,8 +107,8 @@ def test_a_step_is_the_mean_over_what_was_counted() -> None:
         return Loss((output.logits * said.weights).sum(), said.weights[:, 0].sum())
 
     slope = Slope(0.0, 0.0, 0.0)
-    train(slope, values(8), wanted, loss=counted, epochs=1, optimizer="sgd", momentum=0, learning_rate=1.0, validation=0,
-          clip_norm=None, batch_size=8, accumulate=3)  # fmt: skip
+    train(slope, values(8), wanted, loss=counted, epochs=1, batch_size=8, accumulate=3, validation=0,
+          optimizer="sgd", momentum=0, learning_rate=1.0, clip_norm=None)  # fmt: skip
     assert slope.place.tolist() == pytest.approx([-1.0] * 3, rel=1e-6)
 
 

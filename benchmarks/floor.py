@@ -1,0 +1,130 @@
+"""A whole `amalgam distill` against the floor: one teacher pass and a bare PyTorch loop of as many steps."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from accelerate import Accelerator
+
+from amalgam import pipeline, recipe, registry
+from amalgam.progress import Silent
+from amalgam.schooling import school
+from benchmarks.common import Result, Took, make_teachers, run, spread, workplace, write_data
+
+TITLE = "A whole run against the floor"
+ABOUT = """\
+Measured: the whole `amalgam distill`, a fresh process from its first import to its last file: reading the data, loading
+the teachers, votes, transfers and targets into an empty store, training with checkpoints, evaluation beside the
+teachers, report with its figures, the saved student, and where it says so the ONNX file with its parity check.
+
+The floor: a fresh process (`benchmarks/bare.py`) that loads the same teachers, asks them once about the same rows, which
+it finds in memory, and trains the same student class with a bare PyTorch loop: as many Adam steps on batches of as many
+rows, with the same clipping, and nothing else. The goal is a ratio of at most 1.15 for work that is no toy.
+
+The large job: 20,000 rows of 64 features, three chain teachers on 22 partly overlapping labels, a chain of 64 units,
+batches of 32; no early stopping in either. The small job is `recipes/ant.yaml` on the built-in digits with its teachers
+trained before, and the floor takes as many steps as early stopping left it."""
+
+SPECS = {
+    "strategy": {"name": "ant", "indicator": "confidence", "clamp": True, "contradiction": "mean"},
+    "student": {"name": "label_chain", "hidden": 64},
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to measure: its recipe's file, the changes to it, and what its floor is told beside the epochs."""
+
+    name: str
+    recipe: Path
+    changes: tuple[str, ...]
+    teachers: list[Path]
+
+
+def measure(quick: bool) -> Result:
+    """Pairs of a run and its floor, one after the other, so that both meet the machine in the same mood."""
+    rows, epochs, pairs = (2500, 1, 1) if quick else (25_000, 10, 3)
+    with workplace() as folder:
+        home = folder / "home"
+        large, small = _large(folder, rows, epochs), _small(home)
+        results = [_compared(large, folder, home, pairs)]
+        for export in ("false", "true"):
+            name = f"recipes/ant.yaml, {'with' if export == 'true' else 'without'} ONNX"
+            job = Job(name, small.recipe, (f"export={export}",), small.teachers)
+            results.append(_compared(job, folder, home, 1 if quick else 5))
+    columns = ("job", "run, s", "floor, s", "ratio", "run, CPU s", "floor, CPU s", "ratio of CPU s")
+    return Result(columns, [line for line, _ in results], "\n".join(meaning for _, meaning in results))
+
+
+def _large(folder: Path, rows: int, epochs: int) -> Job:
+    teachers = make_teachers(folder, 64, hidden=64)
+    content = {
+        "name": "large",
+        **SPECS,
+        "teachers": [str(path) for path in teachers],
+        "data": {"source": str(write_data(folder / "data.npz", rows, 64))},
+        "training": {"epochs": epochs, "batch_size": 32, "validation": 0.0, "patience": None},
+    }
+    path = folder / "large.yaml"
+    path.write_text(json.dumps(content))  # JSON is YAML
+    return Job(f"{rows * 4 // 5:,} rows, {epochs} epochs, with ONNX", path, (), teachers)
+
+
+def _small(home: Path) -> Job:
+    """The default recipe, its teachers trained already, in the store they will be found in."""
+    import os
+
+    os.environ["AMALGAM_HOME"] = str(home)
+    path = Path(__file__).parents[1] / "recipes" / "ant.yaml"
+    cards = [registry.find_card(name)[0] for name in recipe.read(str(path)).teachers]
+    return Job("small", path, (), [school(card, Accelerator(cpu=True), Silent()) for card in cards])
+
+
+def _compared(job: Job, folder: Path, home: Path, pairs: int) -> tuple[tuple[str, ...], str]:
+    runs, floors, report = list[Took](), list[Took](), {}
+    for _ in range(pairs):
+        for kind in ("votes", "targets"):
+            shutil.rmtree(home / kind, ignore_errors=True)
+        shutil.rmtree(folder / "run", ignore_errors=True)
+        changes = [part for change in job.changes for part in ("--set", change)]
+        runs.append(run("amalgam", "distill", job.recipe, *changes, "--out", folder / "run", home=home))
+        report = json.loads((folder / "run" / "report.json").read_text())
+        floors.append(run("benchmarks.bare", _told(job, folder, report), home=home))
+    wall = [one.wall / floor.wall for one, floor in zip(runs, floors, strict=True)]
+    cpu = [one.cpu / floor.cpu for one, floor in zip(runs, floors, strict=True)]
+    line = (
+        job.name,
+        spread([one.wall for one in runs]),
+        spread([one.wall for one in floors]),
+        spread(wall, 2),
+        spread([one.cpu for one in runs]),
+        spread([one.cpu for one in floors]),
+        spread(cpu, 2),
+    )
+    seconds = report["seconds"]
+    inside = ", ".join(f"{step} {seconds[step]:.1f}" for step in seconds if step != "all")
+    outside = f"{runs[-1].wall - seconds['all']:.1f}"
+    return line, f"- {job.name}: where the last run's seconds went: {inside}; imports, start and end {outside}."
+
+
+def _told(job: Job, folder: Path, report: dict[str, dict[str, int]]) -> Path:
+    """What the floor must do to do the run's work: the rows it learned from, and as many epochs."""
+    read = recipe.read(str(job.recipe))
+    learn = pipeline.apportion(read).learn
+    rows = folder / "rows.npy"
+    np.save(rows, learn.inputs(slice(0, report["data"]["learnt from"])).numpy())
+    told = {
+        "rows": str(rows),
+        "teachers": [str(path) for path in job.teachers],
+        "student": read.student,
+        "seed": read.seed,
+        "epochs": len(report["history"]),
+        **read.training.model_dump(include={"batch_size", "learning_rate", "clip_norm"}),
+    }
+    path = folder / "floor.json"
+    path.write_text(json.dumps(told))
+    return path
