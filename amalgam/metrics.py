@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
@@ -68,7 +68,7 @@ class Tally:
         from torchmetrics.classification import MultilabelExactMatch, MultilabelF1Score, MultilabelHammingDistance
 
         # Whoever tallies has every row: torchmetrics would wait for the other processes of a launch of several.
-        given = {"validate_args": False, "sync_on_compute": False}
+        given: dict[str, Any] = {"validate_args": False, "sync_on_compute": False}
         self._exact = MultilabelExactMatch(labels, **given)
         self._hamming = MultilabelHammingDistance(labels, average="micro", ignore_index=-1, **given)
         self._micro = MultilabelF1Score(labels, average="micro", ignore_index=-1, **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -74,8 +75,8 @@ class _LineBar:
         self.done, self.note = self.done + rows, note
         if time.monotonic() - self.said >= self.lines.every:
             self.said = time.monotonic()
-            left = (self.total - self.done) * (self.said - self.start) / max(self.done, 1)
-            self._print(f"{self.done:,}/{self.total:,}", f"{left:.0f} s left")
+            left = (self.total - self.done) * (self.said - self.start) / self.done if self.done else math.nan
+            self._print(f"{self.done:,}/{self.total:,}", f"{left:.0f} s left" if self.done else "waiting")
 
     def finish(self) -> None:
         self._print(f"{self.done:,}", f"{time.monotonic() - self.start:.1f} s")
@@ -83,7 +84,11 @@ class _LineBar:
     def _print(self, done: str, clock: str) -> None:
         rate = self.done / max(time.monotonic() - self.start, 1e-9)
         note = f" · {self.note}" if self.note else ""
-        self.lines.say(f"{self.name}: {done} {self.unit}, {rate:,.0f} {self.unit}/s, {clock}{note}")
+        self.lines.say(f"{self.name}: {done} {self.unit}, {_rate(rate)} {self.unit}/s, {clock}{note}")
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
 
 
 class Live:
@@ -98,7 +103,7 @@ class Live:
         class Rate(ProgressColumn):
             def render(self, task: Task) -> Text:
                 speed = task.finished_speed or task.speed or 0.0
-                return Text(f"{speed:,.0f} {task.fields['unit']}/s", style="cyan")
+                return Text(f"{_rate(speed)} {task.fields['unit']}/s", style="cyan")
 
         self.console = console
         self.bars = RichProgress(

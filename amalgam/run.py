@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from amalgam.errors import RequestError
@@ -75,6 +77,12 @@ def opened(out: Path | None, recipe: Recipe, resume: bool, keep: bool, chief: bo
         lock.release()
 
 
+def versions() -> dict[str, str]:
+    """The versions a run's numbers may depend on."""
+    names = ("amalgam", "torch", "numpy", "scikit-learn", "accelerate", "onnxruntime")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
 def require(out: Path) -> None:
     """Refuse to resume where there is no run."""
     if not (out / RECIPE).is_file():
@@ -99,7 +107,7 @@ def _refuse_foreign(folder: Path, resume: bool) -> None:
 def _agree(path: Path, recipe: Recipe) -> None:
     """Write the recipe, or refuse to go on with a run that was made with another one."""
     if not path.is_file():
-        write_text(path, dump(recipe))
+        write_text(path, dump(recipe.model_copy(update={"made_with": versions()})))
         return
     before = read(str(path)).model_dump(exclude={"made_with"})
     now = recipe.model_dump(exclude={"made_with"})

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 def _console() -> Console:
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    """Standard output; what goes into a file or a pipe is not folded at a terminal's width."""
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
 
 
 def _table(*headings: str) -> Table:

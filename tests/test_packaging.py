@@ -48,7 +48,18 @@ def test_the_sdist_holds_cards_recipes_and_tests(built: Path) -> None:
 def test_an_installed_wheel_lists_its_recipes(built: Path, tmp_path: Path) -> None:
     """Installed elsewhere, away from the checkout, with this environment's libraries."""
     site, wheel = tmp_path / "site", next(built.glob("*.whl"))
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(site),
+        str(wheel),
+    ]
     subprocess.run(install, check=True, capture_output=True)
     environment = {**os.environ, "PYTHONPATH": str(site)}
     listed = subprocess.run(

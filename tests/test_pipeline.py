@@ -203,7 +203,7 @@ def test_rows_without_annotations_make_a_student_without_measures(
 
 def test_the_student_learns_what_the_targets_say(trained_home: Path) -> None:
     """Not the truth, not one teacher: on its own rows the student reproduces the panel's integrated knowledge."""
-    student, report = pipeline.distill(recipe.read("ant", assignments=("export=false",)), keep=False)
+    _, report = pipeline.distill(recipe.read("ant", assignments=("export=false",)), keep=False)
     evaluation = report.evaluation
     assert evaluation is not None
     assert evaluation.student.measures.f1_micro > 0.93

@@ -63,7 +63,9 @@ def imported(tree: ast.AST) -> Iterator[str]:
                 path = PACKAGE / full.replace(".", "/")
                 yield full if path.is_dir() or path.with_suffix(".py").is_file() else base
         elif isinstance(node, ast.Import):
-            yield from (alias.name.removeprefix("amalgam.") for alias in node.names if alias.name.startswith("amalgam."))
+            yield from (
+                alias.name.removeprefix("amalgam.") for alias in node.names if alias.name.startswith("amalgam.")
+            )
         else:
             yield from imported(node)
 

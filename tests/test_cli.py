@@ -1,0 +1,198 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import yaml
+
+from amalgam import __version__, datasets
+from tests.conftest import Cli
+
+
+@pytest.fixture(scope="module")
+def main_job(schooled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """`amalgam distill --strategy ant` in a process of its own and a folder of its own; what it printed."""
+    folder = tmp_path_factory.mktemp("work")
+    done = subprocess.run(
+        [sys.executable, "-m", "amalgam", "distill", "--strategy", "ant"],
+        cwd=folder, env={**os.environ, "AMALGAM_HOME": str(schooled), "COLUMNS": "100"},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder / "runs" / "ant-1", done
+
+
+@pytest.fixture
+def run(main_job: tuple[Path, object], trained_home: Path) -> Path:
+    """The main job's run directory."""
+    return main_job[0]
+
+
+def test_the_main_job_shows_every_step_and_the_table(
+    main_job: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    _, done = main_job
+    for step in (
+        "teachers",
+        "votes digits-arithmetic",
+        "votes digits-shape",
+        "targets",
+        "training",
+        "evaluation",
+        "export",
+    ):
+        assert re.search(rf"^{step}: [\d,]+ \w+, [\d,.]+ \w+/s, ", done.stderr, re.MULTILINE), step
+    assert "\x1b[" not in done.stderr + done.stdout  # plain lines without a terminal
+    assert "run directory: runs/ant-1" in done.stderr
+    for shown in ("student", "majority vote", "mean logit", "digits-arithmetic", "digits-shape", "Hamming", "latency"):
+        assert shown in done.stdout
+    assert re.search(r"^The student (beats|loses to|ties with)", done.stdout, re.MULTILINE)
+    assert "The run lies in runs/ant-1" in done.stdout
+
+
+def test_the_run_directory_is_whole(run: Path) -> None:
+    there = {path.name for path in run.iterdir()}
+    assert {"recipe.yaml", "report.json", "report.html", "README.md", "student", "student.onnx"} <= there
+    resolved = yaml.safe_load((run / "recipe.yaml").read_text())
+    assert resolved["seed"] == 0
+    assert resolved["strategy"]["indicator"] == "confidence"
+    assert resolved["made_with"]["amalgam"] == __version__
+    assert "torch" in resolved["made_with"]
+    report = json.loads((run / "report.json").read_text())
+    assert report["evaluation"]["rows"] == 358
+    assert report["evaluation"]["student"]["measures"]["f1_micro"] > 0.93
+    assert report["export"]["largest difference from torch"] < 1e-4
+
+
+def test_the_onnx_file_says_what_the_student_says(run: Path, cli: Cli, tmp_path: Path) -> None:
+    assert cli("predict", run, "digits", "--out", tmp_path / "p.csv")[0] == 0
+    header, *lines = csv.reader((tmp_path / "p.csv").read_text().splitlines())
+    session = onnxruntime.InferenceSession(run / "student.onnx")
+    about = session.get_modelmeta().custom_metadata_map
+    assert json.loads(about["amalgam.labels"]) == header
+    inputs = datasets.load("digits").rows.inputs(slice(None)).numpy()
+    logits = session.run(["logits"], {"inputs": inputs})[0]
+    np.testing.assert_allclose(np.array(lines, dtype=float), 1 / (1 + np.exp(-logits)), atol=1e-4)
+
+
+def test_predict_writes_to_standard_output(run: Path, cli: Cli) -> None:
+    code, out, _ = cli("predict", run, "digits")
+    assert code == 0
+    assert len(out.splitlines()) == 1798
+
+
+def test_evaluate_repeats_the_reports_numbers(run: Path, cli: Cli) -> None:
+    report = json.loads((run / "report.json").read_text())
+    code, out, _ = cli("evaluate", run)
+    assert code == 0
+    assert f"{report['evaluation']['student']['measures']['f1_micro']:.3f}" in out
+    assert cli("evaluate", run, "--data", "digits")[0] == 0
+
+
+def test_export_again_elsewhere(run: Path, cli: Cli, tmp_path: Path) -> None:
+    code, out, _ = cli("export", run, "--out", tmp_path / "again.onnx", "--check", "digits")
+    assert code == 0
+    assert "rows checked: 256" in out
+    assert (tmp_path / "again.onnx").read_bytes()
+
+
+def test_a_finished_run_is_a_teacher_too(run: Path, cli: Cli, tmp_path: Path) -> None:
+    code, out, err = cli(
+        "distill", "ant", "--teacher", run, "--teacher", "digits-shape", "--out", tmp_path / "second",
+        "--set", "training.epochs=2", "--set", "export=false",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "ant-1" in out
+
+
+def test_teachers_show_prints_the_overlap(cli: Cli) -> None:
+    code, out, _ = cli("teachers", "show", "digits-arithmetic", "digits-shape")
+    assert code == 0
+    assert [line.split() for line in out.splitlines()[-3:]] == [
+        ["labels", "in", "common", "digits-arithmetic", "digits-shape"],
+        ["digits-arithmetic", "5", "2"],
+        ["digits-shape", "2", "5"],
+    ]
+    assert ["even", "✓", "✓"] in [line.split() for line in out.splitlines()]
+    assert ["prime", "✓", "·"] in [line.split() for line in out.splitlines()]
+
+
+def test_teachers_check_finds_no_fault_in_the_built_in_ones(cli: Cli, trained_home: Path) -> None:
+    code, out, _ = cli("teachers", "check", "digits-shape", "--data", "digits")
+    assert code == 0
+    assert "✗" not in out
+    assert out.count("✓") >= 5
+
+
+def test_teachers_check_finds_a_mislabelled_card(cli: Cli, run: Path, tmp_path: Path) -> None:
+    """The student's own weights under a card that swaps two labels."""
+    (tmp_path / "weights.safetensors").write_bytes((run / "student" / "model.safetensors").read_bytes())
+    config = json.loads((run / "student" / "config.json").read_text())
+    swapped = [{"even": "prime", "prime": "even"}.get(label, label) for label in config["labels"]]
+    card = {"name": "swapped", "adapter": "torch", "source": "weights.safetensors", "labels": swapped}
+    card |= {"constructor": "amalgam.students.label_chain:LabelChain"}
+    card |= {"arguments": {"shape": config["shape"], **config["settings"]}}
+    (tmp_path / "swapped.yaml").write_text(yaml.safe_dump(card))
+    code, out, err = cli("teachers", "check", tmp_path / "swapped.yaml", "--data", "digits")
+    assert code == 1
+    assert "claims 'prime'" in out
+    assert "predicts 'even' better" in out
+    assert "amalgam: failed: teacher 'swapped' breaks its contract" in err
+
+
+def test_show_names_every_equation_with_its_place(cli: Cli) -> None:
+    code, out, _ = cli("show", "ant")
+    assert code == 0
+    place = re.search(r"Eqs\. \(27\), \(28\)\s+integrate\s+(amalgam/strategies/ant\.py):(\d+)", out)
+    assert place is not None
+    line = (Path(__file__).parents[1] / place[1]).read_text().splitlines()[int(place[2]) - 1]
+    assert line.startswith("def integrate(")
+    assert "contradiction" in out
+
+
+def test_recipes_and_cards_are_listed(cli: Cli) -> None:
+    assert all(name in cli("recipes", "list")[1] for name in ("ant", "ant-paper"))
+    assert "name: ant-paper" in cli("recipes", "show", "ant-paper")[1]
+    assert all(name in cli("teachers", "list")[1] for name in ("digits-arithmetic", "digits-shape"))
+
+
+def test_cache_lists_and_clears(cli: Cli, home: Path) -> None:
+    assert cli("teachers", "check", "digits-shape")[0] == 0  # trains it
+    code, out, _ = cli("cache", "list")
+    assert code == 0
+    assert "digits-shape" in out
+    code, out, _ = cli("cache", "clear", "--kind", "teachers")
+    assert code == 0
+    assert out.startswith("1 entries deleted")
+    assert "0 entries" in cli("cache", "list")[1]
+
+
+def test_doctor_finds_this_machine_well(cli: Cli) -> None:
+    code, out, err = cli("doctor")
+    assert code == 0, out + err
+    assert "✗" not in out
+
+
+def test_version(cli: Cli) -> None:
+    assert cli("--version")[1] == f"amalgam {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["distill", "show", "evaluate", "predict", "export", "doctor", "teachers list", "teachers show", "teachers train",
+     "teachers check", "recipes list", "recipes show", "cache list", "cache clear"],
+)  # fmt: skip
+def test_every_help_has_an_example(command: str, cli: Cli) -> None:
+    code, out, _ = cli(*command.split(), "--help")
+    assert code == 0
+    assert f"Example: amalgam {command}" in re.sub(r"\s+", " ", out)
