@@ -158,12 +158,13 @@ def evaluate(
 def predict(
     run: Annotated[Path, typer.Argument(help="A run directory or a saved student.")],
     data: Annotated[str, typer.Argument(help="Rows: a name or a file.")],
+    labels: Annotated[str | None, typer.Option(help="Label columns of a table, which are no inputs.")] = None,
     out: Annotated[Path | None, typer.Option(help="A CSV file; standard output by default.")] = None,
 ) -> None:
     """The probability of every label for every row, as CSV."""
     from amalgam.views import predict_rows
 
-    predict_rows(run, data, out)
+    predict_rows(run, data, labels, out)
 
 
 @app.command(epilog="Example: amalgam export runs/ant-1 --check digits")

@@ -135,7 +135,7 @@ def evaluate(
         raise ValueError(f"votes on {ballots.rows} rows, but {len(rows)} rows of {rows.name}")
     space = panel.space
     order = _order(student, space.names)
-    shared = _shared(rows, space.names)
+    shared = measurable(rows, space.names)
     notes = _notes(rows, space.names, shared)
     groups = [_kept(list(own), shared) for own in space.columns]
     groups = [list(shared)] * 3 + groups + groups
@@ -174,8 +174,12 @@ def _order(student: Student, names: tuple[str, ...]) -> list[int]:
     return [student.labels.index(name) for name in names]
 
 
-def _shared(rows: Rows, names: tuple[str, ...]) -> dict[int, int]:
-    """Column of the label space → column of the data, for the labels that some row annotates."""
+def measurable(rows: Rows, names: tuple[str, ...]) -> dict[int, int]:
+    """Column of the label space → column of the data, for the labels that some row annotates.
+
+    Raises:
+        RequestError: no rows, no annotations, or no label in common.
+    """
     if rows.annotated is None or not len(rows):
         raise RequestError(f"{rows.name} has no annotated row to evaluate on; name data with annotated rows")
     if not set(rows.labels) & set(names):

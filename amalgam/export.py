@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from amalgam import __version__
 from amalgam.errors import RequestError, WorkError
-from amalgam.files import draft
+from amalgam.files import draft, writable
 from amalgam.student import Student, load
 
 Floats = NDArray[np.float32]
@@ -78,19 +78,16 @@ def export(student: Student, path: Path, check: ArrayLike | Tensor | None = None
         WorkError: the exporter fails, or the file differs from torch; no file is left.
     """
     rows = _drawn(student) if check is None else _rows(student, check)
-    try:
-        with draft(path) as graph:
-            _trace(student, graph, rows)
-            found = compare(graph, student, rows, tolerance)
-            if not found.difference <= tolerance:  # NaN is no agreement either
-                raise WorkError(
-                    f"the exported student differs from torch by {found.difference:.3g} at a batch of {found.batch} "
-                    f"rows, more than the tolerance of {tolerance:g}; {path} was not written"
-                )
-            drawn = "drawn from seed 0 with the scaling's mean and spread" if check is None else "given"
-            _describe(graph, student, found, tolerance, drawn)
-    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
-        raise RequestError(f"{path} cannot be written ({error.strerror}); name a file in a folder of yours") from None
+    with writable(path), draft(path) as graph:
+        _trace(student, graph, rows)
+        found = compare(graph, student, rows, tolerance)
+        if not found.difference <= tolerance:  # NaN is no agreement either
+            raise WorkError(
+                f"the exported student differs from torch by {found.difference:.3g} at a batch of {found.batch} "
+                f"rows, more than the tolerance of {tolerance:g}; {path} was not written"
+            )
+        drawn = "drawn from seed 0 with the scaling's mean and spread" if check is None else "given"
+        _describe(graph, student, found, tolerance, drawn)
     return path
 
 

@@ -40,6 +40,23 @@ def full_disk(path: Path) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def writable(path: Path, instead: str = "a file in a folder of yours") -> Iterator[None]:
+    """A place where nothing can be written, met while `path` is made, becomes a sentence.
+
+    Args:
+        path: what the user asked to be written.
+        instead: what to name instead, for the message.
+
+    Raises:
+        RequestError: it is no place to write to.
+    """
+    try:
+        yield
+    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+        raise RequestError(f"{path} cannot be written ({error.strerror}); name {instead}") from None
+
+
 def _why_full(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         return _FULL.get(error.errno)
@@ -125,7 +142,7 @@ def inside(folder: Path, name: str, what: str) -> Path:
     except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL character
         raise RequestError(f"{what} names {name!r}, which is no path of a file; name a file beside it") from None
     if not path.is_relative_to(folder.resolve()):
-        raise RequestError(f"{what} names {name!r}, which leads out of {folder}; keep the file beside it")
+        raise RequestError(f"{what} names {name!r}, which leads out of {folder.resolve()}; keep the file beside it")
     return path
 
 

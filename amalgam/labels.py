@@ -7,7 +7,7 @@ only a position is refused here.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,7 +52,7 @@ class LabelSpace:
         return spread[..., list(self.columns[teacher])]
 
 
-def canonical(labels: Sequence[object], aliases: Mapping[str, Sequence[str]], owner: str) -> tuple[str, ...]:
+def canonical(labels: Iterable[object], aliases: Mapping[str, Sequence[str]], owner: str) -> tuple[str, ...]:
     """An owner's labels under their common names.
 
     Args:
@@ -63,6 +63,9 @@ def canonical(labels: Sequence[object], aliases: Mapping[str, Sequence[str]], ow
     Raises:
         RequestError: labels that are missing, positions instead of names, empty, or twice the same.
     """
+    if isinstance(labels, str):
+        raise RequestError(f"{owner} gives its labels as one text, {labels!r}; list one name an output")
+    labels = tuple(labels)  # an array has no truth value
     if not labels:
         raise RequestError(f"{owner} names no labels; labels are matched by name, so list one name an output")
     if any(not isinstance(label, str) for label in labels):

@@ -103,8 +103,8 @@ def checked(seat: Seat, scores: Tensor, rows: int) -> Tensor:
     if not bool(finite.all()):
         raise RequestError(
             f"teacher {seat.name!r} scored row {int((~finite).nonzero()[0])} of a batch as NaN or infinite; "
-            "scores are finite logits: look for missing or unscaled values in the data, then run "
-            f"`amalgam teachers check {seat.name}`"
+            "scores are finite logits: look for missing or unscaled values in the data, and try the teacher with "
+            "`amalgam teachers check`"
         )
     return scores.float()
 

@@ -35,7 +35,7 @@ def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = 
     """The rows the student learns from and those it is measured on.
 
     Raises:
-        RequestError: no such data or part, too few rows, or a test part without annotations.
+        RequestError: no such data or part, too few rows, or test rows of another shape.
     """
     data, notes = recipe.data, list[str]()
     if rows is None:
@@ -64,6 +64,12 @@ def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = 
             f"{test.name} has no annotations, so nothing was measured on it; name label columns in data.options"
         )
         test = None
+    own, other = (None if one is None else tuple(one.inputs(slice(0, 1)).shape[1:]) for one in (learn, test))
+    if other is not None and own != other:
+        raise RequestError(
+            f"{data.source} has rows of shape {own} and {data.held_out or 'the test data'} of shape {other}; give "
+            "both the same columns"
+        )
     return Parts(learn.unlabelled(), test, tuple(notes))
 
 

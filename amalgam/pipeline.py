@@ -15,11 +15,12 @@ from uuid import uuid4
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
 
 from amalgam import datasets, registry, run, store, strategies
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
-from amalgam.evaluation import Evaluation, evaluate
+from amalgam.evaluation import Evaluation, evaluate, measurable
 from amalgam.fingerprint import fingerprint, of_rows
 from amalgam.panel import Ballots, Panel, seat
 from amalgam.parts import Parts, apportion, lookalike_notes, refuse_leaks, renamed
@@ -47,8 +48,9 @@ class Journal:
 
     def note(self, line: str) -> None:
         """A sentence that the reader of the run must see."""
-        self.notes.append(line)
-        self.progress.say(f"note: {line}")
+        if line not in self.notes:
+            self.notes.append(line)
+            self.progress.say(f"note: {line}")
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -88,11 +90,7 @@ def distill(
         WorkError: the work failed.
     """
     strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
-    accelerator = Accelerator(
-        mixed_precision=recipe.training.precision,
-        log_with=recipe.training.tracker,
-        project_dir=None if out is None else str(out / run.LOGS),
-    )
+    accelerator = processes(recipe, out)
     chief = accelerator.is_main_process
     shown = progress if progress is not None and chief else Silent()
     with run.opened(out, recipe, resume, keep, chief) as folder:
@@ -105,6 +103,8 @@ def distill(
         with journal.timed("data"):
             parts = apportion(recipe, rows, held_out)
             refuse_leaks(panel, parts)
+            if parts.test is not None:
+                measurable(parts.test, panel.space.names)
             for note in (*parts.notes, *lookalike_notes(panel, parts)):
                 journal.note(note)
         with journal.timed("votes"):
@@ -144,6 +144,31 @@ def distill(
         if chief and folder is not None:
             report.write(folder)
         return student, report
+
+
+def processes(recipe: Recipe, out: Path | None) -> Accelerator:
+    """The processes and the device of a run.
+
+    Raises:
+        RequestError: a tracker or precision that this machine does not have.
+    """
+    wanted = recipe.training
+    trackers = [str(one) for one in get_available_trackers()]
+    if wanted.tracker is not None and wanted.tracker not in trackers:
+        raise RequestError(
+            f"recipe {recipe.name}: training.tracker is {wanted.tracker!r}, which is unknown or not installed "
+            f"(installed: {', '.join(trackers) or 'none'}); install it, or leave it out"
+        )
+    try:
+        return Accelerator(
+            mixed_precision=wanted.precision,
+            log_with=wanted.tracker,
+            project_dir=None if out is None else str(out / run.LOGS),
+        )
+    except ValueError as error:
+        raise RequestError(
+            f"recipe {recipe.name}: training.precision {wanted.precision!r} cannot be had here: {error}"
+        ) from None
 
 
 def assemble(
@@ -272,6 +297,8 @@ def evaluate_again(
     Raises:
         RequestError: no run there, a teacher that is gone, or rows without annotations.
     """
+    if not (folder / run.RECIPE).is_file():
+        raise RequestError(f"{folder} holds no run (no {run.RECIPE}); name a run directory, such as runs/ant-1")
     recipe, student = read(str(folder)), load(folder)
     strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
     journal = Journal({}, [], {}, progress, time.monotonic())

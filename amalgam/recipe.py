@@ -56,6 +56,25 @@ class Labels(BaseModel):
     aliases: dict[str, tuple[str, ...]] = {}
     names: tuple[str, ...] | None = None
 
+    @field_validator("aliases")
+    @classmethod
+    def _one_common_name(cls, aliases: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        common: dict[str, str] = {}
+        for name, others in aliases.items():
+            for other in others:
+                if common.setdefault(other, name) != name:
+                    raise ValueError(f"one common name for each ({other!r} is under {common[other]!r} and {name!r})")
+                if other != name and other in aliases:
+                    raise ValueError(f"aliases that are no common names ({other!r} is both)")
+        return aliases
+
+    @field_validator("names")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and len(set(names)) < len(names):
+            raise ValueError("each label once")
+        return names
+
 
 class Recipe(BaseModel):
     """One run.

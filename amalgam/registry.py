@@ -42,8 +42,9 @@ def find_card(spec: str) -> tuple[Card, Path]:
     known = shelf.names("teachers")
     if spec in known:
         return read_card(shelf.shelf("teachers") / f"{spec}.yaml"), shelf.shelf("teachers")
+    close = nearest(adapter if colon else spec, [*known, *adapters.names()])
     raise RequestError(
-        f"no teacher {spec!r}{nearest(spec, [*known, *adapters.names()])} (built in: {', '.join(known)}; "
+        f"no teacher {spec!r}{close} (built in: {', '.join(known)}; "
         f"or a card's path, or adapter:source@labels with an adapter of {', '.join(adapters.names())})"
     )
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from amalgam.errors import RequestError
-from amalgam.files import write_text
+from amalgam.files import writable, write_text
 from amalgam.recipe import Recipe, dump, read
 
 RECIPE, REPORT, STUDENT, ONNX, CHECKPOINTS, LOGS = (
@@ -30,7 +30,8 @@ def chief() -> bool:
 
 def fresh(name: str, parent: Path = Path("runs")) -> Path:
     """A new directory `runs/<name>-<n>`, made now, so that two runs started together get one each."""
-    parent.mkdir(parents=True, exist_ok=True)
+    with writable(parent, "a directory of yours with --out"):
+        parent.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
         try:
@@ -57,17 +58,18 @@ def opened(out: Path | None, recipe: Recipe, resume: bool, keep: bool, chief: bo
     """
     from filelock import FileLock, Timeout
 
-    if resume and out is None:
-        raise RequestError("--resume needs the run to go on with: --out runs/NAME")
+    if resume:
+        require(out)
     if not keep or not chief:
         yield out if keep else None
         return
     folder = out if out is not None else fresh(recipe.name)
     _refuse_foreign(folder, resume)
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        with writable(folder, "another directory with --out"):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
     except Timeout:
         raise RequestError(f"another process is writing {folder}; wait for it, or choose another --out") from None
     try:
@@ -83,8 +85,10 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-def require(out: Path) -> None:
+def require(out: Path | None) -> None:
     """Refuse to resume where there is no run."""
+    if out is None:
+        raise RequestError("--resume needs the run to go on with: --out runs/NAME")
     if not (out / RECIPE).is_file():
         raise RequestError(f"--resume: {out} holds no run (no {RECIPE}); start one there without --resume")
 
@@ -93,7 +97,6 @@ def _refuse_foreign(folder: Path, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"--out {folder} is a file; name a directory")
     if resume:
-        require(folder)
         return
     there = sorted(os.listdir(folder)) if folder.is_dir() else []
     if [name for name in there if name != ".lock"]:

@@ -59,7 +59,9 @@ def parse(model: type[Model], content: dict[str, Any], where: str) -> Model:
         if first["type"] == "missing":
             raise RequestError(f"{where}: the key {key!r} is missing") from None
         said = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        raise RequestError(f"{where}: {key} is {first['input']!r}, expected {said}") from None
+        if first["type"] in {"model_type", "dict_type"}:
+            said = "a mapping of keys to values"
+        raise RequestError(f"{where}: {key or 'it'} is {first['input']!r}, expected {said}") from None
 
 
 def _keys(model: type[BaseModel], path: list[str]) -> list[str]:

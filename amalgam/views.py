@@ -19,6 +19,8 @@ from amalgam.teacher import Card, read_card
 
 if TYPE_CHECKING:
     from amalgam.datasets import DataOptions
+    from amalgam.signals import Rows
+    from amalgam.student import Student
 
 # Names are shown as Text: a label called `[red]` is a name, not markup.
 
@@ -50,18 +52,25 @@ def distill_and_show(
     from amalgam import recipe as recipes
     from amalgam import run
     from amalgam.pipeline import distill
+    from amalgam.strategies import names, strategy_class
 
     changes: dict[str, Any] = {"teachers": list(teachers)} if teachers else {}
     changes |= {
         key: {field: given} for key, field, given in (("data", "source", data), ("student", "name", student)) if given
     }
-    if resume and out is not None and name is None:
+    if strategy is not None:
+        strategy_class(strategy)
+    if resume:
         run.require(out)
+    if resume and name is None:
         name = str(out)
     elif name is not None and strategy is not None:
         changes["strategy"] = {"name": strategy}
     elif name is None and strategy is None:
-        raise RequestError(f"name a recipe or --strategy: {', '.join(shelf.names('recipes'))}")
+        raise RequestError(
+            f"nothing says what to distil: name a recipe ({', '.join(shelf.names('recipes'))}, or a path) or "
+            f"--strategy ({', '.join(names())})"
+        )
     recipe = recipes.read(name or str(strategy), changes, assignments)
     if strategy is not None and recipe.strategy["name"] != strategy:
         raise RequestError(f"--strategy {strategy}: {name or strategy} holds strategy {recipe.strategy['name']!r}")
@@ -208,14 +217,13 @@ def evaluate_run(folder: Path, data: str | None, labels: str | None, trust: bool
     console.print(Text(verdict(evaluation)))
 
 
-def predict_rows(folder: Path, data: str, out: Path | None) -> None:
+def predict_rows(folder: Path, data: str, labels: str | None, out: Path | None) -> None:
     """`amalgam predict`: a header of label names, then a line of probabilities a row."""
-    from amalgam import datasets
-    from amalgam.files import draft
+    from amalgam.files import draft, writable
     from amalgam.student import load
 
     student = load(folder)
-    rows = datasets.load(data).rows
+    rows = _rows_for(student, data, labels)
 
     def write(stream: Any) -> None:
         lines = csv.writer(stream)
@@ -226,19 +234,18 @@ def predict_rows(folder: Path, data: str, out: Path | None) -> None:
     if out is None:
         write(sys.stdout)
         return
-    with draft(out) as path, path.open("w", newline="", encoding="utf-8") as stream:
+    with writable(out), draft(out) as path, path.open("w", newline="", encoding="utf-8") as stream:
         write(stream)
     _console().print(Text(f"{len(rows):,} rows of probabilities lie in {out}"))
 
 
 def export_run(folder: Path, out: Path | None, check: str | None) -> None:
     """`amalgam export`."""
-    from amalgam import datasets
     from amalgam.export import facts
     from amalgam.student import load
 
     student = load(folder)
-    rows = None if check is None else datasets.load(check).rows.inputs(slice(0, 256))
+    rows = None if check is None else _rows_for(student, check, None).inputs(slice(0, 256))
     with shown() as progress, progress.step("export", 1, "model") as bar:
         path = student.export(out if out is not None else folder / "student.onnx", rows)
         bar.advance(1)
@@ -294,6 +301,20 @@ def examine() -> None:
     broken = [finding.what for finding in findings if not finding.ok]
     if broken:
         raise WorkError(f"this machine cannot do everything: {', '.join(broken)}")
+
+
+def _rows_for(student: Student, data: str, labels: str | None) -> Rows:
+    """The rows that a SPEC names, refused when the student takes others."""
+    from amalgam import datasets
+
+    rows = datasets.load(data, _options(labels)).rows
+    shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
+    if shape != student.shape:
+        raise RequestError(
+            f"the rows of {data} have the shape {shape}, but the student takes {student.shape}; give it the columns it "
+            "learned from, without label columns"
+        )
+    return rows
 
 
 def _options(labels: str | None) -> DataOptions | None:

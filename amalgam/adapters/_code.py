@@ -8,7 +8,7 @@ from importlib import import_module
 from inspect import isfunction
 from typing import Any
 
-from amalgam.errors import RequestError, listed
+from amalgam.errors import AmalgamError, RequestError, listed
 
 _KNOWN = ("amalgam.students", "torch.nn", "torchvision.models", "timm", "sklearn", "skmultilearn")
 _FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path")
@@ -48,6 +48,10 @@ def import_object(spec: str, what: str, trust: bool) -> Any:
         ) from None
     except AttributeError:
         raise RequestError(f"{what} names the code {spec!r}, but the module {module!r} has no {name!r}") from None
+    except Exception as error:  # somebody else's code may raise anything
+        raise RequestError(
+            f"{what} names the code {spec!r}, but importing {module!r} fails: {said(error)}; mend that code"
+        ) from error
     if not trust and not (_is_model_class(found) or _is_factory(module, name, found)):
         raise _untrusted(spec, what)
     return found
@@ -73,6 +77,16 @@ def construct(spec: str, arguments: dict[str, Any], what: str, trust: bool) -> A
         raise RequestError(
             f"{what} calls {spec!r} with the arguments {listed(arguments)}, which fails: {error}; mend `arguments:`"
         ) from error
+    except AmalgamError:
+        raise
+    except Exception as error:  # somebody else's code may raise anything
+        raise RequestError(f"{what} calls {spec!r}, which fails: {said(error)}; mend that code") from error
+
+
+def said(error: Exception) -> str:
+    """What somebody else's code raised, on one line: `ValueError: …`."""
+    lines = str(error).strip().splitlines()
+    return ": ".join([type(error).__name__, *lines[:1]])[:200]
 
 
 def _untrusted(spec: str, what: str) -> RequestError:

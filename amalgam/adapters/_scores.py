@@ -89,7 +89,13 @@ class Conversion:
         """Logits (B, L) of a tensor, array or scipy sparse matrix (B, L)."""
         if hasattr(values, "toarray"):
             values = values.toarray()
-        scores = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+        try:
+            scores = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+        except (TypeError, ValueError):
+            raise RequestError(
+                f"teacher {self.name!r} answered with a {type(values).__name__}, expected a tensor or an array of "
+                "numbers: a row for each input, a column for each label"
+            ) from None
         if self.kind == "logits" and not self.looked and scores.numel() >= ENOUGH:
             self.looked = True
             if looks_like_probabilities(scores):

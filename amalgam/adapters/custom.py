@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from amalgam.adapters import Conversion, Kind, construct
-from amalgam.errors import RequestError, listed
+from amalgam.adapters._code import said
+from amalgam.errors import AmalgamError, RequestError, listed
 from amalgam.labels import canonical
 from amalgam.teacher import Card
 
@@ -36,6 +37,10 @@ class CustomTeacher:
 
     def __init__(self, wrapped: Any, name: str, kind: Kind, exclusive: bool) -> None:
         self.wrapped = wrapped
+        if not isinstance(wrapped.labels, Iterable):
+            raise RequestError(
+                f"teacher {name!r} has `labels` that are a {type(wrapped.labels).__name__}, expected a list of names"
+            )
         self.labels = canonical(wrapped.labels, {}, f"teacher {name!r}")
         self.name = name
         self.kind = kind
@@ -50,15 +55,26 @@ class CustomTeacher:
 
     def score(self, inputs: Tensor) -> Tensor:
         """Logits (B, L) of inputs (B, ...)."""
-        return self._logits(self.wrapped.score(inputs))
+        return self._logits(self._ask(self.wrapped.score, inputs))
 
     def _score_given(self, inputs: Tensor, believed: Tensor, clamp: bool) -> Tensor:
-        return self._logits(self.wrapped.score_given(inputs, believed, clamp))
+        return self._logits(self._ask(self.wrapped.score_given, inputs, believed, clamp))
 
     def _score_and_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        scores, features = self.wrapped.score_and_features(inputs)
+        scores, features = self._ask(self.wrapped.score_and_features, inputs)
         shown = features if isinstance(features, Tensor) else torch.as_tensor(np.asarray(features))
         return self._logits(scores), shown
+
+    def _ask(self, ability: Callable[..., Any], inputs: Tensor, *rest: Any) -> Any:
+        try:
+            return ability(inputs, *rest)
+        except AmalgamError:
+            raise
+        except Exception as error:  # the user's own code may raise anything
+            raise RequestError(
+                f"teacher {self.name!r} failed on inputs of shape {tuple(inputs.shape)}: {said(error)}; mend its code, "
+                "or give it the inputs it expects (`amalgam --debug …` shows where)"
+            ) from error
 
 
 def wrap(
@@ -99,9 +115,10 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> CustomT
             f"{what}: {card.source!r} returned a {type(made).__name__} without {listed(lacking)}; a teacher has "
             "`labels` and `score(inputs)`"
         )
-    if card.labels and list(card.labels) != list(made.labels):
+    teacher = wrap(made, card.name, scores=card.scores, exclusive=card.exclusive or None)
+    if card.labels and card.labels != teacher.labels:
         raise RequestError(
-            f"{what}: its card lists the labels {listed(card.labels)}, but its object has {listed(made.labels)} in "
-            "this order; leave `labels:` out"
+            f"{what}: its card lists the labels {listed(card.labels)}, but its object has {listed(teacher.labels)} "
+            "in this order; leave `labels:` out"
         )
-    return wrap(made, card.name, scores=card.scores, exclusive=card.exclusive or None)
+    return teacher

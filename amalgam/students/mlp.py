@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from amalgam.signals import StudentOutput
@@ -23,7 +23,7 @@ class MLP(Student):
             dropout: share of hidden units dropped in training.
         """
 
-        hidden: tuple[int, ...] = (128,)
+        hidden: tuple[PositiveInt, ...] = (128,)
         dropout: float = Field(default=0.0, ge=0, lt=1)
 
     settings: MLP.Settings

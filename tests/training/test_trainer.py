@@ -269,3 +269,20 @@ def test_a_student_trained_in_bf16_answers_in_full_precision(mixed: Accelerator)
     train(trained, values(30), targets(30), accelerator=mixed, precision="bf16", epochs=1)  # fmt: skip
     plain.load_state_dict(trained.state_dict())
     assert torch.equal(trained.logits(values(30)), plain.logits(values(30)))
+
+
+def test_a_compiled_student_is_the_same_and_stays_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled, compile_ = [], torch.compile
+
+    def quick(model: torch.nn.Module) -> Any:  # the whole compiler takes 20 seconds
+        compiled.append(model)
+        return compile_(model, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", quick)
+    one, plain = mlp(), mlp()
+    train(one, values(20), targets(20), epochs=2, compile=True)
+    train(plain, values(20), targets(20), epochs=2)
+    assert compiled == [one]
+    assert same(one, plain)
+    assert type(one) is type(plain)
+    assert one._compiled_call_impl is None

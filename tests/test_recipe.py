@@ -1,0 +1,87 @@
+"""Recipes: read, overridden, dumped; every misspelt key is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from amalgam import recipe, shelf, strategies
+from amalgam.errors import RequestError
+from amalgam.registry import find_card
+
+
+@pytest.mark.parametrize("name", shelf.names("recipes"))
+def test_every_built_in_recipe_is_sound(name: str) -> None:
+    wanted = recipe.read(name)
+    assert wanted.description
+    strategies.build(wanted.strategy, name)
+    for teacher in wanted.teachers:
+        find_card(teacher)
+
+
+@pytest.mark.parametrize("name", shelf.names("teachers"))
+def test_every_built_in_card_is_sound(name: str) -> None:
+    card, _ = find_card(name)
+    assert card.name == name
+    assert card.description
+    assert card.labels
+
+
+def test_a_dumped_recipe_reads_the_same(tmp_path: Path) -> None:
+    wanted = recipe.read("ant", {"student.hidden": 7}, ["training.epochs=3", "labels.aliases={even: [gerade]}"])
+    assert wanted.student == {"name": "label_chain", "hidden": 7}
+    assert wanted.training.epochs == 3
+    assert wanted.labels.aliases == {"even": ("gerade",)}
+    (tmp_path / "recipe.yaml").write_text(recipe.dump(wanted))
+    assert recipe.read(str(tmp_path / "recipe.yaml")) == wanted
+    assert recipe.read(str(tmp_path)) == wanted  # a run directory
+
+
+def test_the_paper_and_the_recommended_recipe_differ_in_the_strategy_alone() -> None:
+    ours, papers = recipe.read("ant").model_dump(), recipe.read("ant-paper").model_dump()
+    assert {key for key in ours if ours[key] != papers[key]} == {"name", "description", "strategy"}
+
+
+def test_a_name_is_short_for_a_mapping(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("name: r\nstrategy: ant\nstudent: mlp\ndata: {source: digits}\n")
+    wanted = recipe.read(str(path), assignments=["strategy.rounds=1"])
+    assert wanted.strategy == {"name": "ant", "rounds": 1}
+    assert wanted.student == {"name": "mlp"}
+
+
+def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    for name in ("rows.csv", "card.yaml", "model.onnx"):
+        (folder / name).touch()
+    content = {
+        "name": "r",
+        "strategy": "ant",
+        "teachers": ["card.yaml", "onnx:model.onnx@a,b", "digits-shape"],
+        "data": {"source": "rows.csv"},
+    }
+    (folder / "r.yaml").write_text(yaml.safe_dump(content))
+    monkeypatch.chdir(tmp_path)
+    wanted = recipe.read("there/r.yaml")
+    assert wanted.teachers == (f"{folder}/card.yaml", f"onnx:{folder}/model.onnx@a,b", "digits-shape")
+    assert wanted.data.source == f"{folder}/rows.csv"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"name": "ant", "clamped": True}, "recipe r: unknown key 'strategy.clamped'; did you mean 'clamp'? "
+         "(known: indicator, clamp, rounds, contradiction, supervise)"),
+        ({"name": "ant", "clamp": "yes"}, "recipe r: strategy.clamp is 'yes', expected a valid boolean"),
+        ({"name": "ant", "indicator": "negative"},
+         "recipe r: strategy.indicator is 'negative', expected 'positive' or 'confidence'"),
+        ({"name": "aunt"}, "unknown strategy 'aunt'; did you mean 'ant'? (known: ant)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_hyperparameter_is_refused_by_name(spec: dict[str, object], message: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        strategies.build(spec, "recipe r")
+    assert str(raised.value) == message

@@ -1,0 +1,86 @@
+"""The registry: from what a user names to a teacher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from accelerate import Accelerator
+
+from amalgam import registry
+from amalgam.errors import RequestError
+from amalgam.progress import Silent
+from amalgam.student import build
+from amalgam.teacher import ConditionalScorer
+
+CPU = Accelerator(cpu=True)
+
+
+def test_a_spec_spells_a_card(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("cat\ndog\n\n")
+    card, folder = registry.find_card(
+        f"onnx:{tmp_path}/m.onnx@{tmp_path}/names.txt?scores=probabilities&exclusive=true"
+    )
+    assert (card.name, card.adapter, card.source, folder) == ("m", "onnx", "m.onnx", tmp_path)
+    assert (card.labels, card.scores, card.exclusive) == (("cat", "dog"), "probabilities", True)
+    assert registry.find_card("sklearn:m.skops@a, b")[0].labels == ("a", "b")
+    assert registry.find_card("custom:module:function@a")[0].source == "module:function"
+
+
+def test_a_saved_student_is_a_conditional_teacher(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    student = build({"name": "label_chain", "hidden": 4}, (3,), ("a", "b"), "test")
+    student.save(tmp_path / "chain")
+    seat = registry.load(str(tmp_path / "chain"), CPU)
+    assert seat.name == "chain"
+    assert tuple(seat.teacher.labels) == ("a", "b")
+    assert isinstance(seat.teacher, ConditionalScorer)
+    inputs = torch.randn(5, 3)
+    torch.testing.assert_close(seat.teacher.score(inputs), student.logits(inputs))
+    again = registry.load(str(tmp_path / "chain"), CPU)
+    assert seat.fingerprint is not None
+    assert seat.fingerprint == again.fingerprint
+    student.start.bias.data.add_(1)
+    student.save(tmp_path / "other" / "chain")
+    assert registry.load(str(tmp_path / "other" / "chain"), CPU).fingerprint != seat.fingerprint
+
+
+def test_a_built_in_teacher_is_trained_once(home: Path, tmp_path: Path) -> None:
+    """A copy of a card with one epoch: the second time the weights come from the store; other settings train anew."""
+    card, _ = registry.find_card("digits-shape")
+    assert card.schooling is not None
+    content = card.model_dump(mode="json", exclude_none=True)
+    content["schooling"]["training"]["epochs"] = 1
+    path = tmp_path / "quick.yaml"
+    path.write_text(yaml.safe_dump(content))
+
+    class Count(Silent):
+        trained = 0
+
+        def step(self, name, total, unit="rows"):  # type: ignore[no-untyped-def]
+            Count.trained += 1
+            return super().step(name, total, unit)
+
+    first = registry.load(str(path), CPU, progress=Count())
+    second = registry.load(str(path), CPU, progress=Count())
+    assert Count.trained == 1
+    assert first.fingerprint == second.fingerprint
+    assert first.seen is not None
+    assert second.seen is not None
+    np.testing.assert_array_equal(first.seen, second.seen)
+    content["schooling"]["split_seed"] = 1
+    path.write_text(yaml.safe_dump(content))
+    assert registry.load(str(path), CPU, progress=Count()).fingerprint != first.fingerprint
+    assert Count.trained == 2
+
+
+def test_what_is_no_teacher_is_refused() -> None:
+    with pytest.raises(RequestError) as raised:
+        registry.seat_of(object(), 2, CPU, trust=False, progress=Silent())
+    assert str(raised.value) == (
+        "teacher 2 is a object; expected a card's name, a path, a pair (torch module or scikit-learn estimator, "
+        "labels), or an object with `labels` and `score(inputs)`"
+    )
