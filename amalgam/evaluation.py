@@ -112,7 +112,7 @@ def evaluate(
     ballots: Ballots,
     *,
     chunk: int = 4096,
-    seconds: float = 0.2,
+    seconds: float = 0.1,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a student and its teachers on rows that neither training nor model selection saw.

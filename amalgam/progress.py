@@ -95,26 +95,40 @@ class Live:
     """Live bars in a terminal."""
 
     def __init__(self, console: Console) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            ProgressColumn,
+            SpinnerColumn,
+            Task,
+            TextColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Progress as RichProgress
-        from rich.progress import TimeRemainingColumn
+        from rich.table import Column
         from rich.text import Text
 
         class Rate(ProgressColumn):
             def render(self, task: Task) -> Text:
-                speed = task.finished_speed or task.speed or 0.0
-                return Text(f"{_rate(speed)} {task.fields['unit']}/s", style="cyan")
+                seconds = task.elapsed if task.finished_time is None else task.finished_time
+                rate = task.completed / max(seconds or 0.0, 1e-9)
+                return Text(f"{_rate(rate)} {task.fields['unit']}/s", style="cyan", no_wrap=True)
+
+        class Note(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                return Text(task.fields["note"], style="dim", no_wrap=True, overflow="ellipsis")
 
         self.console = console
         self.bars = RichProgress(
             SpinnerColumn(finished_text="[green]✓"),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            Rate(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("[dim]{task.fields[note]}"),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, justify="right")),
+            Rate(table_column=Column(no_wrap=True, justify="right")),
+            TimeRemainingColumn(elapsed_when_finished=True, table_column=Column(no_wrap=True)),
+            Note(table_column=Column(no_wrap=True, ratio=1)),
             console=console,
+            expand=True,
         )
 
     def __enter__(self) -> Live:
