@@ -147,15 +147,17 @@ class Live:
     @contextmanager
     def step(self, name: str, total: int, unit: str = "rows") -> Iterator[Bar]:
         """A step as a bar."""
-        task = self.bars.add_task(name, total=total, unit=unit, note="")
+        task, done = self.bars.add_task(name, total=total, unit=unit, note=""), 0
         bars = self.bars
 
         class LiveBar:
             def advance(self, rows: int, note: str = "") -> None:
+                nonlocal done
+                done += rows
                 bars.update(task, advance=rows, note=note)
 
         yield LiveBar()
-        bars.update(task, completed=total)
+        bars.update(task, total=done)  # a training that stopped early is over, and did no more than it did
 
 
 @contextmanager
