@@ -26,7 +26,7 @@ teachers_app = typer.Typer(
     help="Teachers: what each knows, training the built-in ones, trying one on data.", no_args_is_help=True
 )
 recipes_app = typer.Typer(help="Recipes: what ships.", no_args_is_help=True)
-cache_app = typer.Typer(help="The store of trained teachers, votes and targets.", no_args_is_help=True)
+cache_app = typer.Typer(help="The store of trained teachers, votes and targets; alone it lists them.")
 app.add_typer(teachers_app, name="teachers")
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(cache_app, name="cache")
@@ -177,6 +177,13 @@ def export(
     from amalgam.views import export_run
 
     export_run(run, out, check)
+
+
+@cache_app.callback(invoke_without_command=True)
+def cache(context: typer.Context) -> None:
+    """The store of trained teachers, votes and targets; alone it lists them."""
+    if context.invoked_subcommand is None:
+        cache_list()
 
 
 @cache_app.command("list", epilog="Example: amalgam cache list")

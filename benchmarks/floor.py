@@ -47,7 +47,7 @@ class Job:
 
 def measure(quick: bool) -> Result:
     """Pairs of a run and its floor, one after the other, so that both meet the machine in the same mood."""
-    rows, epochs, pairs = (2500, 1, 1) if quick else (25_000, 10, 3)
+    rows, epochs, pairs = (2500, 1, 1) if quick else (25_000, 15, 3)
     with workplace() as folder:
         home = folder / "home"
         large, small = _large(folder, rows, epochs), _small(home)
@@ -55,7 +55,7 @@ def measure(quick: bool) -> Result:
         for export in ("false", "true"):
             name = f"recipes/ant.yaml, {'with' if export == 'true' else 'without'} ONNX"
             job = Job(name, small.recipe, (f"export={export}",), small.teachers)
-            results.append(_compared(job, folder, home, 1 if quick else 5))
+            results.append(_compared(job, folder, home, 1 if quick else 3))
     columns = ("job", "run, s", "floor, s", "ratio", "run, CPU s", "floor, CPU s", "ratio of CPU s")
     return Result(columns, [line for line, _ in results], "\n".join(meaning for _, meaning in results))
 

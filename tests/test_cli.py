@@ -175,6 +175,7 @@ def test_cache_lists_and_clears(cli: Cli, home: Path) -> None:
     assert code == 0
     assert out.startswith("1 entries deleted")
     assert "0 entries" in cli("cache", "list")[1]
+    assert cli("cache")[1] == cli("cache", "list")[1]
 
 
 def test_doctor_finds_this_machine_well(cli: Cli) -> None:
