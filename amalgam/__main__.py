@@ -1,4 +1,4 @@
-"""`python -m amalgam`, and what `accelerate launch -m amalgam` starts."""
+"""`python -m amalgam`, and what `torchrun -m amalgam` starts."""
 
 from amalgam.cli import main
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
 from accelerate.tracking import get_available_trackers
 
 from amalgam import datasets, registry, run, store, strategies
@@ -33,7 +34,8 @@ from amalgam.student import Student, build, load
 from amalgam.teacher import FeatureScorer
 from amalgam.training.trainer import Fit, fit
 
-_RESIDENT_BYTES = 2**31  # targets up to this size are read into memory whole
+_RESIDENT_BYTES = 2**31  # targets up to this size are read into memory whole, beside rows that are in memory
+_SMALL_BYTES = 2**24  # and up to this size beside rows that stay on disk, so that memory stays flat as they grow
 
 
 @dataclass
@@ -159,6 +161,8 @@ def processes(recipe: Recipe, out: Path | None) -> Accelerator:
             f"recipe {recipe.name}: training.tracker is {wanted.tracker!r}, which is unknown or not installed "
             f"(installed: {', '.join(trackers) or 'none'}); install it, or leave it out"
         )
+    if PartialState._shared_state and AcceleratorState().mixed_precision != wanted.precision:
+        AcceleratorState._reset_state()  # Accelerate keeps the precision of an earlier run in this process
     try:
         return Accelerator(
             mixed_precision=wanted.precision,
@@ -237,7 +241,8 @@ def surrogate(
     _tell(stored, "targets", journal)
     counted = {name.removeprefix("count."): torch.as_tensor(stored.total(name)) for name in stored.counts}
     arrays: dict[str, Any] = dict(stored.arrays)
-    if sum(array.dtype.itemsize * math.prod(array.shape) for array in arrays.values()) <= _RESIDENT_BYTES:
+    most = _SMALL_BYTES if rows.resident is None else _RESIDENT_BYTES
+    if sum(array.dtype.itemsize * math.prod(array.shape) for array in arrays.values()) <= most:
         arrays = {name: torch.from_numpy(stored.whole(name)) for name in arrays}
     return strategy.form.of(arrays), strategy.facts(panel, counted)
 

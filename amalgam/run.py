@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,6 +53,9 @@ def opened(out: Path | None, recipe: Recipe, resume: bool, keep: bool, chief: bo
         keep: whether there is a directory at all.
         chief: whether this is the main process; the others only read.
 
+    A request that turns out to be wrong before any work was done leaves no directory behind, so that the mended one may
+    have it.
+
     Raises:
         RequestError: the directory holds something else, another recipe, or a run that another process is writing.
     """
@@ -72,9 +75,17 @@ def opened(out: Path | None, recipe: Recipe, resume: bool, keep: bool, chief: bo
             lock.acquire(timeout=0)
     except Timeout:
         raise RequestError(f"another process is writing {folder}; wait for it, or choose another --out") from None
+    begun = (folder / RECIPE).is_file()
     try:
         _agree(folder / RECIPE, recipe)
         yield folder
+    except RequestError:
+        if not begun and set(os.listdir(folder)) <= {RECIPE, ".lock"}:
+            with suppress(OSError):  # another process may be about to use it
+                (folder / RECIPE).unlink(missing_ok=True)
+                (folder / ".lock").unlink(missing_ok=True)
+                folder.rmdir()
+        raise
     finally:
         lock.release()
 

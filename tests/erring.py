@@ -36,7 +36,6 @@ def nan(): return Pair(change=lambda scores: scores * np.nan)
 def infinite(): return Pair(change=lambda scores: scores / 0)
 def probable(): return Pair(change=torch.sigmoid)
 def raising(): return Pair(change=broken)
-def narrow(): return Pair(change=lambda scores: scores @ torch.ones(3, 2))
 def wordy(): return Pair(change=lambda scores: "dunno")
 def absent(): return None
 def silent(): return object()
@@ -63,7 +62,19 @@ class Distil:
 
     def command(self, *arguments: object, teacher: str = "custom:pair:good", data: str = "rows.npz") -> list[object]:
         fixed = ["--trust-code", "--student", "mlp", "--set", "training.epochs=1", "--set", "export=false"]
-        return ["distill", "--strategy", "ant", "--teacher", teacher, "--data", data, *fixed, "--out", "run", *arguments]
+        return [
+            "distill",
+            "--strategy",
+            "ant",
+            "--teacher",
+            teacher,
+            "--data",
+            data,
+            *fixed,
+            "--out",
+            "run",
+            *arguments,
+        ]
 
     def fails(self, code: int, *arguments: object) -> str:
         """The whole message of a command that leaves with `code`: one line, no traceback."""

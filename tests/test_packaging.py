@@ -40,7 +40,8 @@ def test_the_wheel_holds_the_shelf_and_only_the_package(built: Path) -> None:
 
 
 def test_the_sdist_holds_cards_recipes_and_tests(built: Path) -> None:
-    names = tarfile.open(next(built.glob("*.tar.gz"))).getnames()
+    with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
+        names = sdist.getnames()
     for part in ("teachers/digits-shape.yaml", "recipes/ant.yaml", "tests/test_packaging.py", "CHANGELOG.md"):
         assert f"amalgam-0.1.0/{part}" in names
 

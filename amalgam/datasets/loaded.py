@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from amalgam.datasets.split import twins
+from amalgam.datasets.split import hashes
 from amalgam.errors import RequestError, listed
 from amalgam.labels import canonical
 from amalgam.signals import Rows, TensorRows
@@ -111,7 +111,9 @@ def finish(table: Table, missing: Missing) -> Loaded:
 def described(rows: Rows) -> list[str]:
     """Notes on rows: how many repeat an earlier one, and which labels no row has."""
     notes = []
-    repeats = len(rows) - int(twins(rows).max()) - 1
+    ordered = hashes(rows)
+    ordered.sort()  # in place: rows that stay on disk may be many
+    repeats = int((ordered[1:] == ordered[:-1]).sum())
     if repeats:
         notes.append(f"{repeats} of {len(rows)} rows repeat the inputs of an earlier row; they are kept")
     if rows.annotated is not None:

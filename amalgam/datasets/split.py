@@ -14,7 +14,7 @@ from amalgam.errors import RequestError
 from amalgam.signals import Rows
 
 _TOLERANCE = 1e-9
-_BLOCK = 2**21  # values hashed at once, so that memory stays flat however many rows there are
+_BLOCK = 2**19  # values hashed at once, so that memory stays flat however many rows there are
 
 
 def split(rows: Rows, parts: Mapping[str, float], seed: int) -> dict[str, Rows]:
@@ -33,7 +33,7 @@ def split(rows: Rows, parts: Mapping[str, float], seed: int) -> dict[str, Rows]:
     Args:
         rows: N rows.
         parts: part name → its share of the rows; where the shares add up to less than 1, the rest is left out.
-        seed: the same rows, parts and seed give the same split.
+        seed: the same rows, parts (in whatever order) and seed give the same split.
 
     Returns:
         Part name → its rows, in ascending order of `ids`.
@@ -41,6 +41,7 @@ def split(rows: Rows, parts: Mapping[str, float], seed: int) -> dict[str, Rows]:
     Raises:
         RequestError: a share that is not above 0, shares above 1 together, or a part that would get no row.
     """
+    parts = dict(sorted(parts.items()))
     shares = _shares(parts)
     groups = twins(rows)
     place = _stratify(_evidence(rows, groups), shares, np.random.default_rng(seed))[groups]
@@ -60,21 +61,25 @@ def split(rows: Rows, parts: Mapping[str, float], seed: int) -> dict[str, Rows]:
 def twins(rows: Rows) -> NDArray[np.int64]:
     """Each row's group, (N,): rows with identical inputs share one; groups are numbered as they first appear.
 
-    Inputs are compared by a 64-bit hash of their float32 values (0 and -0 are the same), in chunks, so that neither
-    memory nor time grows with pairs of rows. A chance collision (one in about 2^64 / N^2) would merely keep two
-    different rows in one part.
+    Rows are compared by `hashes`. A chance collision (one in about 2^64 / N^2) would merely keep two different rows in
+    one part.
     """
-    hashes = np.empty(len(rows), dtype=np.uint64)
+    _, first, group = np.unique(hashes(rows), return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[group]
+
+
+def hashes(rows: Rows) -> NDArray[np.uint64]:
+    """A 64-bit hash of each row's float32 values, (N,), made in chunks; 0 and -0 are the same."""
+    made = np.empty(len(rows), dtype=np.uint64)
     width = max(1, math.prod(rows.inputs(slice(0, 1)).shape[1:]))
     odd = np.random.default_rng(0).integers(0, 2**63, size=width, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     for where, inputs in rows.chunks(max(1, _BLOCK // width)):
         values: NDArray[Any] = inputs.reshape(len(inputs), -1).float().numpy() + np.float32(0)
         mixed = (np.ascontiguousarray(values).view(np.uint32) + np.uint64(1)) * odd
-        hashes[where] = ((mixed ^ (mixed >> np.uint64(29))) * odd[::-1]).sum(axis=1, dtype=np.uint64)
-    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[group]
+        made[where] = ((mixed ^ (mixed >> np.uint64(29))) * odd[::-1]).sum(axis=1, dtype=np.uint64)
+    return made
 
 
 def _shares(parts: Mapping[str, float]) -> NDArray[np.float64]:

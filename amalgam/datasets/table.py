@@ -97,7 +97,7 @@ def read_npz(path: Path) -> Table:
     )
 
 
-def read_npy(path: Path, options: DataOptions, chunk: int = 2**22) -> Loaded:
+def read_npy(path: Path, options: DataOptions, chunk: int = 2**20) -> Loaded:
     """A bare NPY file of unlabelled inputs (N, ...), left on disk: checked once, in chunks of `chunk` values."""
     try:
         opened_once = np.lib.format.open_memmap(path, mode="r")

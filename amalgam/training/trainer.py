@@ -1,6 +1,6 @@
 """The trainer: one loop for every strategy, on a CPU, a GPU or many, that can be killed at any moment and resumed.
 
-Launch: `amalgam distill …`, or `accelerate launch -m amalgam distill …` for several processes.
+Launch: `amalgam distill …`, or `torchrun --nproc-per-node 2 -m amalgam distill …` for several processes.
 
 All randomness is a function of (seed, step, rank), so a checkpoint needs no generator's state, and a resumed run is the
 uninterrupted one bit for bit on a CPU. A step's loss is a sum over its rows divided by their number over all processes
@@ -22,7 +22,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from amalgam.errors import WorkError
+from amalgam.errors import RequestError, WorkError
 from amalgam.progress import Progress, Silent
 from amalgam.signals import Loss, Rows, StudentOutput, Targets
 from amalgam.training.checkpoint import Checkpoints
@@ -86,7 +86,13 @@ def fit(
     checkpoints = Checkpoints(folder, settings.checkpoint_seconds)
     saved = checkpoints.load()
     if saved is not None:
-        run.restore(saved)
+        try:
+            run.restore(saved)
+        except (KeyError, ValueError, RuntimeError):
+            raise RequestError(
+                f"the checkpoint {checkpoints.path} is of another student or another amalgam; delete it, and --resume "
+                "trains from the start"
+            ) from None
     accelerator.wait_for_everyone()
     resumed_at = None if saved is None else run.epoch
 
@@ -288,6 +294,8 @@ class _Run:
         """Give the student its best weights, and leave it in evaluation mode."""
         if self.best is not None:
             self.student.load_state_dict(self.best)
+        if not all(bool(torch.isfinite(weight).all()) for weight in self.student.parameters()):
+            self._finite("training", math.nan)  # the very last step broke it, and nothing was held out to notice
         vars(self.student).pop("forward", None)  # Accelerate's own, which computes in mixed precision
         self.student.eval()
 

@@ -187,3 +187,10 @@ def test_wrong_shares_are_refused(parts: dict[str, float], message: str) -> None
 def test_shares_may_add_up_to_one_but_for_rounding() -> None:
     parts = split(made(100, 1, 0), {str(number): 0.1 for number in range(10)}, 0)
     assert sum(map(len, parts.values())) == 100
+
+
+def test_the_order_of_parts_does_not_matter() -> None:
+    loaded = datasets.load("digits").rows
+    shares = {"a": 0.25, "b": 0.25, "c": 0.3, "d": 0.2}
+    ahead, turned = split(loaded, shares, 0), split(loaded, dict(reversed(shares.items())), 0)
+    assert all(torch.equal(ahead[part].ids, turned[part].ids) for part in shares)

@@ -12,7 +12,8 @@ from amalgam.panel import Ballots, Panel, Seat
 from amalgam.signals import ProbabilityTargets, StudentOutput, TensorRows, cross_entropy
 from amalgam.strategies.ant import ANT, integrate
 from tests.reference import ant as slow
-from tests.reference.panels import DrawnPanel, panels as drawn_panels
+from tests.reference.panels import DrawnPanel
+from tests.reference.panels import panels as drawn_panels
 
 EVERY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -91,7 +92,10 @@ def test_loss_is_equation_37_and_sums_the_steps() -> None:
     wanted, steps = torch.rand(5, 3), torch.randn(4, 5, 3)
     targets = ProbabilityTargets(wanted, torch.ones(5, 3))
     output = StudentOutput(steps[-1], torch.zeros(5, 1), steps)
-    by_row = [[slow.cross_entropy(p.tolist(), q.sigmoid().tolist()) for p, q in zip(wanted, step)] for step in steps]
+    by_row = [
+        [slow.cross_entropy(p.tolist(), q.sigmoid().tolist()) for p, q in zip(wanted, step, strict=True)]
+        for step in steps
+    ]
     final = ANT(supervise="final").loss(output, targets)
     assert float(final.sum / final.count) == pytest.approx(np.mean(by_row[-1]), rel=1e-5)
     summed = ANT(supervise="steps").loss(output, targets)

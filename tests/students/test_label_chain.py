@@ -98,4 +98,3 @@ def test_pinned_value() -> None:
     student = LabelChain((2,), ["a", "b"], LabelChain.Settings(hidden=4))
     logits = student.score(torch.tensor([[1.0, -1.0]]))[0].tolist()
     assert logits == pytest.approx([0.396530, 0.394591], abs=1e-5)
-

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from amalgam.errors import RequestError
 from amalgam.signals import FileRows, Loss, Rows, StudentOutput, Targets, TensorRows
+from amalgam.students.mlp import MLP
 from amalgam.training.checkpoint import Checkpoints
-from tests.training.toys import WatchedRows, mlp, of_logits, same, targets, told, train, values, weights
+from tests.training.toys import INPUTS, WatchedRows, mlp, of_logits, same, targets, told, train, values, weights
 
 ROWS = 22
 SETTINGS: dict[str, Any] = {
@@ -209,3 +210,14 @@ def test_a_checkpoint_is_no_larger_than_what_it_holds(tmp_path: Path) -> None:
 def _file(folder: Path) -> Path:
     np.save(folder / "rows.npy", values(ROWS).numpy())
     return folder / "rows.npy"
+
+
+def test_a_checkpoint_of_another_student_is_refused(tmp_path: Path) -> None:
+    train(mlp(), values(10), targets(10), folder=tmp_path, epochs=1)
+    other = MLP((INPUTS,), mlp().labels, MLP.Settings(hidden=(5,)))
+    with pytest.raises(RequestError) as raised:
+        train(other, values(10), targets(10), folder=tmp_path, epochs=1)
+    assert str(raised.value) == (
+        f"the checkpoint {tmp_path / 'training.pt'} is of another student or another amalgam; delete it, and --resume "
+        "trains from the start"
+    )

@@ -106,10 +106,11 @@ def test_a_step_is_the_mean_over_what_was_counted() -> None:
     def counted(output: StudentOutput, said: ProbabilityTargets) -> Loss:
         return Loss((output.logits * said.weights).sum(), said.weights[:, 0].sum())
 
-    slope = Slope(0.0, 0.0, 0.0)
-    train(slope, values(8), wanted, loss=counted, epochs=1, batch_size=8, accumulate=3, validation=0,
-          optimizer="sgd", momentum=0, learning_rate=1.0, clip_norm=None)  # fmt: skip
+    slope = Slope(1.0, 1.0, 1.0)
+    fitted = train(slope, values(8), wanted, loss=counted, epochs=1, batch_size=8, accumulate=3, validation=0,
+                   optimizer="sgd", momentum=0, learning_rate=2.0, clip_norm=None)  # fmt: skip
     assert slope.place.tolist() == pytest.approx([-1.0] * 3, rel=1e-6)
+    assert fitted.history[0]["loss"] == pytest.approx(3.0, rel=1e-6)
 
 
 @pytest.mark.parametrize(("clip_norm", "length"), [(None, math.sqrt(4)), (0.3, 0.3), (10.0, math.sqrt(4))])
@@ -211,16 +212,19 @@ def test_the_seed_decides_everything() -> None:
     assert not same(students[0], undropped)
 
 
-def test_dropout_differs_from_step_to_step() -> None:
-    masks = []
+def test_dropout_differs_from_step_to_step_and_from_seed_to_seed() -> None:
+    masks: list[Tensor] = []
 
     class Noise(Slope):
         def forward(self, inputs: Tensor) -> StudentOutput:
             masks.append(torch.rand(4))
             return super().forward(inputs)
 
-    train(Noise(0.0), values(6), targets(6), loss=height, epochs=2, batch_size=3, validation=0)
-    assert len({tuple(mask.tolist()) for mask in masks}) == 4
+    for seed in (0, 0, 1):
+        train(Noise(0.0), values(6), targets(6), loss=height, seed=seed, epochs=2, batch_size=3, validation=0)
+    drawn = [tuple(mask.tolist()) for mask in masks]
+    assert drawn[:4] == drawn[4:8]
+    assert len(set(drawn)) == 8
 
 
 @pytest.mark.parametrize(("where", "epoch"), [("training", 2), ("validation", 2)])
