@@ -65,7 +65,7 @@ def of_rows(rows: Rows, chunk: int = 4096) -> str:
 
 
 def of_each_row(rows: Rows, chunk: int = 256) -> NDArray[np.uint64]:
-    """A number (N,) for each row's input: equal inputs have equal numbers, others differ but for one pair in 2^64.
+    """A number (N,) for each row's input: equal inputs (0 equals −0) have equal numbers, others differ but for one pair in 2^64.
 
     Args:
         rows: the rows.
@@ -73,7 +73,7 @@ def of_each_row(rows: Rows, chunk: int = 256) -> NDArray[np.uint64]:
     """
     numbers = [np.empty(0, np.uint64)]
     for _, inputs in rows.chunks(chunk):
-        content = _bytes(inputs).reshape(len(inputs), -1)
+        content = _bytes(inputs + 0).reshape(len(inputs), -1)  # −0 becomes 0
         words = np.pad(content, ((0, 0), (0, -content.shape[1] % 8))).view("<u8")
         places = _mixed(np.arange(1, words.shape[1] + 1, dtype=np.uint64))
         numbers.append(_mixed(_mixed(words ^ places).sum(axis=1, dtype=np.uint64)))

@@ -41,7 +41,7 @@ def main(job: Path) -> None:
             wanted = targets[batch].expand_as(steps)
             loss = F.binary_cross_entropy_with_logits(steps, wanted, reduction="sum") / len(batch)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(student.parameters(), told["clip_norm"])
             optimizer.step()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from accelerate import Accelerator
 
-from amalgam import pipeline, recipe, registry
+from amalgam import parts, recipe, registry
 from amalgam.progress import Silent
 from amalgam.schooling import school
 from benchmarks.common import Result, Took, make_teachers, run, spread, workplace, write_data
@@ -21,9 +22,9 @@ Measured: the whole `amalgam distill`, a fresh process from its first import to 
 the teachers, votes, transfers and targets into an empty store, training with checkpoints, evaluation beside the
 teachers, report with its figures, the saved student, and where it says so the ONNX file with its parity check.
 
-The floor: a fresh process (`benchmarks/bare.py`) that loads the same teachers, asks them once about the same rows, which
-it finds in memory, and trains the same student class with a bare PyTorch loop: as many Adam steps on batches of as many
-rows, with the same clipping, and nothing else. The goal is a ratio of at most 1.15 for work that is no toy.
+The floor: a fresh process (`benchmarks/bare.py`) that loads the same teachers and rows, asks the teachers once,
+and trains the same student class with a bare PyTorch loop: as many Adam steps on batches of as many rows, with the same
+clipping, and nothing else. The goal is a ratio of at most 1.15 for work that is no toy.
 
 The large job: 20,000 rows of 64 features, three chain teachers on 22 partly overlapping labels, a chain of 64 units,
 batches of 32; no early stopping in either. The small job is `recipes/ant.yaml` on the built-in digits with its teachers
@@ -76,8 +77,6 @@ def _large(folder: Path, rows: int, epochs: int) -> Job:
 
 def _small(home: Path) -> Job:
     """The default recipe, its teachers trained already, in the store they will be found in."""
-    import os
-
     os.environ["AMALGAM_HOME"] = str(home)
     path = Path(__file__).parents[1] / "recipes" / "ant.yaml"
     cards = [registry.find_card(name)[0] for name in recipe.read(str(path)).teachers]
@@ -114,7 +113,7 @@ def _compared(job: Job, folder: Path, home: Path, pairs: int) -> tuple[tuple[str
 def _told(job: Job, folder: Path, report: dict[str, dict[str, int]]) -> Path:
     """What the floor must do to do the run's work: the rows it learned from, and as many epochs."""
     read = recipe.read(str(job.recipe))
-    learn = pipeline.apportion(read).learn
+    learn = parts.apportion(read).learn
     rows = folder / "rows.npy"
     np.save(rows, learn.inputs(slice(0, report["data"]["learnt from"])).numpy())
     told = {

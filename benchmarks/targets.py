@@ -11,8 +11,7 @@ import torch
 from amalgam.panel import Ballots, Panel, Seat, seat
 from amalgam.signals import ProbabilityTargets, TensorRows
 from amalgam.strategies.ant import ANT
-from amalgam.student import load
-from amalgam.students.label_chain import LabelChain
+from amalgam.student import Student, load
 from benchmarks.common import Result, make_teachers, spread, task, timed, workplace
 from tests.reference.ant import amalgamate
 from tests.reference.chain import ChainWeights, chain
@@ -24,8 +23,8 @@ ANT's targets from them (`indicator: confidence, clamp: true, contradiction: mea
 ask of the teachers' own chains; in chunks of 4,096 rows, without the store.
 
 The peers: `tests/reference`, the paper's equations for one instance at a time in plain Python (teachers' chains
-included), and the product's own code given one row at a time, which is how the published script works. Both ran on fewer
-rows and are scaled by the number of rows. The figures are compared first: all three must agree on the rows they share.
+included), and the product's own code given one row at a time, which is how the published script works. Both ran on
+fewer rows and are scaled by the number of rows. All three must agree on the rows they share, or there are no figures.
 The goal is 100 times the plain loops."""
 
 STRATEGY = ANT(indicator="confidence", clamp=True, contradiction="mean")
@@ -87,7 +86,8 @@ def measure(quick: bool) -> Result:
 
 
 def _peer(name: str, rows: int, seconds: float, rate: list[float]) -> tuple[str, ...]:
-    return name, f"{rows:,}", f"{seconds:.2f}", f"{rows / seconds:,.1f}", spread([one * seconds / rows for one in rate], 0)
+    slower = [one * seconds / rows for one in rate]
+    return name, f"{rows:,}", f"{seconds:.2f}", f"{rows / seconds:,.1f}", spread(slower, 0)
 
 
 def _batched(panel: Panel, inputs: torch.Tensor, chunk: int) -> tuple[torch.Tensor, int, int]:
@@ -107,7 +107,7 @@ def _batched(panel: Panel, inputs: torch.Tensor, chunk: int) -> tuple[torch.Tens
     return torch.cat(made), moved, transfers
 
 
-def _plain(panel: Panel, teachers: list[LabelChain], inputs: torch.Tensor) -> tuple[torch.Tensor, int]:
+def _plain(panel: Panel, teachers: list[Student], inputs: torch.Tensor) -> tuple[torch.Tensor, int]:
     """The same by the transcription: targets (N, L), and how many rows have transfers."""
     weights = [_weights(teacher) for teacher in teachers]
     made, moved = torch.empty(len(inputs), len(panel.space.names)), 0
@@ -122,7 +122,7 @@ def _plain(panel: Panel, teachers: list[LabelChain], inputs: torch.Tensor) -> tu
     return made, moved
 
 
-def _weights(teacher: LabelChain) -> ChainWeights:
+def _weights(teacher: Student) -> ChainWeights:
     state = {name: value.double().numpy() for name, value in teacher.state_dict().items()}
     labels, of_state = len(teacher.labels), state["gates_of_state.weight"]
     return ChainWeights(

@@ -154,7 +154,7 @@ def test_test_rows_of_another_width_are_refused_before_the_work(distil: Distil) 
             "{unlabelled: 0.5, test: 0.6}",
             "the parts' shares add up to 1.1 ('test' 0.6, 'unlabelled' 0.5), expected at most 1; lower one of them",
         ),
-        ("{unlabelled: 0.5, tests: 0.5}", "data.parts has no part 'test'; it has 'tests', 'unlabelled'"),
+        ("{unlabelled: 0.5, tests: 0.5}", "data.parts has no part 'test'; it has 'unlabelled', 'tests'"),
         (
             "{unlabelled: 0.001, test: 0.5}",
             "part 'unlabelled' with a share of 0.001 gets none of the 30 rows of data 'rows.npz' (30 distinct); raise "

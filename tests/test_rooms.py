@@ -25,7 +25,7 @@ SEES = {
     "training": {"errors", "files", "progress", "signals", "training"},
     "adapters": {"adapters", "errors", "files", "fingerprint", "labels", "schema", "signals", "student", "teacher"},
     "students": {"signals", "student"},
-    "datasets": {"datasets", "errors", "files", "labels", "signals"},
+    "datasets": {"datasets", "errors", "files", "fingerprint", "labels", "signals"},
     "signals": set(),
     "labels": {"errors"},
     "panel": {"errors", "labels", "signals", "teacher"},

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from amalgam.datasets.split import hashes
 from amalgam.errors import RequestError, listed
+from amalgam.fingerprint import of_each_row
 from amalgam.labels import canonical
 from amalgam.signals import Rows, TensorRows
 
@@ -111,7 +111,7 @@ def finish(table: Table, missing: Missing) -> Loaded:
 def described(rows: Rows) -> list[str]:
     """Notes on rows: how many repeat an earlier one, and which labels no row has."""
     notes = []
-    ordered = hashes(rows)
+    ordered = of_each_row(rows)
     ordered.sort()  # in place: rows that stay on disk may be many
     repeats = int((ordered[1:] == ordered[:-1]).sum())
     if repeats:

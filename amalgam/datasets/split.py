@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from amalgam.errors import RequestError
+from amalgam.fingerprint import of_each_row
 from amalgam.signals import Rows
 
 _TOLERANCE = 1e-9
-_BLOCK = 2**19  # values hashed at once, so that memory stays flat however many rows there are
 
 
 def split(rows: Rows, parts: Mapping[str, float], seed: int) -> dict[str, Rows]:
@@ -41,14 +39,14 @@ def split(rows: Rows, parts: Mapping[str, float], seed: int) -> dict[str, Rows]:
     Raises:
         RequestError: a share that is not above 0, shares above 1 together, or a part that would get no row.
     """
-    parts = dict(sorted(parts.items()))
-    shares = _shares(parts)
+    names = sorted(parts)
+    shares = _shares({name: parts[name] for name in names})
     groups = twins(rows)
     place = _stratify(_evidence(rows, groups), shares, np.random.default_rng(seed))[groups]
     ids = rows.ids.numpy()
     divided: dict[str, Rows] = {}
-    for number, name in enumerate(parts):
-        members = np.flatnonzero(place == number)
+    for name in parts:
+        members = np.flatnonzero(place == names.index(name))
         if not len(members):
             raise RequestError(
                 f"part {name!r} with a share of {parts[name]:g} gets none of the {len(rows)} rows of data "
@@ -61,25 +59,13 @@ def split(rows: Rows, parts: Mapping[str, float], seed: int) -> dict[str, Rows]:
 def twins(rows: Rows) -> NDArray[np.int64]:
     """Each row's group, (N,): rows with identical inputs share one; groups are numbered as they first appear.
 
-    Rows are compared by `hashes`. A chance collision (one in about 2^64 / N^2) would merely keep two different rows in
-    one part.
+    Rows are compared by `fingerprint.of_each_row`. A chance collision (one in about 2^64 / N^2) would merely keep two
+    different rows in one part.
     """
-    _, first, group = np.unique(hashes(rows), return_index=True, return_inverse=True)
+    _, first, group = np.unique(of_each_row(rows), return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[group]
-
-
-def hashes(rows: Rows) -> NDArray[np.uint64]:
-    """A 64-bit hash of each row's float32 values, (N,), made in chunks; 0 and -0 are the same."""
-    made = np.empty(len(rows), dtype=np.uint64)
-    width = max(1, math.prod(rows.inputs(slice(0, 1)).shape[1:]))
-    odd = np.random.default_rng(0).integers(0, 2**63, size=width, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-    for where, inputs in rows.chunks(max(1, _BLOCK // width)):
-        values: NDArray[Any] = inputs.reshape(len(inputs), -1).float().numpy() + np.float32(0)
-        mixed = (np.ascontiguousarray(values).view(np.uint32) + np.uint64(1)) * odd
-        made[where] = ((mixed ^ (mixed >> np.uint64(29))) * odd[::-1]).sum(axis=1, dtype=np.uint64)
-    return made
 
 
 def _shares(parts: Mapping[str, float]) -> NDArray[np.float64]:

@@ -153,8 +153,7 @@ def test_twins_are_rows_with_identical_inputs(tmp_path: Path) -> None:
     assert twins(FileRows(path=tmp_path / "x.npy")).tolist() == [0, 1, 0, 2, 2, 3, 1]
 
 
-def test_twins_do_not_collide_and_are_found_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amalgam.datasets.split._BLOCK", 64)
+def test_twins_do_not_collide_and_are_found_across_chunks() -> None:
     grid = torch.cartesian_prod(*[torch.arange(12.0)] * 4)
     assert twins(TensorRows(values=torch.cat([grid, grid]))).tolist() == [*range(len(grid))] * 2
 
@@ -169,7 +168,7 @@ def test_twins_do_not_collide_and_are_found_across_chunks(monkeypatch: pytest.Mo
         ({"train": 60}, "part 'train' has a share of 60; a share is above 0 and at most 1"),
         (
             {"train": 0.8, "test": 0.3},
-            "the parts' shares add up to 1.1 ('train' 0.8, 'test' 0.3), expected at most 1; lower one of them",
+            "the parts' shares add up to 1.1 ('test' 0.3, 'train' 0.8), expected at most 1; lower one of them",
         ),
         (
             {"train": 0.99, "test": 0.01},
