@@ -65,7 +65,7 @@ def of_rows(rows: Rows, chunk: int = 4096) -> str:
 
 
 def of_each_row(rows: Rows, chunk: int = 256) -> NDArray[np.uint64]:
-    """A number (N,) for each row's input: equal inputs (0 equals −0) have equal numbers, others differ but for one pair in 2^64.
+    """A number (N,) for each row's input: equal inputs (0 is −0) have equal ones, others one pair in 2^64.
 
     Args:
         rows: the rows.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,10 +50,10 @@ def schooled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def trained_home(schooled: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The store with trained teachers, for tests that only read them."""
-    monkeypatch.setenv("AMALGAM_HOME", str(schooled))
-    return schooled
+def trained_home(schooled: Path, home: Path) -> Path:
+    """The test's own store, with trained teachers in it and nothing else."""
+    shutil.copytree(schooled / "teachers", home / "teachers")
+    return home
 
 
 Cli = Callable[..., tuple[int, str, str]]

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,9 +24,10 @@ from tests.conftest import Cli
 def main_job(schooled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """`amalgam distill --strategy ant` in a process of its own and a folder of its own; what it printed."""
     folder = tmp_path_factory.mktemp("work")
+    shutil.copytree(schooled / "teachers", folder / "home" / "teachers")
     done = subprocess.run(
         [sys.executable, "-m", "amalgam", "distill", "--strategy", "ant"],
-        cwd=folder, env={**os.environ, "AMALGAM_HOME": str(schooled), "COLUMNS": "100"},
+        cwd=folder, env={**os.environ, "AMALGAM_HOME": str(folder / "home"), "COLUMNS": "100"},
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

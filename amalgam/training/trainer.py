@@ -198,7 +198,7 @@ class _Run:
     def learn(self, batch: Tensor, micro: Any) -> None:
         """One optimiser step."""
         step = self.epoch * self.steps_per_epoch + self.step
-        torch.manual_seed(_mix(self.seed, step, self.accelerator.process_index))
+        _reseed(_mix(self.seed, step, self.accelerator.process_index), self.accelerator.device)
         rate = learning_rate(self.settings, step, self.settings.epochs * self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -221,7 +221,7 @@ class _Run:
         if self.settings.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.clip_norm)
         self.optimizer.step()
-        self.optimizer.zero_grad()
+        self.student.zero_grad()
         self._average()
         self.epoch_loss += total[0]
         self.epoch_count += total[1]
@@ -348,6 +348,13 @@ def _threads(wanted: int | None) -> Iterator[None]:
 def _mix(seed: int, step: int, rank: int) -> int:
     """One seed out of three numbers."""
     return (seed * 1_000_003 + step * 8_191 + rank) % 2**63
+
+
+def _reseed(seed: int, device: torch.device) -> None:
+    """Seed what dropout draws from; `torch.manual_seed` takes a traceback for each kind of device that is not in use."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
 
 
 def _order(rows: int, seed: int, epoch: int) -> Tensor:
