@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from amalgam import datasets
+from amalgam import datasets, parts
 from amalgam.errors import RequestError
 from amalgam.pipeline import distill as run
 from amalgam.progress import shown
-from amalgam.recipe import Data, Labels, Recipe
-from amalgam.schema import parse
+from amalgam.recipe import resolve
+from amalgam.registry import IN_MEMORY, name_of
 from amalgam.signals import Rows
 from amalgam.student import Student
-from amalgam.training.settings import Training
 
 
 def distill(
@@ -25,6 +24,8 @@ def distill(
     student: str | Mapping[str, Any] = "label_chain",
     training: Mapping[str, Any] | None = None,
     test: Any = None,
+    options: Mapping[str, Any] | None = None,
+    test_options: Mapping[str, Any] | None = None,
     aliases: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
     out: str | Path | None = None,
@@ -42,6 +43,8 @@ def distill(
         training: the trainer's settings that differ from the defaults.
         test: rows to measure on, which nobody learns from: a SPEC, or a triple (inputs, annotated (N, L) of 0, 1 and
             NaN, labels).
+        options: how a file of `data` is read, such as `{"labels": ["cat", "dog"]}` for its label columns.
+        test_options: how a file of `test` is read; `options` by default.
         aliases: common label name → other names of it.
         seed: of everything random.
         out: a run directory to write; None writes none.
@@ -55,24 +58,32 @@ def distill(
         RequestError: something in the request must be mended.
         WorkError: the work failed.
     """
-    named = dict(strategy) if isinstance(strategy, Mapping) else {"name": strategy}
-    source = isinstance(data, str | Path)
-    recipe = Recipe(
-        name=str(named["name"]),
-        strategy=named,
-        teachers=tuple(str(one) for one in teachers if isinstance(one, str | Path)),
-        data=Data(source=str(data) if source else "rows in memory", held_out=test if isinstance(test, str) else None),
-        labels=parse(Labels, {"aliases": dict(aliases or {})}, "aliases"),
-        student=dict(student) if isinstance(student, Mapping) else {"name": student},
-        training=parse(Training, dict(training or {}), "training"),
-        seed=seed,
-    )
+    if isinstance(teachers, str | Path) or not isinstance(teachers, Sequence):
+        raise RequestError("teachers is a list; a single teacher is a list of one")
+    source, measured = _is_spec(data), _is_spec(test)
+    content = {
+        "name": strategy.get("name") if isinstance(strategy, Mapping) else strategy,
+        "strategy": dict(strategy) if isinstance(strategy, Mapping) else strategy,
+        "teachers": [
+            str(one) if _is_spec(one) else IN_MEMORY + name_of(one, number) for number, one in enumerate(teachers, 1)
+        ],
+        "data": {
+            "source": str(data) if source else parts.IN_MEMORY,
+            "options": dict(options or {}),
+            "held_out": str(test) if measured else None,
+            "held_out_options": None if test_options is None else dict(test_options),
+        },
+        "labels": {"aliases": dict(aliases or {})},
+        "student": dict(student) if isinstance(student, Mapping) else student,
+        "training": dict(training or {}),
+        "seed": seed,
+    }
     with shown(progress) as display:
         made, report = run(
-            recipe,
+            resolve(content, "amalgam.distill"),
             teachers=teachers,
             rows=None if source else datasets.from_arrays(data),
-            held_out=None if test is None or isinstance(test, str) else _annotated(test),
+            held_out=None if test is None or measured else _annotated(test),
             out=None if out is None else Path(out),
             keep=out is not None,
             trust=trust_code,
@@ -80,6 +91,10 @@ def distill(
         )
     made.report = report
     return made
+
+
+def _is_spec(given: Any) -> bool:
+    return isinstance(given, str | Path)
 
 
 def _annotated(test: Any) -> Rows:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_LARGEST = 2**24  # numbers in the systems (B, l, l) that are solved at once
+
 
 @dataclass(frozen=True)
 class Dependence:
@@ -30,14 +32,20 @@ class Dependence:
         """
         told = ~believed.isnan()
         surprise = torch.where(told, believed - scores, 0.0)
+        noise = self.covariance.diagonal() * (1e-6 if clamp else 1.0) + 1e-9
+        fit = _LARGEST // self.covariance.numel()
+        some = max(1, fit - fit % 16 or fit)  # a solver's last bits depend on where in a cache line a system begins
+        parts = zip(torch.split(told, some), torch.split(surprise, some), strict=True)
+        revised = scores + torch.cat([self._weights(*part, noise) for part in parts]) @ self.covariance
+        return torch.where(told, believed, revised) if clamp else revised
+
+    def _weights(self, told: Tensor, surprise: Tensor, noise: Tensor) -> Tensor:
+        """(Σ_CC + R)⁻¹ surprise_C (B, l), zero outside C; R = diag noise."""
         both = told[:, :, None] & told[:, None, :]
-        variance = self.covariance.diagonal()
-        noise = variance * (1e-6 if clamp else 1.0) + 1e-9
         # Untold labels get a row and column of the identity, so that one batched solve serves every pattern of C.
         system = torch.where(both, self.covariance, 0.0) + torch.diag_embed(torch.where(told, noise, 1.0))
-        weights = torch.linalg.solve(system, surprise)
-        revised = scores + weights @ self.covariance
-        return torch.where(told, believed, revised) if clamp else revised
+        solved: Tensor = torch.linalg.solve(system, surprise)
+        return solved
 
 
 def learn_dependence(votes: Iterable[Tensor]) -> Dependence:

@@ -107,26 +107,27 @@ def check(teacher: Scorer, name: str, rows: Rows) -> list[Finding]:
         findings.append(Finding("answers", True, f"{len(inputs)} rows give finite scores {tuple(scores.shape)}"))
         findings.append(_no_probabilities(teacher, scores))
         findings += _same_answers(lambda some: _ask(teacher, name, some), inputs, scores)
-        findings += _labels(teacher, rows)
+        findings += _labels(teacher, name, rows)
     except AmalgamError as error:
         findings.append(Finding("answers", False, str(error)))
     return findings
 
 
-def agreement(teacher: Scorer, rows: Rows, chunk: int = 1024) -> Agreement:
+def agreement(teacher: Scorer, rows: Rows, chunk: int = 1024, name: str = "teacher") -> Agreement:
     """How well each output predicts each label, and the best one-to-one assignment of labels to outputs.
 
     Args:
         teacher: the teacher.
         rows: annotated rows; an annotation of NaN does not count.
         chunk: so many rows are scored at once.
+        name: what the teacher is called.
 
     Raises:
-        RequestError: rows without annotations.
+        RequestError: rows without annotations, or the teacher gives no usable answer.
     """
     if rows.annotated is None:
         raise RequestError(f"{rows.name} is not annotated, so it cannot tell whether a teacher's labels are right")
-    scores = torch.cat([_binary(teacher, torch.as_tensor(teacher.score(some)).cpu()) for _, some in rows.chunks(chunk)])
+    scores = torch.cat([_binary(teacher, _ask(teacher, name, some)) for _, some in rows.chunks(chunk)])
     truth = rows.annotated.double().numpy()
     auc, errors = auc_matrix(scores.double().numpy(), truth)
     return Agreement(auc, tuple(teacher.labels), rows.labels, _assignment(auc), errors)
@@ -175,7 +176,7 @@ def _assignment(auc: Matrix) -> tuple[int, ...]:
 
 def _binary(teacher: Any, scores: Tensor) -> Tensor:
     # Softmax logits compare the labels of a row; only their probabilities compare rows.
-    return scores.float().log_softmax(dim=1) if getattr(teacher, "exclusive", False) else scores.float()
+    return scores.log_softmax(dim=1) if getattr(teacher, "exclusive", False) else scores
 
 
 def _ask(teacher: Any, name: str, inputs: Tensor) -> Tensor:
@@ -227,10 +228,10 @@ def _same(rule: str, one: Tensor, other: Tensor, how: str, mend: str, tolerance:
     return Finding(rule, True, f"{how}, scores are the same")
 
 
-def _labels(teacher: Any, rows: Rows) -> list[Finding]:
+def _labels(teacher: Any, name: str, rows: Rows) -> list[Finding]:
     if rows.annotated is None:
         return [Finding("labels", True, "unchecked: the rows are not annotated")]
-    found = agreement(teacher, rows)
+    found = agreement(teacher, rows, name=name)
     column = {label: number for number, label in enumerate(found.labels)}
     usable = {label for label, error in zip(found.labels, found.errors, strict=True) if not np.isnan(error)}
     wrong = [

@@ -74,9 +74,11 @@ def export(student: Student, path: Path, check: ArrayLike | Tensor | None = None
         tolerance: the largest difference of a logit.
 
     Raises:
-        RequestError: rows of another shape, NaN or none; a path that cannot be written.
+        RequestError: rows of another shape, NaN or none; a path that cannot be written or does not end in `.onnx`.
         WorkError: the exporter fails, or the file differs from torch; no file is left.
     """
+    if path.suffix != ".onnx":  # a recipe or a report is not replaced by a slip
+        raise RequestError(f"{path} does not end in .onnx and was not written; name a file such as student.onnx")
     rows = _drawn(student) if check is None else _rows(student, check)
     with writable(path), draft(path) as graph:
         _trace(student, graph, rows)
@@ -89,11 +91,6 @@ def export(student: Student, path: Path, check: ArrayLike | Tensor | None = None
         drawn = "drawn from seed 0 with the scaling's mean and spread" if check is None else "given"
         _describe(graph, student, found, tolerance, drawn)
     return path
-
-
-def parity(path: Path, student: Student, inputs: ArrayLike | Tensor) -> float:
-    """The largest absolute difference between an ONNX file's logits and the student's, see `compare`."""
-    return compare(path, student, _rows(student, inputs)).difference
 
 
 def compare(path: Path, student: Student, rows: Floats, tolerance: float = 1e-4) -> Parity:

@@ -53,7 +53,7 @@ def writable(path: Path, instead: str = "a file in a folder of yours") -> Iterat
     """
     try:
         yield
-    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
+    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError, IsADirectoryError) as error:
         raise RequestError(f"{path} cannot be written ({error.strerror}); name {instead}") from None
 
 

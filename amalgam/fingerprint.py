@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
+from importlib.abc import InspectLoader
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +52,31 @@ def of_file(path: Path) -> str:
     """The SHA-256 of a file, 64 hexadecimal digits."""
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def of_code(*modules: str) -> str:
+    """The fingerprint of the source of importable modules, read once per process and not run.
+
+    A module without source (compiled, or a package of folders) counts by its distribution's version, or else by name.
+
+    Raises:
+        ModuleNotFoundError: no such module.
+    """
+    return fingerprint({module: _code(module) for module in modules})
+
+
+@lru_cache
+def _code(module: str) -> str:
+    spec = find_spec(module)
+    if spec is None:
+        raise ModuleNotFoundError(f"no module {module!r}", name=module)
+    source = spec.loader.get_source(module) if isinstance(spec.loader, InspectLoader) else None
+    if source:
+        return fingerprint("source", source)
+    try:
+        return fingerprint("version", version(module.partition(".")[0]))
+    except PackageNotFoundError:
+        return module
 
 
 def of_rows(rows: Rows, chunk: int = 4096) -> str:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amalgam import datasets
+from amalgam.datasets import Loaded
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_each_row
 from amalgam.labels import canonical, lookalikes
 from amalgam.panel import Panel
 from amalgam.recipe import Recipe
-from amalgam.signals import Rows
+from amalgam.signals import Rows, TensorRows
+
+IN_MEMORY = "rows in memory"
+"""How a recipe names data of the Python API that no file holds."""
 
 
 @dataclass(frozen=True)
@@ -24,28 +30,38 @@ class Parts:
         learn: the student's rows, without annotations.
         test: the rows it is measured on, which nobody learns from; None when nothing is annotated.
         notes: what the reader of the data had to say.
+        features: the names of the columns, where the data names them.
     """
 
     learn: Rows
     test: Rows | None
     notes: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
 
 def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = None) -> Parts:
     """The rows the student learns from and those it is measured on.
 
     Raises:
-        RequestError: no such data or part, too few rows, or test rows of another shape.
+        RequestError: no such data or part, too few rows, or test rows that are not annotated or have other columns.
     """
-    data, notes = recipe.data, list[str]()
+    data, notes, features = recipe.data, list[str](), tuple[str, ...]()
     if rows is None:
+        if data.source == IN_MEMORY:
+            raise RequestError("this run learned from rows in memory, which no file holds; name some with --data")
         loaded = datasets.load(data.source, data.options)
-        rows, notes = loaded.rows, list(loaded.notes)
+        rows, notes, features = loaded.rows, list(loaded.notes), loaded.features
     rows = renamed(rows, recipe)
     test = None if held_out is None else renamed(held_out, recipe)
     if data.held_out is not None:
-        held = datasets.load(data.held_out, data.options)
-        test, notes = renamed(held.rows, recipe), [*notes, *held.notes]
+        held = datasets.load(data.held_out, data.held_out_options or data.options)
+        test = renamed(by_name(held, features, data.held_out), recipe)
+        notes += held.notes
+        if test.annotated is None:
+            raise RequestError(
+                f"data.held_out {data.held_out} has no annotations to measure on; name its label columns in "
+                "data.held_out_options, such as --set data.held_out_options='{labels: [cat, dog]}'"
+            )
     shares = data.parts
     if shares is None and rows.annotated is not None and test is None:
         shares = {data.student: 0.8, data.test: 0.2}
@@ -70,23 +86,56 @@ def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = 
             f"{data.source} has rows of shape {own} and {data.held_out or 'the test data'} of shape {other}; give "
             "both the same columns"
         )
-    return Parts(learn.unlabelled(), test, tuple(notes))
+    return Parts(learn.unlabelled(), test, tuple(notes), features)
+
+
+def by_name(loaded: Loaded, features: Sequence[str], what: str) -> Rows:
+    """Rows with their columns in the order of some names; as they are where either side has no names.
+
+    Args:
+        loaded: the rows and their columns' names; columns that nobody asks for are left out.
+        features: the names wanted.
+        what: where the rows come from, for messages.
+
+    Raises:
+        RequestError: a column that is wanted and not there.
+    """
+    there = loaded.features
+    if not features or not there or tuple(features) == tuple(there) or not isinstance(loaded.rows, TensorRows):
+        return loaded.rows
+    missing = [name for name in features if name not in there]
+    if missing:
+        raise RequestError(
+            f"{what} has no column {listed(missing)}; columns are matched by name, and {listed(features)} are wanted"
+        )
+    place = {name: column for column, name in enumerate(there)}
+    return replace(loaded.rows, values=loaded.rows.values[:, [place[name] for name in features]])
+
+
+def leaks(panel: Panel, learned: NDArray[np.uint64], test: Rows) -> dict[str, int]:
+    """Who learned from how many of the test rows, compared by content.
+
+    Args:
+        panel: teachers that are amalgam's own know what they learned from.
+        learned: the numbers (`fingerprint.of_each_row`) of the rows the student learns from.
+        test: the rows to measure on.
+    """
+    numbers = of_each_row(test)
+    seen = {f"teacher {one.name!r}": one.seen for one in panel.seats if one.seen is not None}
+    seen["the student"] = learned
+    found = {who: int(np.isin(numbers, rows).sum()) for who, rows in seen.items()}
+    return {who: count for who, count in found.items() if count}
 
 
 def refuse_leaks(panel: Panel, parts: Parts) -> None:
-    """Refuse test rows that the student or a built-in teacher learns from, compared by content."""
+    """Refuse test rows that the student or a teacher learned from."""
     if parts.test is None:
         return
-    test = of_each_row(parts.test)
-    seen = {f"teacher {one.name!r}": one.seen for one in panel.seats if one.seen is not None}
-    seen["the student"] = of_each_row(parts.learn)
-    for who, rows in seen.items():
-        leaked = int(np.isin(test, rows).sum())
-        if leaked:
-            raise RequestError(
-                f"{leaked} of {len(test)} test rows are among the rows that {who} learns from, so nothing measured on "
-                "them would be true; split them apart (data.parts must be the teachers' own, see their cards)"
-            )
+    for who, leaked in leaks(panel, of_each_row(parts.learn), parts.test).items():
+        raise RequestError(
+            f"{leaked} of {len(parts.test)} test rows are among the rows that {who} learns from, so nothing measured "
+            "on them would be true; split them apart (data.parts must be the teachers' own, see their cards)"
+        )
 
 
 def lookalike_notes(panel: Panel, parts: Parts) -> list[str]:

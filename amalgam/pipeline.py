@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,26 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.tracking import get_available_trackers
+from accelerate.utils import broadcast_object_list
 
-from amalgam import datasets, registry, run, store, strategies
+from amalgam import cache, datasets, registry, run, store, strategies
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation, evaluate, measurable
-from amalgam.fingerprint import fingerprint, of_rows
+from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
 from amalgam.panel import Ballots, Panel, seat
-from amalgam.parts import Parts, apportion, lookalike_notes, refuse_leaks, renamed
+from amalgam.parts import Parts, apportion, by_name, leaks, lookalike_notes, refuse_leaks, renamed
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe, read
 from amalgam.report import Known, Report, machine
 from amalgam.signals import Rows, Targets
 from amalgam.strategy import Strategy
-from amalgam.student import Student, build, load
+from amalgam.student import Student, build, load, settings_of
 from amalgam.teacher import FeatureScorer
+from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
+
+_VOTING = ("amalgam.panel", "amalgam.signals", "amalgam.labels")  # whose change makes other votes
 
 _RESIDENT_BYTES = 2**31  # targets up to this size are read into memory whole, beside rows that are in memory
 _SMALL_BYTES = 2**24  # and up to this size beside rows that stay on disk, so that memory stays flat as they grow
@@ -40,13 +44,25 @@ _SMALL_BYTES = 2**24  # and up to this size beside rows that stay on disk, so th
 
 @dataclass
 class Journal:
-    """What a run notes down on its way, for its report."""
+    """What a run notes down on its way, for its report.
 
-    seconds: dict[str, float]
-    notes: list[str]
-    votes: dict[str, int]
+    Attributes:
+        progress: who shows the steps.
+        nonce: a name that only this run has, for what cannot be reused.
+        passing: what is undone when the run ends.
+    """
+
     progress: Progress
-    began: float
+    nonce: str
+    passing: ExitStack
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    votes: dict[str, int] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+    def pass_by(self, kind: store.Kind, key: str) -> None:
+        """An entry of the store that no later run can use goes when this one ends."""
+        self.passing.callback(cache.clear, kind, key)
 
     def note(self, line: str) -> None:
         """A sentence that the reader of the run must see."""
@@ -92,33 +108,40 @@ def distill(
         WorkError: the work failed.
     """
     strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
-    accelerator = processes(recipe, out)
+    settings_of(recipe.student, f"recipe {recipe.name}, student")
+    store.ready()
+    accelerator = processes()
     chief = accelerator.is_main_process
     shown = progress if progress is not None and chief else Silent()
-    with run.opened(out, recipe, resume, keep, chief) as folder:
+    with run.opened(out, recipe, resume, keep, chief) as folder, ExitStack() as passing:
         if folder is not None and run.finished(folder):
             shown.say(f"{folder} is finished; nothing is left to do")
             return load(folder), Report.read(folder)
-        journal = Journal({}, [], {}, shown, time.monotonic())
-        with journal.timed("teachers"):
-            panel = assemble(recipe, teachers, strategy, accelerator, trust, journal)
+        journal = Journal(shown, _nonce(), passing)
         with journal.timed("data"):
             parts = apportion(recipe, rows, held_out)
+        with journal.timed("teachers"):
+            panel = assemble(recipe, teachers, strategy, accelerator, trust, journal)
             refuse_leaks(panel, parts)
             if parts.test is not None:
                 measurable(parts.test, panel.space.names)
             for note in (*parts.notes, *lookalike_notes(panel, parts)):
                 journal.note(note)
+        learned = of_rows(parts.learn)
         with journal.timed("votes"):
-            ballots = vote(panel, parts.learn, strategy, journal)
+            ballots = vote(panel, parts.learn, learned, strategy, journal)
         with journal.timed("targets"):
-            targets, facts = surrogate(panel, parts.learn, ballots, strategy, recipe, journal)
+            targets, facts, key = surrogate(panel, parts.learn, learned, ballots, strategy, recipe, journal)
         with journal.timed("training"):
-            student, fitted = train(recipe, panel, parts.learn, targets, strategy, accelerator, folder, shown)
+            accelerator = processes(recipe, folder)
+            student, fitted = train(recipe, panel, parts, targets, key, strategy, accelerator, folder, shown)
+        if fitted.resumed_at is not None:
+            journal.note(f"training was resumed in epoch {fitted.resumed_at + 1}")
         evaluation = None
         if chief:
             with journal.timed("evaluation"):
                 evaluation = measure(student, panel, parts.test, strategy, journal)
+        student.to("cpu")
         exported: dict[str, Any] = {}
         if chief and folder is not None:
             student.save(folder / run.STUDENT)
@@ -148,31 +171,37 @@ def distill(
         return student, report
 
 
-def processes(recipe: Recipe, out: Path | None) -> Accelerator:
-    """The processes and the device of a run.
+def processes(recipe: Recipe | None = None, folder: Path | None = None) -> Accelerator:
+    """The processes and the device; with a recipe, its precision, and its tracker in the run's folder.
 
     Raises:
         RequestError: a tracker or precision that this machine does not have.
     """
-    wanted = recipe.training
+    wanted = Training() if recipe is None else recipe.training
+    if PartialState._shared_state and AcceleratorState().mixed_precision != wanted.precision:
+        AcceleratorState._reset_state()  # Accelerate keeps the precision it was first asked for
+    try:
+        accelerator = Accelerator(mixed_precision=wanted.precision)
+    except ValueError as error:
+        raise RequestError(f"training.precision {wanted.precision!r} cannot be had here: {error}") from None
+    if wanted.tracker is None or not accelerator.is_main_process:
+        return accelerator
     trackers = [str(one) for one in get_available_trackers()]
-    if wanted.tracker is not None and wanted.tracker not in trackers:
+    if wanted.tracker not in trackers:
         raise RequestError(
-            f"recipe {recipe.name}: training.tracker is {wanted.tracker!r}, which is unknown or not installed "
+            f"training.tracker is {wanted.tracker!r}, which is unknown or not installed "
             f"(installed: {', '.join(trackers) or 'none'}); install it, or leave it out"
         )
-    if PartialState._shared_state and AcceleratorState().mixed_precision != wanted.precision:
-        AcceleratorState._reset_state()  # Accelerate keeps the precision of an earlier run in this process
-    try:
-        return Accelerator(
-            mixed_precision=wanted.precision,
-            log_with=wanted.tracker,
-            project_dir=None if out is None else str(out / run.LOGS),
-        )
-    except ValueError as error:
-        raise RequestError(
-            f"recipe {recipe.name}: training.precision {wanted.precision!r} cannot be had here: {error}"
-        ) from None
+    if folder is None:
+        raise RequestError(f"training.tracker {wanted.tracker!r} writes into the run directory; name one with `out`")
+    return Accelerator(mixed_precision=wanted.precision, log_with=wanted.tracker, project_dir=folder / run.LOGS)
+
+
+def _nonce() -> str:
+    """A name that only this run has, the same in all its processes."""
+    name = [uuid4().hex]
+    broadcast_object_list(name)
+    return name[0]
 
 
 def assemble(
@@ -195,13 +224,14 @@ def assemble(
     return panel
 
 
-def vote(panel: Panel, rows: Rows, strategy: Strategy[Any], journal: Journal, name: str = "votes") -> Ballots:
+def vote(
+    panel: Panel, rows: Rows, rows_key: str, strategy: Strategy[Any], journal: Journal, name: str = "votes"
+) -> Ballots:
     """What every teacher says of every row: from the store, else asked now, once."""
     features = strategy.needs is FeatureScorer
-    rows_key = of_rows(rows)
     stored = []
     for k, one in enumerate(panel.seats):
-        key = fingerprint("votes", one.fingerprint or uuid4().hex, rows_key, features)
+        key = fingerprint("votes", one.fingerprint or [journal.nonce, one.name], rows_key, features, of_code(*_VOTING))
         about = {"teacher": one.name, "labels": [str(label) for label in one.teacher.labels], "rows": len(rows)}
 
         def produce(where: slice, k: int = k) -> dict[str, np.ndarray[Any, Any]]:
@@ -213,6 +243,7 @@ def vote(panel: Panel, rows: Rows, strategy: Strategy[Any], journal: Journal, na
         _tell(stored[-1], f"votes of {one.name}", journal)
         if one.fingerprint is None:
             journal.note(f"the votes of {one.name} cannot be reused: it has no `fingerprint`")
+            journal.pass_by("votes", key)
         for done in ("computed", "reused", "repaired"):
             journal.votes[done] = journal.votes.get(done, 0) + getattr(stored[-1], done)
     parts = {part: tuple(one.array(part) for one in stored) for part in ("scores", *(["features"] if features else []))}
@@ -220,13 +251,25 @@ def vote(panel: Panel, rows: Rows, strategy: Strategy[Any], journal: Journal, na
 
 
 def surrogate(
-    panel: Panel, rows: Rows, ballots: Ballots, strategy: Strategy[Any], recipe: Recipe, journal: Journal
-) -> tuple[Targets, dict[str, int]]:
-    """The surrogate targets of every row, and what the strategy counted: from the store, else made now, in chunks."""
-    whose = [one.fingerprint or uuid4().hex for one in panel.seats]
-    spec = {field.name: getattr(strategy, field.name) for field in fields(strategy)}
+    panel: Panel,
+    rows: Rows,
+    rows_key: str,
+    ballots: Ballots,
+    strategy: Strategy[Any],
+    recipe: Recipe,
+    journal: Journal,
+) -> tuple[Targets, dict[str, int], str]:
+    """The surrogate targets of every row: from the store, else made now, in chunks.
+
+    Returns:
+        the targets; what the strategy counted; and the fingerprint of rows and targets, which a training goes by.
+    """
+    whose = [one.fingerprint or [journal.nonce, one.name] for one in panel.seats]
+    spec = {one.name: getattr(strategy, one.name) for one in fields(strategy)}
     columns = [list(own) for own in panel.space.columns]
-    key = fingerprint("targets", whose, panel.space.names, columns, recipe.strategy["name"], spec, of_rows(rows))
+    code = of_code(*_VOTING, type(strategy).__module__, "amalgam.conditional")
+    name = recipe.strategy["name"]
+    key = fingerprint("targets", whose, panel.space.names, columns, name, spec, rows_key, code)
     state = _Once(lambda: strategy.prepare(panel, rows, ballots))
 
     def produce(where: slice) -> dict[str, np.ndarray[Any, Any]]:
@@ -235,43 +278,54 @@ def surrogate(
         counts = {f"count.{name}": count for name, count in made.counts.items()}
         return {name: value.cpu().numpy() for name, value in {**made.arrays(), **counts}.items()}
 
-    about = {"strategy": recipe.strategy["name"], "labels": list(panel.space.names), "rows": len(rows)}
+    about = {"strategy": name, "labels": list(panel.space.names), "rows": len(rows)}
     with journal.progress.step("targets", len(rows)) as bar:
         stored = store.fill("targets", key, len(rows), produce, about=about, bar=bar)
     _tell(stored, "targets", journal)
+    if not all(one.fingerprint for one in panel.seats):
+        journal.pass_by("targets", key)
     counted = {name.removeprefix("count."): torch.as_tensor(stored.total(name)) for name in stored.counts}
     arrays: dict[str, Any] = dict(stored.arrays)
     most = _SMALL_BYTES if rows.resident is None else _RESIDENT_BYTES
     if sum(array.dtype.itemsize * math.prod(array.shape) for array in arrays.values()) <= most:
         arrays = {name: torch.from_numpy(stored.whole(name)) for name in arrays}
-    return strategy.form.of(arrays), strategy.facts(panel, counted)
+    content = {part: [of_array(array[start : start + store.CHUNK]) for start in range(0, len(rows), store.CHUNK)]
+               for part, array in stored.arrays.items()}  # fmt: skip
+    return strategy.form.of(arrays), strategy.facts(panel, counted), fingerprint(rows_key, content)
 
 
 def train(
     recipe: Recipe,
     panel: Panel,
-    rows: Rows,
+    parts: Parts,
     targets: Targets,
+    key: str,
     strategy: Strategy[Any],
     accelerator: Accelerator,
     folder: Path | None,
     progress: Progress,
 ) -> tuple[Student, Fit]:
-    """A new student, trained on the targets."""
-    torch.manual_seed(recipe.seed)
+    """A new student, trained on the targets; it knows its columns and which rows are behind it."""
+    rows = parts.learn
     shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
-    student = build(recipe.student, shape, panel.space.names, f"recipe {recipe.name}, student")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        student = build(recipe.student, shape, panel.space.names, f"recipe {recipe.name}, student")
+    student.features = parts.features
+    student.seen = np.unique(
+        np.concatenate([of_each_row(rows), *(one.seen for one in panel.seats if one.seen is not None)])
+    )
     student.scaling.fit(rows)
     if recipe.training.tracker is not None:
         accelerator.init_trackers(recipe.name)
     fitted = fit(
         student, rows, targets, strategy.loss, recipe.training,
-        seed=recipe.seed, accelerator=accelerator, progress=progress,
+        seed=recipe.seed, accelerator=accelerator, progress=progress, key=key,
         folder=None if folder is None else folder / run.CHECKPOINTS,
     )  # fmt: skip
     if recipe.training.tracker is not None:
         accelerator.end_training()
-    return student.to("cpu"), fitted
+    return student, fitted
 
 
 def measure(
@@ -281,7 +335,7 @@ def measure(
     if test is None:
         journal.note("no annotated rows to measure on; name some with data.held_out")
         return None
-    ballots = vote(panel, test.unlabelled(), strategy, replace(journal, votes={}), "test votes")
+    ballots = vote(panel, test.unlabelled(), of_rows(test), strategy, replace(journal, votes={}), "test votes")
     return evaluate(student, panel, test, ballots, progress=journal.progress)
 
 
@@ -306,18 +360,23 @@ def evaluate_again(
         raise RequestError(f"{folder} holds no run (no {run.RECIPE}); name a run directory, such as runs/ant-1")
     recipe, student = read(str(folder)), load(folder)
     strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
-    journal = Journal({}, [], {}, progress, time.monotonic())
-    panel = assemble(recipe, (), strategy, Accelerator(), trust, journal)
-    if data is None:
-        parts = apportion(recipe)
-    else:
-        loaded = datasets.load(data, options)
-        parts = Parts(loaded.rows.unlabelled(), renamed(loaded.rows, recipe), loaded.notes)
-    if parts.test is None or parts.test.annotated is None:
-        raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")
-    evaluation = measure(student, panel, parts.test, strategy, journal)
+    with ExitStack() as passing:
+        journal = Journal(progress, _nonce(), passing)
+        test = apportion(recipe).test if data is None else _other(data, options, student, recipe)
+        if test is None or test.annotated is None:
+            raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")
+        panel = assemble(recipe, (), strategy, processes(), trust, journal)
+        learned = student.seen if student.seen is not None else np.empty(0, np.uint64)
+        for who, count in leaks(panel, learned, test).items():
+            journal.note(f"{who} learned from {count} of these {len(test)} rows: what is measured here flatters")
+        evaluation = measure(student, panel, test, strategy, journal)
     assert evaluation is not None
     return evaluation
+
+
+def _other(data: str, options: DataOptions | None, student: Student, recipe: Recipe) -> Rows:
+    loaded = datasets.load(data, options)
+    return renamed(by_name(loaded, student.features, data), recipe)
 
 
 class _Once:

@@ -30,6 +30,7 @@ class Data(BaseModel):
         student: the part the student learns from, without its annotations.
         test: the part that is measured on, which nobody learns from.
         held_out: the data SPEC of a file to measure on, instead of a part.
+        held_out_options: how that file is read; `options` by default.
     """
 
     model_config = _FORBID
@@ -41,6 +42,7 @@ class Data(BaseModel):
     student: StrictStr = "unlabelled"
     test: StrictStr = "test"
     held_out: StrictStr | None = None
+    held_out_options: DataOptions | None = None
 
 
 class Labels(BaseModel):
@@ -132,7 +134,8 @@ def read(name: str, changes: Mapping[str, object] | None = None, assignments: Se
 
     Args:
         name: see `shelf.find_recipe`.
-        changes: top-level keys that replace the file's, or `a.b` for one key below.
+        changes: top-level keys that replace the file's, or `a.b` for one key below; a `strategy` or `student` that is
+            a name replaces only another one.
         assignments: `key=value` as `--set` takes them; the value is YAML.
 
     Raises:
@@ -140,9 +143,10 @@ def read(name: str, changes: Mapping[str, object] | None = None, assignments: Se
     """
     path = find_recipe(name)
     content = read_yaml(path, "recipe")
-    _anchor(content, path.parent)
+    if not content.get("made_with"):  # a resolved recipe names its paths in full
+        _anchor(content, path.parent)
     for key, value in (changes or {}).items():
-        _put(content, key, value)
+        _change(content, key, value)
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key:
@@ -151,7 +155,29 @@ def read(name: str, changes: Mapping[str, object] | None = None, assignments: Se
             _put(content, key, yaml.safe_load(text))
         except yaml.YAMLError:
             raise RequestError(f"--set {assignment!r}: the value is no YAML; quote it") from None
-    return parse(Recipe, content, f"recipe {path}")
+    return resolve(content, f"recipe {path}")
+
+
+def resolve(content: dict[str, Any], where: str) -> Recipe:
+    """A recipe whose paths, typed by the user in this folder, are absolute, so that it can be read anywhere.
+
+    Args:
+        content: the recipe's keys and values.
+        where: who has them, for messages.
+    """
+    _anchor(content, Path.cwd())
+    return parse(Recipe, content, where)
+
+
+def _change(content: dict[str, Any], key: str, value: object) -> None:
+    """One of the user's changes; naming the strategy or student that is there already keeps its settings."""
+    if key in {"strategy", "student"}:
+        there = content.get(key)
+        if value == (there.get("name") if isinstance(there, dict) else there):
+            return
+    if key in {"teachers", "data"}:
+        content["description"] = ""  # it told of others
+    _put(content, key, value)
 
 
 def dump(recipe: Recipe) -> str:
@@ -161,22 +187,30 @@ def dump(recipe: Recipe) -> str:
 
 
 def _anchor(content: dict[str, Any], folder: Path) -> None:
-    """Paths in a recipe are relative to its file: make those that exist there absolute."""
-
-    def anchored(spec: object) -> object:
-        if not isinstance(spec, str):
-            return spec
-        adapter, colon, source = spec.rpartition(":")
-        bare, at, labels = source.partition("@")
-        beside = folder / bare
-        is_path = bool(bare) and not Path(bare).is_absolute() and beside.exists() and (colon or Path(bare).suffix)
-        return f"{adapter}{colon}{beside.resolve()}{at}{labels}" if is_path else spec
-
+    """Make paths absolute that exist in a folder: the recipe's own, or the one where the user typed them."""
     if isinstance(content.get("teachers"), list):
-        content["teachers"] = [anchored(spec) for spec in content["teachers"]]
+        content["teachers"] = [_anchored(spec, folder) for spec in content["teachers"]]
     data = content.get("data")
     if isinstance(data, dict):
-        data.update({key: anchored(data[key]) for key in ("source", "held_out") if key in data})
+        data.update({key: _anchored(data[key], folder) for key in ("source", "held_out") if key in data})
+        for options in (data.get("options"), data.get("held_out_options")):
+            if isinstance(options, dict) and "xml" in options:
+                options["xml"] = _anchored(options["xml"], folder)
+
+
+def _anchored(spec: object, folder: Path) -> object:
+    """A SPEC `[adapter:]path[@labels][?key=value]` with absolute paths; what is no path there stays as it is."""
+    if not isinstance(spec, str) or spec.startswith("custom:"):
+        return spec
+    head, question, query = spec.partition("?")
+    adapter, colon, source = head.rpartition(":")
+    path, at, labels = source.partition("@")
+    looks = bool(path) and (colon or "/" in path or Path(path).suffix)
+    if looks and not Path(path).is_absolute() and (folder / path).exists():
+        path = str((folder / path).resolve())
+    if labels and (folder / labels).is_file():
+        labels = str((folder / labels).resolve())
+    return f"{adapter}{colon}{path}{at}{labels}{question}{query}"
 
 
 def _put(content: dict[str, Any], key: str, value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,8 +15,17 @@ from amalgam.errors import RequestError, nearest
 from amalgam.panel import Seat
 from amalgam.progress import Progress, Silent
 from amalgam.schema import parse
-from amalgam.schooling import school, seen_by
+from amalgam.schooling import school
 from amalgam.teacher import Card, Scorer, read_card
+
+IN_MEMORY = "in memory: "
+"""How a recipe names a teacher of the Python API that no file holds."""
+
+
+def name_of(given: Any, number: int) -> str:
+    """What a teacher of the Python API is called: its own name, else its kind and place."""
+    model = given[0] if isinstance(given, tuple) and given else given
+    return str(getattr(given, "name", None) or f"{type(model).__name__}-{number}")
 
 
 def find_card(spec: str) -> tuple[Card, Path]:
@@ -29,13 +39,19 @@ def find_card(spec: str) -> tuple[Card, Path]:
     Raises:
         RequestError: nothing of that name.
     """
+    if spec.startswith(IN_MEMORY):
+        raise RequestError(
+            f"teacher {spec.removeprefix(IN_MEMORY)!r} was an object in memory, which no file holds; run the program "
+            "that made it again"
+        )
     path = Path(spec)
     if path.suffix in {".yaml", ".yml"}:
         return read_card(path), path.parent
     for folder in (path, path / "student"):
         if (folder / "config.json").is_file():
-            name = path.resolve().name
-            return Card(name=name, adapter="torch", source=folder.name), folder.resolve().parent
+            name, saved = path.resolve().name, folder.resolve()
+            content = {"name": name, "adapter": "torch", "source": saved.name, "labels": _labels_of(saved)}
+            return parse(Card, content, f"the student in {saved}"), saved.parent
     adapter, colon, source = spec.partition(":")
     if colon and adapter in adapters.names():
         return _spelt(adapter, source, spec)
@@ -49,6 +65,15 @@ def find_card(spec: str) -> tuple[Card, Path]:
     )
 
 
+def _labels_of(saved: Path) -> list[str]:
+    """The labels of a saved student; none when its config is damaged, which loading it tells better."""
+    try:
+        labels: list[str] = json.loads((saved / "config.json").read_text(encoding="utf-8"))["labels"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return labels
+
+
 def load(spec: str, accelerator: Accelerator, *, trust: bool = False, progress: Progress | None = None) -> Seat:
     """The teacher of a SPEC; a built-in one whose weights are absent is trained first, once.
 
@@ -59,13 +84,11 @@ def load(spec: str, accelerator: Accelerator, *, trust: bool = False, progress: 
         progress: who shows the training.
     """
     card, folder = find_card(spec)
-    seen = None
     if card.schooling is not None and card.source is None:
         trained = school(card, accelerator, progress or Silent())
-        seen = seen_by(trained)
         card, folder = card.model_copy(update={"source": trained.name, "constructor": None}), trained.parent
     teacher = adapters.load(card, folder, device=accelerator.device, trust=trust)
-    return Seat(card.name, teacher, getattr(teacher, "fingerprint", None), seen)
+    return _seated(card.name, teacher)
 
 
 def seat_of(given: Any, number: int, accelerator: Accelerator, *, trust: bool, progress: Progress) -> Seat:
@@ -84,7 +107,7 @@ def seat_of(given: Any, number: int, accelerator: Accelerator, *, trust: bool, p
     if isinstance(given, str | Path):
         return load(str(given), accelerator, trust=trust, progress=progress)
     model, labels = given if isinstance(given, tuple) and len(given) == 2 else (given, getattr(given, "labels", None))
-    name = str(getattr(given, "name", None) or f"{type(model).__name__}-{number}")
+    name = name_of(given, number)
     if isinstance(model, torch.nn.Module) and labels is not None:
         from amalgam.adapters.torch import wrap as wrap_torch
 
@@ -92,17 +115,23 @@ def seat_of(given: Any, number: int, accelerator: Accelerator, *, trust: bool, p
     elif hasattr(model, "predict") and not hasattr(model, "score_given") and hasattr(model, "get_params"):
         from amalgam.adapters.sklearn import wrap as wrap_sklearn
 
-        teacher = wrap_sklearn(model, labels)
+        teacher = wrap_sklearn(model, labels, name)
     elif isinstance(given, Scorer):
         from amalgam.adapters.custom import wrap as wrap_custom
 
-        teacher = wrap_custom(given)
+        teacher = wrap_custom(given, name)
     else:
         raise RequestError(
             f"teacher {number} is a {type(given).__name__}; expected a card's name, a path, a pair (torch module or "
             "scikit-learn estimator, labels), or an object with `labels` and `score(inputs)`"
         )
-    return Seat(name, teacher, getattr(teacher, "fingerprint", None))
+    return _seated(name, teacher)
+
+
+def _seated(name: str, teacher: Scorer) -> Seat:
+    """The seat; a teacher that is one of amalgam's students knows which rows are behind it."""
+    seen = getattr(getattr(teacher, "module", None), "seen", None)
+    return Seat(name, teacher, getattr(teacher, "fingerprint", None), seen)
 
 
 def _spelt(adapter: str, source: str, spec: str) -> tuple[Card, Path]:
@@ -114,6 +143,8 @@ def _spelt(adapter: str, source: str, spec: str) -> tuple[Card, Path]:
     names: list[str] = []
     if at:
         listed = Path(labels)
+        if not listed.is_file() and ("/" in labels or listed.suffix == ".txt"):
+            raise RequestError(f"--teacher {spec!r}: no such file of labels: {labels}; expected one label a line")
         text = listed.read_text(encoding="utf-8").split("\n") if listed.is_file() else labels.split(",")
         names = [name.strip() for name in text if name.strip()]
     named = dict(parse_qsl(query, keep_blank_values=True))

@@ -86,11 +86,12 @@ class Report(BaseModel):
         return parse(cls, content, where)
 
     def write(self, folder: str | Path) -> None:
-        """Write `report.json`, `report.html` and `README.md` (the student's model card) into a folder."""
+        """Write `report.html`, `README.md` (the student's model card) and, last, `report.json` into a folder."""
         folder = Path(folder)
-        write_text(folder / "report.json", json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n")
         write_text(folder / "report.html", page(self))
         write_text(folder / "README.md", card(self))
+        # Its presence means that the run is finished.
+        write_text(folder / "report.json", json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n")
 
     @classmethod
     def read(cls, folder: str | Path) -> Self:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from numpy.typing import NDArray
 
 from amalgam import datasets, store, student
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError, listed
-from amalgam.fingerprint import fingerprint, of_array, of_each_row, of_rows
+from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
 from amalgam.progress import Progress
 from amalgam.schema import parse
 from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, cross_entropy
@@ -22,7 +20,15 @@ from amalgam.teacher import Card, Schooling
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit
 
-_SEEN = "trained_on.npy"
+_CODE = (
+    "amalgam.training.trainer",
+    "amalgam.training.state",
+    "amalgam.training.feed",
+    "amalgam.student",
+    "amalgam.signals",
+    __name__,
+)
+"""Whose change makes another teacher."""
 
 
 def own_rows(card: Card, schooling: Schooling) -> Rows:
@@ -52,16 +58,17 @@ def school(card: Card, accelerator: Accelerator, progress: Progress) -> Path:
     assert schooling is not None
     rows = own_rows(card, schooling)
     assert rows.annotated is not None
-    key = fingerprint(card.model_dump(mode="json"), of_rows(rows), of_array(rows.annotated.numpy()))
+    code = of_code(*_CODE, student.student_class(str(schooling.student.get("name"))).__module__)
+    key = fingerprint(card.model_dump(mode="json"), of_rows(rows), of_array(rows.annotated.numpy()), code)
     about = {"teacher": card.name, "rows": len(rows), "data": schooling.data}
     there = [store.folder("teachers", key) is not None]
     broadcast_object_list(there)  # the main process decides, so that no process trains alone
     if not there[0]:
         trained = _train(card, schooling, rows, accelerator, progress)
+        trained.seen = of_each_row(rows)
 
         def write(folder: Path) -> None:
             trained.save(folder)
-            np.save(folder / _SEEN, of_each_row(rows))
 
         if accelerator.is_main_process:
             store.put_folder("teachers", key, write, about)
@@ -77,9 +84,14 @@ def _train(
     assert rows.annotated is not None
     where = f"card {card.name!r}, schooling"
     settings = parse(Training, schooling.training, f"{where}.training")
-    torch.manual_seed(schooling.split_seed)
+    if settings.precision != "no":
+        raise RequestError(
+            f"{where}.training: precision is {settings.precision!r}; teachers are trained in float32: leave it out"
+        )
     shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
-    teacher = student.build(schooling.student, shape, card.labels, f"{where}.student")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(schooling.split_seed)
+        teacher = student.build(schooling.student, shape, card.labels, f"{where}.student")
     teacher.scaling.fit(rows)
     truth = ProbabilityTargets(rows.annotated.nan_to_num(), (~rows.annotated.isnan()).float())
     fit(
@@ -87,12 +99,6 @@ def _train(
         seed=schooling.split_seed, accelerator=accelerator, progress=progress, name=f"teacher {card.name}",
     )  # fmt: skip
     return teacher
-
-
-def seen_by(folder: Path) -> NDArray[np.uint64]:
-    """The numbers of the rows that a trained built-in teacher has seen."""
-    numbers: NDArray[np.uint64] = np.load(folder / _SEEN, allow_pickle=False)
-    return numbers
 
 
 def supervised(output: StudentOutput, targets: Targets) -> Loss:

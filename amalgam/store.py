@@ -158,6 +158,12 @@ def _arrays(folder: Path, rows: int, layouts: Sequence[Layout]) -> dict[str, Chu
     }
 
 
+def ready() -> None:
+    """Refuse a store that cannot be written to before any work is done for it."""
+    with usable(home()):
+        home().mkdir(parents=True, exist_ok=True)
+
+
 def folder(kind: Kind, key: str) -> Path | None:
     """The folder that `put_folder` wrote for a key, when it is there and whole."""
     path = home() / kind / key

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from amalgam.report import Report
 
 
+_SEEN = "trained_on.npy"
+
+
 class Scaling(nn.Module):
     """Inputs minus their mean over their spread, as part of the model, so that an export needs no preprocessing."""
 
@@ -69,6 +72,8 @@ class Student(nn.Module, ABC):
 
     settings: Settings
     report: Report | None = None  # what a run says of the student it made
+    features: tuple[str, ...] = ()  # the names of its input columns, where the data named them
+    seen: NDArray[np.uint64] | None = None  # the rows behind it (`fingerprint.of_each_row`), its teachers' included
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:
         super().__init__()
@@ -121,7 +126,11 @@ class Student(nn.Module, ABC):
         return hard
 
     def save(self, folder: str | Path) -> Path:
-        """Write `model.safetensors` and `config.json` into a folder; `amalgam.load` reads them back."""
+        """Write the student into a folder; `amalgam.load` reads it back.
+
+        `model.safetensors` and `config.json` are the student; `trained_on.npy` has a number for each row behind it, so
+        that later runs refuse to measure on those rows.
+        """
         from safetensors.torch import save_file
 
         folder = Path(folder)
@@ -129,10 +138,14 @@ class Student(nn.Module, ABC):
             "student": type(self).__module__.rpartition(".")[2],
             "shape": list(self.shape),
             "labels": list(self.labels),
+            "features": list(self.features),
             "settings": self.settings.model_dump(mode="json"),
         }
         with draft(folder / "model.safetensors") as path:
             save_file({name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}, path)
+        if self.seen is not None:
+            with draft(folder / _SEEN) as path:
+                np.save(path, self.seen)
         write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
         return folder
 
@@ -156,6 +169,13 @@ def student_class(name: str) -> type[Student]:
     )
 
 
+def settings_of(spec: dict[str, Any], where: str) -> tuple[type[Student], Student.Settings]:
+    """The class and the checked settings of `{"name": ..., **settings}`, before there is anything to build."""
+    rest = {key: value for key, value in spec.items() if key != "name"}
+    kind = student_class(str(spec.get("name")))
+    return kind, parse(kind.Settings, rest, where)
+
+
 def build(spec: dict[str, Any], shape: Sequence[int], labels: Sequence[str], where: str) -> Student:
     """A new student from `{"name": ..., **settings}`.
 
@@ -165,9 +185,8 @@ def build(spec: dict[str, Any], shape: Sequence[int], labels: Sequence[str], whe
         labels: its outputs.
         where: who asks, for messages ("recipe ant.yaml, student").
     """
-    rest = {key: value for key, value in spec.items() if key != "name"}
-    kind = student_class(str(spec.get("name")))
-    return kind(shape, labels, parse(kind.Settings, rest, where))
+    kind, settings = settings_of(spec, where)
+    return kind(shape, labels, settings)
 
 
 def load(folder: str | Path) -> Student:
@@ -188,10 +207,14 @@ def load(folder: str | Path) -> Student:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "model.safetensors")
-        student = build(
-            {"name": config["student"], **config["settings"]}, config["shape"], config["labels"], str(folder)
-        )
+        with torch.random.fork_rng(devices=[]):  # first weights, replaced at once, cost the caller no random numbers
+            student = build(
+                {"name": config["student"], **config["settings"]}, config["shape"], config["labels"], str(folder)
+            )
         student.load_state_dict(weights)
+        student.features = tuple(config.get("features", ()))
+        if (folder / _SEEN).is_file():
+            student.seen = np.load(folder / _SEEN, allow_pickle=False)
     except FileNotFoundError:
         raise RequestError(
             f"no student in {folder}: expected config.json and model.safetensors (or a run directory with student/)"

@@ -55,25 +55,21 @@ def distill_and_show(
     from amalgam.strategies import names, strategy_class
 
     changes: dict[str, Any] = {"teachers": list(teachers)} if teachers else {}
-    changes |= {
-        key: {field: given} for key, field, given in (("data", "source", data), ("student", "name", student)) if given
-    }
+    if data is not None:
+        changes["data"] = {"source": data}
+    changes |= {key: given for key, given in (("strategy", strategy), ("student", student)) if given is not None}
     if strategy is not None:
         strategy_class(strategy)
     if resume:
         run.require(out)
     if resume and name is None:
         name = str(out)
-    elif name is not None and strategy is not None:
-        changes["strategy"] = {"name": strategy}
     elif name is None and strategy is None:
         raise RequestError(
             f"nothing says what to distil: name a recipe ({', '.join(shelf.names('recipes'))}, or a path) or "
             f"--strategy ({', '.join(names())})"
         )
     recipe = recipes.read(name or str(strategy), changes, assignments)
-    if strategy is not None and recipe.strategy["name"] != strategy:
-        raise RequestError(f"--strategy {strategy}: {name or strategy} holds strategy {recipe.strategy['name']!r}")
     folder = out if out is not None or resume or not run.chief() else run.fresh(recipe.name)
     with shown(run.chief()) as progress:
         if folder is not None:
@@ -94,7 +90,8 @@ def show_report(report: Any, folder: Path) -> None:
     if report.evaluation is not None:
         console.print(table(report.evaluation))
         console.print(Text(verdict(report.evaluation)))
-    console.print(Text(f"The run lies in {folder}: report.html to look at, student.onnx to ship, README.md to read."))
+    ship = "student.onnx to ship, " if report.export else ""
+    console.print(Text(f"The run lies in {folder}: report.html to look at, {ship}README.md to read."))
 
 
 def list_teachers() -> None:
@@ -116,7 +113,8 @@ def show_teachers(specs: Sequence[str]) -> None:
     for spec in specs:
         card, _ = find_card(spec)
         cards[card.name] = card
-        console.print(Text(card.name, style="bold"), Text(f"{card.adapter} · {card.description}"))
+        told = " · ".join(filter(None, (card.adapter, card.description)))
+        console.print(Text(card.name, style="bold"), Text(told))
     space = unite({name: card.labels for name, card in cards.items()})
     known = _table("label", *cards)
     for column, label in enumerate(space.names):
@@ -163,7 +161,7 @@ def check_teacher(spec: str, data: str, labels: str | None, trust: bool) -> None
     for finding in findings:
         mark = Text("✓ ", style="green") if finding.ok else Text("✗ ", style="red")
         console.print(mark + Text(f"{finding.rule}: {finding.says}"))
-    broken = [finding.rule for finding in findings if not finding.ok]
+    broken = list(dict.fromkeys(finding.rule for finding in findings if not finding.ok))
     if broken:
         raise WorkError(f"teacher {seat.name!r} breaks its contract: {', '.join(broken)}")
 
@@ -222,6 +220,8 @@ def predict_rows(folder: Path, data: str, labels: str | None, out: Path | None) 
     from amalgam.files import draft, writable
     from amalgam.student import load
 
+    if out is not None and out.is_file():
+        raise RequestError(f"--out {out} is there already and is never overwritten; name a new file")
     student = load(folder)
     rows = _rows_for(student, data, labels)
 
@@ -306,8 +306,9 @@ def examine() -> None:
 def _rows_for(student: Student, data: str, labels: str | None) -> Rows:
     """The rows that a SPEC names, refused when the student takes others."""
     from amalgam import datasets
+    from amalgam.parts import by_name
 
-    rows = datasets.load(data, _options(labels)).rows
+    rows = by_name(datasets.load(data, _options(labels)), student.features, data)
     shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
     if shape != student.shape:
         raise RequestError(

@@ -24,7 +24,8 @@ HEAD = """\
 
 Run by hand with `python -m benchmarks`, which rewrites this page; `--only NAME` rewrites one section, `--quick` does a
 little of everything and writes nothing. Figures are medians, `[min–max]` of the repetitions beside them. Every measured
-process has one thread. Where a figure is a ratio, its two sides ran in turn on the same machine within minutes.
+process has one thread. Where a figure is a ratio, its two sides ran in turn on the same machine within minutes. A load
+average above 1 says that others used the machine, too; CPU seconds are then steadier than the clock.
 """
 
 

@@ -199,3 +199,105 @@ def test_every_help_has_an_example(command: str, cli: Cli) -> None:
     code, out, _ = cli(*command.split(), "--help")
     assert code == 0
     assert f"Example: amalgam {command}" in re.sub(r"\s+", " ", out)
+
+
+def test_naming_the_strategy_that_is_there_keeps_its_settings(run: Path, cli: Cli, tmp_path: Path) -> None:
+    code, _, err = cli(
+        "distill", "ant", "--strategy", "ant", "--student", "label_chain", "--out", tmp_path / "r",
+        "--set", "training.epochs=1", "--set", "export=false",
+    )  # fmt: skip
+    assert code == 0, err
+    resolved = yaml.safe_load((tmp_path / "r" / "recipe.yaml").read_text())
+    assert resolved["strategy"]["indicator"] == "confidence"
+    assert resolved["student"] == {"name": "label_chain", "hidden": 32}
+
+
+def test_a_moved_run_finds_its_teachers(run: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typed in one folder, evaluated from another: paths were made absolute, not looked up in the run."""
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "student.onnx").write_bytes((run / "student.onnx").read_bytes())
+    monkeypatch.chdir(work)
+    small = ("--set", "training.epochs=1", "--set", "data.parts={unlabelled: 0.3, test: 0.2}")
+    code, _, err = cli(
+        "distill", "--strategy", "ant", "--teacher", "onnx:student.onnx", "--data", "digits", *small, "--out", "r"
+    )
+    assert code == 0, err
+    resolved = yaml.safe_load((work / "r" / "recipe.yaml").read_text())
+    assert resolved["teachers"] == [f"onnx:{work}/student.onnx"]
+    assert resolved["description"] == ""
+    (work / "r").rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = cli("evaluate", "moved")
+    assert code == 0, err
+    assert "ties with the majority vote on 4 of 4" not in out  # the teacher is not the run's own student
+
+
+def test_a_run_as_teacher_knows_what_it_learned_from(run: Path, cli: Cli, tmp_path: Path) -> None:
+    code, _, err = cli("distill", "--strategy", "ant", "--teacher", run, "--data", "digits", "--out", tmp_path / "leak")
+    assert code == 2
+    assert "test rows are among the rows that teacher 'ant-1' learns from" in err
+    code, _, err = cli("evaluate", run, "--data", "digits")
+    assert code == 0
+    assert "note: the student learned from 1439 of these 1797 rows: what is measured here flatters" in err
+
+
+def test_columns_meet_by_name(run: Path, cli: Cli, tmp_path: Path) -> None:
+    """A table with its columns in another order, and a label among them: the same predictions."""
+    import pandas
+
+    loaded = datasets.load("digits")
+    frame = pandas.DataFrame(loaded.rows.inputs(slice(0, 50)).numpy(), columns=list(loaded.features))
+    frame.to_csv(tmp_path / "same.csv", index=False)
+    turned = frame[frame.columns[::-1]]
+    turned.insert(3, "something", 7.0)
+    turned.to_csv(tmp_path / "turned.csv", index=False)
+    assert cli("predict", run, tmp_path / "same.csv")[1] == cli("predict", run, tmp_path / "turned.csv")[1]
+    frame.drop(columns=frame.columns[0]).to_csv(tmp_path / "short.csv", index=False)
+    code, _, err = cli("predict", run, tmp_path / "short.csv")
+    assert code == 2
+    assert "short.csv has no column 'pixel_0_0'; columns are matched by name" in err
+
+
+def test_predict_overwrites_nothing(run: Path, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("mine")
+    code, _, err = cli("predict", run, "digits", "--out", tmp_path / "mine.csv")
+    assert code == 2
+    assert err.endswith(f"--out {tmp_path}/mine.csv is there already and is never overwritten; name a new file\n")
+    assert (tmp_path / "mine.csv").read_text() == "mine"
+
+
+def test_held_out_rows_may_be_another_file(run: Path, cli: Cli, tmp_path: Path) -> None:
+    """The engineer's case: unlabelled rows to learn from, a small annotated table to measure on."""
+    import pandas
+
+    loaded = datasets.load("digits")
+    assert loaded.rows.annotated is not None
+    inputs = pandas.DataFrame(loaded.rows.inputs(slice(None)).numpy(), columns=list(loaded.features))
+    inputs[:300].to_csv(tmp_path / "rows.csv", index=False)
+    test = inputs[1500:].copy()
+    test.insert(0, "even", loaded.rows.annotated[1500:, 0].int().numpy())
+    test.to_csv(tmp_path / "test.csv", index=False)
+    (tmp_path / "m.onnx").write_bytes((run / "student.onnx").read_bytes())
+    command = ["distill", "--strategy", "ant", "--teacher", f"onnx:{tmp_path}/m.onnx", "--data", tmp_path / "rows.csv"]
+    command += ["--set", "training.epochs=1", "--set", "export=false", "--set", f"data.held_out={tmp_path}/test.csv"]
+    code, _, err = cli(*command, "--out", tmp_path / "a")
+    assert code == 2
+    assert f"data.held_out {tmp_path}/test.csv has no annotations to measure on" in err
+    code, _, err = cli(*command, "--set", "data.held_out_options={labels: [even]}", "--out", tmp_path / "a")
+    assert code == 0, err
+    assert json.loads((tmp_path / "a" / "report.json").read_text())["evaluation"]["rows"] == 297
+
+
+def test_a_missing_file_of_labels_is_no_label(cli: Cli) -> None:
+    code, _, err = cli("teachers", "show", "onnx:m.onnx@labels.txt")
+    assert code == 2
+    assert err.endswith(
+        "--teacher 'onnx:m.onnx@labels.txt': no such file of labels: labels.txt; expected one label a line\n"
+    )
+
+
+def test_a_run_shows_its_labels_as_a_teacher(run: Path, cli: Cli) -> None:
+    code, out, _ = cli("teachers", "show", run, "digits-shape")
+    assert code == 0
+    assert ["ant-1", "8", "5"] in [line.split() for line in out.splitlines()]

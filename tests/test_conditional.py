@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amalgam import conditional
 from amalgam.conditional import Dependence, learn_dependence
 
 
@@ -62,3 +64,30 @@ def test_a_constant_label_moves_nothing_and_stays_finite() -> None:
         revised = dependence.given(torch.tensor([[0.5, -3.0]]), believed, clamp)
         assert torch.isfinite(revised).all()
         assert abs(float(revised[0, 0]) - 0.5) < 1e-3
+
+
+def test_memory_is_bounded_whatever_the_batch_and_nothing_else_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    dependence = learn_dependence([torch.randn(500, 77) @ torch.randn(77, 77)])
+    scores = torch.randn(203, 77)
+    believed = torch.where(torch.rand(203, 77) < 0.5, torch.randn(203, 77), torch.nan)
+    sizes: list[int] = []
+    solve = torch.linalg.solve
+
+    def watched(system: torch.Tensor, surprise: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(system))
+        return solve(system, surprise)
+
+    monkeypatch.setattr(torch.linalg, "solve", watched)
+    whole = [dependence.given(scores, believed, clamp) for clamp in (True, False)]
+    assert sizes == [203, 203]
+    for fit, rows in ((55, 48), (16, 16), (10, 10), (1, 1), (0, 1)):  # one row is solved, however many labels it has
+        monkeypatch.setattr(conditional, "_LARGEST", fit * 77 * 77)
+        sizes.clear()
+        parts = [dependence.given(scores, believed, clamp) for clamp in (True, False)]
+        assert max(sizes) == rows
+        assert sum(sizes) == 2 * 203
+        if rows % 16 == 0:
+            assert all(torch.equal(one, other) for one, other in zip(parts, whole, strict=True))
+        torch.testing.assert_close(parts, whole, rtol=1e-3, atol=1e-3)
+    assert dependence.given(scores[:0], believed[:0], True).shape == (0, 77)

@@ -200,3 +200,19 @@ def test_rows_that_cannot_check(forest: Any) -> None:
     with pytest.raises(RequestError) as raised:
         agreement(wrap(forest, LABELS), rows(annotated=False))
     assert str(raised.value) == "data is not annotated, so it cannot tell whether a teacher's labels are right"
+
+
+def test_a_teacher_that_computes_gradients_is_checked_like_any_other() -> None:
+    weight = nn.Parameter(torch.eye(12)[:, :4])
+    findings = check(Made(lambda inputs: inputs @ weight - 3), "a", rows())
+    assert [finding.rule for finding in findings if finding.rule == "answers"] == ["answers"]
+    assert agreement(Made(lambda inputs: inputs @ weight), rows()).auc.shape == (4, 4)
+
+
+def test_a_row_beyond_the_sample_that_breaks_the_teacher_is_found() -> None:
+    last = rows().values[-1]
+    teacher = Made(lambda inputs: project(inputs).masked_fill((inputs == last).all(1, keepdim=True), torch.nan))
+    assert broken(check(teacher, "a", rows())) == {
+        "answers": "teacher 'a' scored row 299 of a batch as NaN or infinite; scores are finite logits: look for "
+        "missing or unscaled values in the data, and try the teacher with `amalgam teachers check`"
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from amalgam.errors import RequestError
-from amalgam.evaluation import Cost, Evaluation, evaluate, latency, total
+from amalgam.evaluation import Evaluation, evaluate
 from amalgam.metrics import MEASURES, measures
 from amalgam.panel import Ballots, Panel, Seat, seat
 from amalgam.signals import TensorRows
@@ -195,11 +194,6 @@ def test_costs_count_parameters_and_bytes_of_torch_modules_alone(panel: Panel) -
     assert all(cost.latency_1 > 0 for cost in costs)
 
 
-def test_the_ensemble_costs_the_sum_of_its_teachers() -> None:
-    assert total([Cost(1, 4, 0.1, 0.2), Cost(2, 8, 0.3, 0.4)]) == Cost(3, 12, pytest.approx(0.4), pytest.approx(0.6))
-    assert total([Cost(1, 4, 0.1, 0.2), Cost(None, 8, 0.3, 0.4)]).parameters is None
-
-
 def test_latency_is_measured_on_one_row_and_on_256_whatever_the_rows_there_are(panel: Panel) -> None:
     sizes: list[int] = []
     teacher = panel.seats[0].teacher
@@ -209,20 +203,6 @@ def test_latency_is_measured_on_one_row_and_on_256_whatever_the_rows_there_are(p
     teacher.score = lambda inputs: sizes.append(len(inputs)) or plain(inputs)
     evaluate(student_of("abc", [0, 1, 2]), panel, rows, votes, seconds=0.0)
     assert sizes == [1, 1, 256, 256]  # one to warm up, one to time
-
-
-def test_latency_is_the_median_of_repeated_runs_within_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    naps = iter([9.0, 1.0, 5.0, 1.0, 2.0, 1.0])  # the first warms up
-
-    def score(inputs: Tensor) -> Tensor:
-        nonlocal now
-        now += next(naps)
-        return inputs
-
-    monkeypatch.setattr(time, "perf_counter", lambda: now)
-    assert latency(score, torch.zeros(1, 1), seconds=9.5) == 1.0
-    assert next(naps, None) is None
 
 
 def refuse(student: Student, panel: Panel, rows: TensorRows, message: str) -> None:

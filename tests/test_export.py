@@ -15,7 +15,7 @@ import torch
 
 from amalgam import __version__
 from amalgam.errors import RequestError, WorkError
-from amalgam.export import FIXED, Parity, _reason, _undecided, compare, export, parity, session
+from amalgam.export import FIXED, Parity, _reason, _undecided, compare, export, session
 from amalgam.signals import TensorRows
 from amalgam.student import Student, build
 from amalgam.students.mlp import MLP
@@ -64,7 +64,7 @@ def test_the_file_says_what_torch_says_at_every_batch_size(
     for batch in (1, 2, 5, 33):
         np.testing.assert_allclose(run(ROWS[:batch].numpy()), student.logits(ROWS[:batch]).numpy(), atol=1e-5)
     assert student.predict(ROWS).any()
-    assert 0 <= parity(path, student, ROWS) < 1e-5
+    assert 0 <= compare(path, student, ROWS.numpy()).difference < 1e-5
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -170,17 +170,17 @@ def test_a_process_that_dies_says_why_without_its_traceback(tmp_path: Path, capf
     assert list(tmp_path.glob("*.onnx*")) == []
 
 
-def test_parity_sees_other_weights_nan_and_the_batch_size(exported: dict[str, tuple[Student, Path]]) -> None:
+def test_the_comparison_sees_other_weights_nan_and_the_batch_size(exported: dict[str, tuple[Student, Path]]) -> None:
     student, path = exported["mlp"]
     assert compare(path, student, ROWS[:2].numpy()).batches == (3, 1)
     assert compare(path, student, ROWS[:1].numpy().repeat(1500, 0)).batches == (1024, 3, 1)
     moved = a_student(SPECS["mlp"])
     with torch.no_grad():
         moved.get_parameter("head.bias")[2] += 0.5
-    assert parity(path, moved, ROWS) == pytest.approx(0.5, abs=1e-5)
+    assert compare(path, moved, ROWS.numpy()).difference == pytest.approx(0.5, abs=1e-5)
     with torch.no_grad():
         moved.get_parameter("head.bias")[2] = torch.nan
-    assert np.isnan(parity(path, moved, ROWS))
+    assert np.isnan(compare(path, moved, ROWS.numpy()).difference)
 
 
 def test_a_row_that_torch_itself_decides_by_a_rounding_is_set_aside(
@@ -237,11 +237,21 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert str(caught.value) == f"{path} cannot be written (File exists); name a file in a folder of yours"
 
 
+@pytest.mark.parametrize("name", ["model.txt", "recipe.yaml", "student"])
+def test_another_kind_of_file_is_not_overwritten(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text("mine")
+    with pytest.raises(RequestError) as caught:
+        export(a_student(SPECS["mlp"]), path, ROWS)
+    assert str(caught.value) == f"{path} does not end in .onnx and was not written; name a file such as student.onnx"
+    assert path.read_text() == "mine"
+
+
 def test_a_file_that_is_no_graph_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "student.onnx"
     path.write_bytes(b"nothing")
     with pytest.raises(WorkError) as caught:
-        parity(path, a_student(SPECS["mlp"]), ROWS)
+        compare(path, a_student(SPECS["mlp"]), ROWS.numpy())
     assert str(caught.value).startswith(f"onnxruntime cannot run {path}: [ONNXRuntimeError] : 7 : INVALID_PROTOBUF")
     assert capfd.readouterr() == ("", "")
 

@@ -157,6 +157,28 @@ def test_every_library_meets_a_real_limit(library: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        (FileExistsError, errno.EEXIST),
+        (FileNotFoundError, errno.ENOENT),
+        (IsADirectoryError, errno.EISDIR),
+        (NotADirectoryError, errno.ENOTDIR),
+        (PermissionError, errno.EACCES),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_said(
+    kind: type[OSError], number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mkdir(*_: object, **__: object) -> None:
+        raise kind(number, "the reason")
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(RequestError) as raised, files.writable(tmp_path / "a"), files.draft(tmp_path / "a"):
+        pass
+    assert str(raised.value) == f"{tmp_path / 'a'} cannot be written (the reason); name a file in a folder of yours"
+
+
 @pytest.mark.parametrize("name", ["a", "b/c", "b/../a", "./a"])
 def test_names_that_stay_inside(name: str, tmp_path: Path) -> None:
     assert files.inside(tmp_path, name, "card x") == (tmp_path / name).resolve()

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amalgam.fingerprint import fingerprint, of_array, of_each_row, of_file, of_rows, of_tensors
+from amalgam.fingerprint import _code, fingerprint, of_array, of_code, of_each_row, of_file, of_rows, of_tensors
 from amalgam.signals import FileRows, TensorRows
 
 
@@ -128,6 +128,32 @@ def test_a_file_has_its_sha256(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"abc")
     assert of_file(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_code_differs_by_its_source_and_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_source(text: str) -> str:
+        (tmp_path / "some_code.py").write_text(text)
+        _code.cache_clear()
+        return of_code("some_code", "json")
+
+    monkeypatch.syspath_prepend(tmp_path)
+    one = with_source("raise SystemExit(1)")
+    assert with_source("raise SystemExit(2)") != one
+    assert with_source("raise SystemExit(1)") == one
+    assert of_code("json", "some_code") == one
+    assert of_code("some_code") != one
+    assert "some_code" not in sys.modules
+
+
+def test_code_without_source_counts_by_version_or_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert of_code("numpy._core._multiarray_umath") != of_code("sys") != of_code("marshal")
+    before = of_code("numpy._core._multiarray_umath")
+    monkeypatch.setattr("amalgam.fingerprint.version", lambda _: "another")
+    _code.cache_clear()
+    assert of_code("numpy._core._multiarray_umath") != before
+    _code.cache_clear()
+    with pytest.raises(ModuleNotFoundError, match=r"^no module 'amalgam.nothing'$"):
+        of_code("amalgam.nothing")
 
 
 @pytest.mark.parametrize("measure", [of_rows, lambda rows, chunk: of_each_row(rows, chunk).tolist()])

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import ClassifierChain
 
 import amalgam
-from amalgam import datasets, parts, pipeline, recipe, registry, schooling
+from amalgam import cache, datasets, parts, pipeline, recipe, registry, schooling
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError
 from amalgam.fingerprint import of_each_row
@@ -247,3 +248,89 @@ def test_a_second_run_may_have_another_precision(trained_home: Path) -> None:
     full, _ = pipeline.distill(recipe.read("ant", assignments=SMALL), keep=False)
     assert not torch.equal(weights(half), weights(full))
     torch.testing.assert_close(weights(half), weights(full), atol=0.2, rtol=0.5)
+
+
+def test_what_no_later_run_can_use_is_not_kept(
+    digits: tuple[np.ndarray, np.ndarray, list[str]], trained_home: Path
+) -> None:
+    amalgam.distill([Knower(("heavy",)), "digits-shape"], digits[0][:60], training={"epochs": 1})
+    kept = {(item.kind, str(item.about.get("teacher"))) for item in cache.listing()}
+    assert kept == {("teachers", "digits-arithmetic"), ("teachers", "digits-shape"), ("votes", "digits-shape")}
+
+
+def test_a_teacher_is_trained_as_its_card_says_whatever_the_run_is(home: Path, tmp_path: Path) -> None:
+    card = registry.find_card("digits-shape")[0].model_dump(mode="json", exclude_none=True)
+    card["schooling"]["training"] |= {"epochs": 1}
+    (tmp_path / "quick.yaml").write_text(yaml.safe_dump(card))
+    seen = []
+    for precision in ("bf16", "no"):
+        cache.clear()
+        changes = {"teachers": [str(tmp_path / "quick.yaml")]}
+        pipeline.distill(recipe.read("ant", changes, (*SMALL, f"training.precision={precision}")), keep=False)
+        (entry,) = [item.key for item in cache.listing() if item.kind == "teachers"]
+        seen.append((entry, (home / "teachers" / entry / "model.safetensors").read_bytes()))
+    assert seen[0] == seen[1]
+
+
+def test_a_run_does_not_go_on_with_other_rows(trained_home: Path, tmp_path: Path) -> None:
+    inputs = datasets.load("digits").rows.inputs(slice(0, 200)).numpy()
+    np.save(tmp_path / "rows.npy", inputs)
+    wanted = recipe.read("ant", {"data": {"source": str(tmp_path / "rows.npy")}}, SMALL)
+    pipeline.distill(wanted, out=tmp_path / "run")
+    (tmp_path / "run" / "report.json").unlink()  # as if it had been killed before its end
+    np.save(tmp_path / "rows.npy", inputs * 3 + 1)
+    with pytest.raises(RequestError, match="was made from other rows, teachers or settings than this run now has"):
+        pipeline.distill(wanted, out=tmp_path / "run", resume=True)
+    np.save(tmp_path / "rows.npy", inputs)
+    _, report = pipeline.distill(wanted, out=tmp_path / "run", resume=True)
+    assert any("training was resumed in epoch" in note for note in report.notes)
+
+
+def test_other_code_is_another_key(trained_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Targets made by yesterday's strategy are not today's."""
+    said = Said()
+    pipeline.distill(recipe.read("ant", assignments=SMALL), keep=False)
+    honest = pipeline.of_code
+    monkeypatch.setattr(pipeline, "of_code", lambda *modules: honest(*modules) + "changed")
+    pipeline.distill(recipe.read("ant", assignments=SMALL), keep=False, progress=said)
+    assert not [line for line in said.lines if "reused" in line]
+
+
+def test_the_callers_random_numbers_are_the_callers(trained_home: Path) -> None:
+    torch.manual_seed(7)
+    wanted = torch.rand(3)
+    torch.manual_seed(7)
+    pipeline.distill(recipe.read("ant", assignments=SMALL), keep=False)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"teachers": "digits-shape"}, "teachers is a list; a single teacher is a list of one"),
+        ({"seed": -1}, "amalgam.distill: seed is -1, expected greater than or equal to 0"),
+        ({"training": {"epoch": 1}}, "amalgam.distill: unknown key 'training.epoch'; did you mean 'epochs'?"),
+        ({"strategy": {"clamp": True}}, "amalgam.distill: name is None, expected a valid string"),
+        ({"student": "resnet"}, "unknown student 'resnet'"),
+        ({"teachers": [3]}, "teacher 1 is a int; expected a card's name"),
+    ],
+)
+def test_a_mistake_in_python_is_a_sentence(arguments: dict[str, Any], message: str, home: Path) -> None:
+    given: dict[str, Any] = {"teachers": [Knower(("a",))], "data": np.zeros((4, 2)), **arguments}
+    with pytest.raises(RequestError) as raised:
+        amalgam.distill(**given)
+    assert str(raised.value).startswith(message)
+
+
+def test_a_run_of_teachers_in_memory_says_so_afterwards(home: Path, tmp_path: Path) -> None:
+    inputs = np.random.default_rng(0).normal(size=(40, 3))
+    amalgam.distill([Knower(("a",))], inputs, training={"epochs": 1}, out=tmp_path / "run", seed=3)
+    resolved = recipe.read(str(tmp_path / "run"))
+    assert resolved.teachers == ("in memory: Knower-1",)
+    with pytest.raises(RequestError) as raised:
+        pipeline.distill(resolved.model_copy(update={"data": recipe.Data(source="digits")}), keep=False)
+    assert str(raised.value) == (
+        "teacher 'Knower-1' was an object in memory, which no file holds; run the program that made it again"
+    )
+    with pytest.raises(RequestError, match="this run learned from rows in memory"):
+        pipeline.distill(resolved, keep=False)

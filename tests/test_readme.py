@@ -22,7 +22,11 @@ def test_the_python_example_runs(
     assert labels == "('heavy', 'large', 'loop', 'odd')"
     assert float(f1) > 0.8
     assert (tmp_path / "student.onnx").is_file()
-    assert {path.name for path in (tmp_path / "my-student").iterdir()} == {"model.safetensors", "config.json"}
+    assert {path.name for path in (tmp_path / "my-student").iterdir()} == {
+        "model.safetensors",
+        "config.json",
+        "trained_on.npy",
+    }
 
 
 def test_ci_runs_the_two_commands_of_the_readme() -> None:
@@ -34,6 +38,10 @@ def test_ci_runs_the_two_commands_of_the_readme() -> None:
     assert "README.md" in ci
     assert "pytest$" in ci
     assert "amalgam distill --strategy ant$" in ci
+
+
+def test_nothing_is_left_to_fill_in() -> None:
+    assert not re.findall(r"@[A-Z]+@|TODO|TBD", README)
 
 
 def test_what_documents_link_to_exists() -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from amalgam.costs import Cost
 from amalgam.errors import RequestError
-from amalgam.evaluation import Comparison, Cost, Disagreement, Evaluation, Line
+from amalgam.evaluation import Comparison, Disagreement, Evaluation, Line
 from amalgam.figures import MOST_LABELS
+from amalgam.files import write_text
 from amalgam.metrics import Measures
 from amalgam.report import Known, Report, card, machine, page, table, verdict
 from amalgam.results import blocks, duration, plain
@@ -368,3 +370,20 @@ def test_numbers_are_written_for_readers() -> None:
         "x",
         "True",
     ]
+
+
+@pytest.mark.parametrize("broken", ["report.html", "README.md"])
+def test_a_report_that_could_not_be_written_is_no_finished_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def failing(path: Path, text: str) -> None:
+        if path.name == broken:
+            raise OSError("the disk is full")
+        write_text(path, text)
+
+    monkeypatch.setattr("amalgam.report.write_text", failing)
+    with pytest.raises(OSError, match="the disk is full"):
+        reported(None).write(tmp_path)
+    with pytest.raises(RequestError) as raised:
+        Report.read(tmp_path)
+    assert str(raised.value) == f"no report in {tmp_path}: expected report.json; name a finished run"

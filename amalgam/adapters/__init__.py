@@ -14,7 +14,7 @@ from amalgam.adapters._code import construct, import_object
 from amalgam.adapters._scores import Conversion, Kind, looks_like_probabilities, to_logits
 from amalgam.errors import RequestError, nearest
 from amalgam.files import inside
-from amalgam.fingerprint import of_file
+from amalgam.fingerprint import fingerprint, of_code, of_file
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,7 @@ __all__ = [
     "Conversion",
     "Kind",
     "construct",
+    "identity",
     "import_object",
     "load",
     "looks_like_probabilities",
@@ -88,6 +89,11 @@ def source(card: Card, folder: Path, expected: str) -> Path:
                 f"{card.sha256.lower()}); fetch it again, or mend `sha256:` when the file was changed on purpose"
             )
     return path
+
+
+def identity(adapter: str, *parts: object) -> str:
+    """A teacher's fingerprint: of what tells it from others, and of the code that makes its answers logits."""
+    return fingerprint(adapter, of_code(f"amalgam.adapters.{adapter}", "amalgam.adapters._scores"), *parts)
 
 
 def unanswered(name: str, inputs: Tensor, error: Exception) -> RequestError:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from amalgam.adapters import Conversion, Kind, construct
+from amalgam.adapters import Conversion, Kind, construct, identity
 from amalgam.adapters._code import said
 from amalgam.errors import AmalgamError, RequestError, listed
 from amalgam.labels import canonical
@@ -28,7 +28,8 @@ class CustomTeacher:
         name: what it is called in messages.
         kind: what the object answers with.
         exclusive: whether the labels exclude each other.
-        fingerprint: the object's own `fingerprint`; None when it has none, then its votes are not kept.
+        fingerprint: of the object's own `fingerprint`, its class, labels and abilities; None when it has none of its
+            own, then its votes are not kept.
     """
 
     labels: Sequence[str]
@@ -46,12 +47,15 @@ class CustomTeacher:
         self.kind = kind
         self.exclusive = exclusive
         told = getattr(wrapped, "fingerprint", None)
-        self.fingerprint = told if isinstance(told, str) else None
         self._logits = Conversion(name, kind, exclusive)
         if hasattr(wrapped, "score_given"):
             self.score_given = self._score_given
         if hasattr(wrapped, "score_and_features"):
             self.score_and_features = self._score_and_features
+        able = [hasattr(wrapped, "score_given"), hasattr(wrapped, "score_and_features")]
+        whose = [type(wrapped).__module__, type(wrapped).__qualname__, told]
+        known = isinstance(told, str)
+        self.fingerprint = identity("custom", whose, self.labels, kind, exclusive, able) if known else None
 
     def score(self, inputs: Tensor) -> Tensor:
         """Logits (B, L) of inputs (B, ...)."""

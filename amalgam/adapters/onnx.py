@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from amalgam.adapters import Conversion, Kind, source, unanswered
+from amalgam.adapters import Conversion, Kind, identity, source, unanswered
 from amalgam.errors import RequestError, listed
 from amalgam.files import inside
-from amalgam.fingerprint import fingerprint, of_file
+from amalgam.fingerprint import of_file
 from amalgam.labels import canonical
 from amalgam.teacher import Card
 
@@ -55,7 +55,7 @@ class OnnxTeacher:
         self._output = "logits" if "logits" in outputs else outputs[0]
         written = self._session.get_modelmeta().custom_metadata_map.get(LABELS)
         self.labels = canonical(labels or _listed_in(written, path, name), {}, f"teacher {name!r}")
-        self.fingerprint = fingerprint("onnx", _hashes(path, name), self._output, self.labels, kind, exclusive)
+        self.fingerprint = identity("onnx", _hashes(path, name), self._output, self.labels, kind, exclusive)
         self._logits = Conversion(name, kind, exclusive)
 
     def score(self, inputs: Tensor) -> Tensor:

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from amalgam.adapters import Conversion, construct, source, unanswered
+from amalgam.adapters import Conversion, construct, identity, source, unanswered
 from amalgam.errors import RequestError, listed
-from amalgam.fingerprint import fingerprint, of_file
+from amalgam.fingerprint import of_file
 from amalgam.labels import canonical
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> Sklearn
     chosen = card.scores if "scores" in card.model_fields_set and card.scores != "logits" else None
     teacher = SklearnTeacher(estimator, card.labels, card.name, scores=chosen)
     if known is not None:
-        teacher.fingerprint = fingerprint("sklearn", known, teacher.labels, teacher.kind)
+        teacher.fingerprint = identity("sklearn", known, teacher.labels, teacher.kind)
     if card.exclusive and not teacher.exclusive:
         raise RequestError(
             f"teacher {card.name!r}: its card says `exclusive: true`, but its {type(estimator).__name__} is "
@@ -282,6 +282,6 @@ def _hash(estimator: Any, rest: list[object]) -> str | None:
     import joblib
 
     try:
-        return fingerprint("sklearn", joblib.hash(estimator), rest)
+        return identity("sklearn", joblib.hash(estimator), rest)
     except (pickle.PicklingError, AttributeError, TypeError, ValueError):  # ValueError: masked arrays
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from amalgam.adapters import Conversion, Kind, construct, import_object, source, unanswered
+from amalgam.adapters import Conversion, Kind, construct, identity, import_object, source, unanswered
 from amalgam.errors import RequestError, listed
-from amalgam.fingerprint import fingerprint, of_tensors
+from amalgam.fingerprint import of_tensors
 from amalgam.labels import canonical
 from amalgam.student import build
 from amalgam.student import load as load_student
@@ -231,21 +232,27 @@ def _fill(module: nn.Module, state: Mapping[str, Tensor], name: str, path: Path)
 
 
 def _fingerprint(module: nn.Module, rest: list[object]) -> str | None:
-    """Of weights, attributes and the source of every class that is not torch's own; None when one has no source.
+    """Of weights, buffers, attributes and code; None when some code has no source.
 
-    The same weights in another `forward` answer differently, so the code counts; functions it calls do not.
+    The same weights in another `forward` answer differently, so the whole file of every class and of its bases counts,
+    torch's own excepted; other files that they import do not.
     """
     import joblib
 
     inherited = vars(nn.Module()).keys()
     parts: list[object] = []
+    defining: set[str] = set()
     try:
         for path, part in module.named_modules():
             kind = type(part)
             own = {key: value for key, value in vars(part).items() if key not in inherited}
-            code = "" if kind.__module__.startswith("torch.nn.") else inspect.getsource(kind)
             # Pickled in memory and hashed; nothing is ever unpickled.
-            parts.append([path, kind.__module__, kind.__qualname__, code, joblib.hash(own)])
-    except (OSError, TypeError, AttributeError, pickle.PicklingError):
+            parts.append([path, kind.__module__, kind.__qualname__, joblib.hash(own)])
+            defining.update(base.__module__ for base in kind.__mro__)
+        ours = {name for name in defining if name.partition(".")[0] not in ("builtins", "torch")}
+        code = {name: inspect.getsource(sys.modules[name]) for name in ours}
+    except (OSError, TypeError, AttributeError, KeyError, pickle.PicklingError):
         return None
-    return fingerprint("torch", of_tensors(module.state_dict()), parts, rest)
+    # The state dict leaves out the buffers that are not persistent.
+    tensors = of_tensors({**module.state_dict(), **dict(module.named_buffers())})
+    return identity("torch", tensors, parts, code, rest)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from amalgam.datasets import digits, mulan, table
@@ -120,7 +121,9 @@ def from_arrays(
 
 def _tensor(values: Any, what: str) -> torch.Tensor:
     try:
-        return torch.as_tensor(values).detach().cpu().float()
+        return (
+            torch.as_tensor(values if isinstance(values, torch.Tensor) else np.asarray(values)).detach().cpu().float()
+        )
     except (TypeError, ValueError, RuntimeError) as error:
         raise RequestError(f"{what} are no array of numbers: {' '.join(str(error).split())}") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,8 +134,9 @@ def _header(path: Path, separator: str) -> list[str]:
         raise RequestError(f"{path} is empty; expected a line of column names, then rows")
     if all(_is_number(name) for name in names):
         raise RequestError(f"{path} line 1 holds numbers, expected the names of the columns; add a line of names")
+    times = Counter(names)
     for name in names:
-        if not name.strip() or names.count(name) > 1:
+        if not name.strip() or times[name] > 1:
             what = f"a second column {name!r}" if name.strip() else "a column without a name"
             raise RequestError(f"{path} line 1 has {what}; every column needs a name of its own")
     return names

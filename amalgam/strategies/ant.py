@@ -126,9 +126,9 @@ def contradicted(scores: Tensor, known: Tensor) -> Tensor:
 def indicate(scores: Tensor, known: Tensor, received: Tensor, indicator: str) -> tuple[Tensor, Tensor]:
     """The transfer indicator of section 4.5.1: who tells whom.
 
-    The paper leaves open what happens after a transfer; here a label that a teacher received is neither revised again
-    nor passed on, so every (teacher, shared label) receives at most once and the exchange ends. Among several possible
-    transferors the surest tells, the earliest of equals.
+    The paper leaves open what happens after a transfer; here a teacher is told a label at most once, and does not pass
+    on what it was told, so the exchange ends. Among several possible transferors the surest tells, the earliest of
+    equals.
 
     Args:
         scores: (K, B, L) logits, NaN where unknown.

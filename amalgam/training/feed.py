@@ -29,14 +29,16 @@ class Feed:
         whole = rows.resident
         fits = whole is not None and (device.type == "cpu" or whole.nbytes < _RESIDENT_SHARE * _free(device))
         self.inputs = whole.to(device) if whole is not None and fits else None
-        self.targets = targets.to(device) if self.inputs is not None else targets
+        stored = not all(isinstance(array, Tensor) for array in targets.arrays().values())
+        self.targets_here = self.inputs is not None and not stored
+        self.targets = targets.to(device) if self.targets_here else targets
 
     def batches(self, indices: Sequence[Tensor]) -> Iterator[tuple[Tensor, Targets]]:
         """One (inputs, targets) for each tensor of row numbers, in order."""
         if self.inputs is not None:
             for index in indices:
                 where = index.to(self.device)
-                yield self.inputs[where], self.targets.at(where)
+                yield self.inputs[where], self._targets(where if self.targets_here else index)
             return
         loader = torch.utils.data.DataLoader(
             _Batches(self.rows, indices),
@@ -46,7 +48,10 @@ class Feed:
             generator=torch.Generator(),  # its workers' seeds are not drawn from the numbers that dropout draws from
         )
         for index, inputs in zip(indices, loader, strict=True):
-            yield inputs.to(self.device, non_blocking=True), self.targets.at(index).to(self.device)
+            yield inputs.to(self.device, non_blocking=True), self._targets(index)
+
+    def _targets(self, index: Tensor) -> Targets:
+        return self.targets.at(index).to(self.device)
 
 
 class _Batches(torch.utils.data.Dataset[Tensor]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Training(BaseModel):
@@ -55,3 +55,8 @@ class Training(BaseModel):
     workers: int = Field(default=0, ge=0)
     checkpoint_seconds: float = Field(default=1.0, ge=0)
     tracker: str | None = None
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _no_is_no_boolean(cls, precision: object) -> object:
+        return "no" if precision is False else precision  # YAML reads an unquoted `no` as false

@@ -10,27 +10,22 @@ and micro-batches, so two processes train the student that one does.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from copy import deepcopy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from amalgam.errors import RequestError, WorkError
+from amalgam.errors import RequestError
 from amalgam.progress import Progress, Silent
-from amalgam.signals import Loss, Rows, StudentOutput, Targets
+from amalgam.signals import Rows, Targets
 from amalgam.training.checkpoint import Checkpoints
 from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
-
-LossFunction = Callable[[StudentOutput, Any], Loss]
-Weights = dict[str, Tensor]
+from amalgam.training.state import Learning, LossFunction, mix
 
 
 @dataclass(frozen=True)
@@ -60,6 +55,7 @@ def fit(
     seed: int,
     accelerator: Accelerator,
     folder: Path | None = None,
+    key: str = "",
     progress: Progress | None = None,
     name: str = "training",
 ) -> Fit:
@@ -74,45 +70,64 @@ def fit(
         seed: of the validation split, the order of rows and dropout.
         accelerator: the processes and the device.
         folder: where the checkpoint lies, read first if there is one; None keeps none.
+        key: the fingerprint of what is learned from and how; a checkpoint made with another is refused.
         progress: who shows the step.
         name: what it is called there.
 
     Raises:
+        RequestError: the checkpoint is damaged or of another training.
         WorkError: the loss is no longer finite.
+        ValueError: the accelerator has another precision than the settings.
     """
+    if settings.precision != accelerator.mixed_precision:
+        raise ValueError(
+            f"the settings ask for precision {settings.precision}, the accelerator has {accelerator.mixed_precision}"
+        )
     training, validation = held_out(len(rows), settings.validation, seed)
     feed = Feed(rows, targets, accelerator.device, settings.workers)
-    run = _Run(student, loss, settings, seed, accelerator, len(training))
+    student.to(accelerator.device)
+    learning = Learning(student, optimizer_of(student, settings), loss, settings, seed, accelerator, len(training))
     checkpoints = Checkpoints(folder, settings.checkpoint_seconds)
-    saved = checkpoints.load()
-    if saved is not None:
-        try:
-            run.restore(saved)
-        except (KeyError, ValueError, RuntimeError):
-            raise RequestError(
-                f"the checkpoint {checkpoints.path} is of another student or another amalgam; delete it, and --resume "
-                "trains from the start"
-            ) from None
+    resumed_at = _resume(learning, checkpoints, key)
     accelerator.wait_for_everyone()
-    resumed_at = None if saved is None else run.epoch
+    steps = settings.epochs * learning.steps_per_epoch
 
-    with _threads(settings.threads), (progress or Silent()).step(name, settings.epochs * len(training)) as bar:
-        bar.advance(run.rows_done)
-        while not run.finished:
-            batches = torch.split(_order(len(training), seed, run.epoch), settings.batch_size)
-            left = [training[batch] for batch in batches[run.step :]]
-            mine = [share for batch in left for share in run.shares(batch)]
-            micro = feed.batches(mine)
+    with _surroundings(settings.threads), (progress or Silent()).step(name, settings.epochs * len(training)) as bar:
+        bar.advance(learning.rows_done)
+        while not learning.finished:
+            batches = torch.split(_order(len(training), seed, learning.epoch), settings.batch_size)
+            left = [training[batch] for batch in batches[learning.step :]]
+            micro = feed.batches([share for batch in left for share in learning.shares(batch)])
             for batch in left:
-                run.learn(batch, micro)
-                bar.advance(len(batch), run.note)
-                if checkpoints.due() and accelerator.is_main_process:
-                    checkpoints.save(run.state())
-            run.close_epoch(feed, validation)
+                learning.learn(batch, micro, learning_rate(settings, learning.steps_done, steps))
+                bar.advance(len(batch), learning.note)
+                if checkpoints.due() and accelerator.is_main_process and learning.sound:
+                    checkpoints.save(learning.state() | {"key": key})
+            learning.close_epoch(feed, validation)
     if accelerator.is_main_process:
-        checkpoints.save(run.state())
-    run.adopt_best()
-    return Fit(tuple(run.history), run.best_epoch, len(training), resumed_at)
+        checkpoints.save(learning.state() | {"key": key})
+    learning.adopt_best()
+    return Fit(tuple(learning.history), learning.best_epoch, len(training), resumed_at)
+
+
+def _resume(learning: Learning, checkpoints: Checkpoints, key: str) -> int | None:
+    """Go on from the checkpoint where there is one: the epoch it was saved in."""
+    saved = checkpoints.load()
+    if saved is None:
+        return None
+    try:
+        if saved["key"] != key:
+            raise RequestError(
+                f"the checkpoint {checkpoints.path} was made from other rows, teachers or settings than this run now "
+                "has; put them back, or delete it, and --resume trains from the start"
+            )
+        learning.restore(saved)
+    except (KeyError, ValueError, RuntimeError):
+        raise RequestError(
+            f"the checkpoint {checkpoints.path} is of another student or another amalgam; delete it, and --resume "
+            "trains from the start"
+        ) from None
+    return learning.epoch
 
 
 def held_out(rows: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -142,221 +157,18 @@ def optimizer_of(student: nn.Module, settings: Training) -> torch.optim.Optimize
     return torch.optim.Adam(student.parameters(), rate, weight_decay=decay)
 
 
-class _Run:
-    """A training under way: what a checkpoint saves, and the steps that change it."""
-
-    def __init__(
-        self, student: nn.Module, loss: LossFunction, settings: Training, seed: int, accelerator: Accelerator, rows: int
-    ) -> None:
-        self.student, self.loss, self.settings, self.seed = student, loss, settings, seed
-        self.accelerator, self.rows = accelerator, rows
-        student.to(accelerator.device)
-        self.average = deepcopy(student).requires_grad_(False) if settings.ema else None
-        self.model, self.optimizer = accelerator.prepare(student, optimizer_of(student, settings))
-        if settings.compile:
-            self.model = torch.compile(self.model)  # around the student, which stays as it was
-        self.epoch = self.step = self.bad_epochs = self.best_epoch = 0
-        self.history: list[dict[str, float]] = []
-        self.best: Weights | None = None
-        self.best_loss = math.inf
-        self.epoch_loss = torch.zeros((), dtype=torch.float64, device=accelerator.device)
-        self.epoch_count = torch.zeros_like(self.epoch_loss)
-        self.began = time.monotonic()
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimiser steps of one epoch."""
-        return math.ceil(self.rows / self.settings.batch_size)
-
-    @property
-    def rows_done(self) -> int:
-        """Rows learned so far, over all epochs."""
-        return self.epoch * self.rows + min(self.step * self.settings.batch_size, self.rows)
-
-    @property
-    def finished(self) -> bool:
-        """Whether the last epoch is over, or patience is."""
-        patience = self.settings.patience
-        return self.epoch >= self.settings.epochs or (patience is not None and self.bad_epochs >= patience)
-
-    @property
-    def note(self) -> str:
-        """Where the training is, for the progress display."""
-        if not self.history:
-            return f"epoch {self.epoch + 1}/{self.settings.epochs}"
-        last = self.history[-1]
-        return (
-            f"epoch {self.epoch + 1}/{self.settings.epochs} · loss {last['loss']:.4f} · "
-            f"validation {last['validation']:.4f}"
-        )
-
-    def shares(self, batch: Tensor) -> list[Tensor]:
-        """This process's micro-batches of a batch of row numbers."""
-        world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        return list(batch[rank::world].tensor_split(self.settings.accumulate))
-
-    def learn(self, batch: Tensor, micro: Any) -> None:
-        """One optimiser step."""
-        step = self.epoch * self.steps_per_epoch + self.step
-        _reseed(_mix(self.seed, step, self.accelerator.process_index), self.accelerator.device)
-        rate = learning_rate(self.settings, step, self.settings.epochs * self.steps_per_epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.model.train()
-        world, last = self.accelerator.num_processes, self.settings.accumulate - 1
-        expected = len(batch) / world
-        total = self.epoch_loss.new_zeros(2)
-        for part in range(self.settings.accumulate):
-            inputs, targets = next(micro)
-            with self.accelerator.no_sync(self.model) if part < last else nullcontext():
-                said = self.loss(self.model(inputs), targets)
-                self.accelerator.backward(said.sum / expected)
-            total += torch.stack([said.sum.detach(), said.count]).double()
-        total = self.accelerator.reduce(total, reduction="sum")
-        # Gradients are means over processes of sums over rows / expected: make them the mean over all counted rows.
-        weight = expected * world / total[1].clamp_min(1e-12)
-        for parameter in self.student.parameters():
-            if parameter.grad is not None:
-                parameter.grad.mul_(weight)
-        if self.settings.clip_norm is not None:
-            self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.clip_norm)
-        self.optimizer.step()
-        self.student.zero_grad()
-        self._average()
-        self.epoch_loss += total[0]
-        self.epoch_count += total[1]
-        self.step += 1
-
-    def _average(self) -> None:
-        if self.average is None or self.settings.ema is None:
-            return
-        with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.student.parameters(), strict=True):
-                mean.lerp_(now, 1.0 - self.settings.ema)
-
-    def close_epoch(self, feed: Feed, validation: Tensor) -> None:
-        """Measure, remember the best weights, count the bad epochs."""
-        loss = self._finite("training", float(self.epoch_loss / self.epoch_count.clamp_min(1e-12)))
-        measured = self._finite("validation", self.measure(feed, validation)) if len(validation) else loss
-        now = time.monotonic()
-        self.history.append(
-            {
-                "epoch": self.epoch + 1,
-                "loss": loss,
-                "validation": measured,
-                "learning_rate": self.optimizer.param_groups[0]["lr"],
-                "seconds": now - self.began,
-            }
-        )
-        self.began = now
-        self.epoch, self.step = self.epoch + 1, 0
-        self.epoch_loss.zero_()
-        self.epoch_count.zero_()
-        if measured < self.best_loss:
-            self.best_loss, self.best_epoch, self.bad_epochs = measured, self.epoch, 0
-            self.best = {name: value.detach().clone() for name, value in self.candidate.state_dict().items()}
-        else:
-            self.bad_epochs += 1
-        if self.settings.tracker is not None:
-            self.accelerator.log(
-                {key: self.history[-1][key] for key in ("loss", "validation", "learning_rate")}, self.epoch
-            )
-
-    def _finite(self, which: str, loss: float) -> float:
-        if not math.isfinite(loss):
-            raise WorkError(
-                f"the {which} loss is {loss} in epoch {self.epoch + 1}; lower training.learning_rate "
-                f"(now {self.settings.learning_rate:g}) or set training.clip_norm, and look for extreme input values"
-            )
-        return loss
-
-    @property
-    def candidate(self) -> nn.Module:
-        """The module that would be the student now: the moving average where there is one."""
-        return self.average if self.average is not None else self.student
-
-    @torch.no_grad()
-    def measure(self, feed: Feed, validation: Tensor) -> float:
-        """The mean loss against the surrogate targets of the held-out rows, over all processes."""
-        self.candidate.eval()
-        world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        total = self.epoch_loss.new_zeros(2)
-        with self.accelerator.autocast():
-            for inputs, targets in feed.batches(
-                torch.split(validation[rank::world], max(self.settings.batch_size, 1024))
-            ):
-                said = self.loss(self.candidate(inputs), targets)
-                total += torch.stack([said.sum, said.count]).double()
-        total = self.accelerator.reduce(total, reduction="sum")
-        return float(total[0] / total[1].clamp_min(1e-12))
-
-    def adopt_best(self) -> None:
-        """Give the student its best weights, and leave it in evaluation mode."""
-        if self.best is not None:
-            self.student.load_state_dict(self.best)
-        if not all(bool(torch.isfinite(weight).all()) for weight in self.student.parameters()):
-            self._finite("training", math.nan)  # the very last step broke it, and nothing was held out to notice
-        vars(self.student).pop("forward", None)  # Accelerate's own, which computes in mixed precision
-        self.student.eval()
-
-    def state(self) -> dict[str, Any]:
-        """Everything a checkpoint needs."""
-        return {
-            "student": self.student.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-            "scaler": None if self.accelerator.scaler is None else self.accelerator.scaler.state_dict(),
-            "best": self.best,
-            "best_loss": self.best_loss,
-            "best_epoch": self.best_epoch,
-            "bad_epochs": self.bad_epochs,
-            "epoch": self.epoch,
-            "step": self.step,
-            "epoch_loss": self.epoch_loss,
-            "epoch_count": self.epoch_count,
-            "history": self.history,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to where a checkpoint was saved."""
-        device = self.accelerator.device
-        self.student.load_state_dict(state["student"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
-        if self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        best = state["best"]
-        self.best = None if best is None else {name: value.to(device) for name, value in best.items()}
-        self.best_loss, self.best_epoch = state["best_loss"], state["best_epoch"]
-        self.bad_epochs, self.epoch, self.step = state["bad_epochs"], state["epoch"], state["step"]
-        self.epoch_loss, self.epoch_count = state["epoch_loss"].to(device), state["epoch_count"].to(device)
-        self.history = list(state["history"])
-
-
 @contextmanager
-def _threads(wanted: int | None) -> Iterator[None]:
-    """So many CPU threads of torch, for a while."""
+def _surroundings(threads: int | None) -> Iterator[None]:
+    """So many CPU threads of torch for a while, and random numbers whose drawing a caller does not notice."""
     before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
+    torch.set_num_threads(threads or before)
     try:
-        yield
+        with torch.random.fork_rng(devices=[]):
+            yield
     finally:
         torch.set_num_threads(before)
 
 
-def _mix(seed: int, step: int, rank: int) -> int:
-    """One seed out of three numbers."""
-    return (seed * 1_000_003 + step * 8_191 + rank) % 2**63
-
-
-def _reseed(seed: int, device: torch.device) -> None:
-    """Seed what dropout draws from; `torch.manual_seed` takes a traceback for each kind of device that is not in use."""
-    torch.default_generator.manual_seed(seed)
-    if device.type != "cpu":
-        torch.get_device_module(device).manual_seed(seed)
-
-
 def _order(rows: int, seed: int, epoch: int) -> Tensor:
     """The order of rows in an epoch."""
-    return torch.randperm(rows, generator=torch.Generator().manual_seed(_mix(seed, epoch + 2, 4_093)))
+    return torch.randperm(rows, generator=torch.Generator().manual_seed(mix(seed, epoch + 2, 4_093)))

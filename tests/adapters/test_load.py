@@ -5,13 +5,21 @@ from __future__ import annotations
 import hashlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import onnx
 import pytest
+import skops.io
 import torch
+from onnx import TensorProto, helper
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from amalgam import adapters
+from amalgam import adapters, fingerprint
+from amalgam.adapters import custom
+from amalgam.adapters import torch as torch_adapter
 from amalgam.errors import RequestError
 from amalgam.students.mlp import MLP
 from amalgam.teacher import Card
@@ -46,6 +54,44 @@ def test_unknown_adapter(tmp_path: Path) -> None:
     # Neither a path nor a shared file is an adapter.
     for name in ("_code", "../registry", ""):
         assert "which does not exist" in refused(Card(name="a", adapter=name), tmp_path)
+
+
+@pytest.mark.parametrize("adapter", ["custom", "onnx", "sklearn", "torch"])
+@pytest.mark.parametrize("changed", ["its own", "_scores"])
+def test_a_fingerprint_covers_how_answers_become_logits(
+    adapter: str, changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Votes of an older amalgam, whose code read the same answers otherwise, are not reused."""
+
+    def found() -> str:
+        made: str = _teacher(adapter, tmp_path).fingerprint
+        return made
+
+    before, module = found(), f"amalgam.adapters.{adapter if changed == 'its own' else changed}"
+    assert found() == before
+    real = fingerprint._code
+    monkeypatch.setattr(fingerprint, "_code", lambda name: "edited" if name == module else real(name))
+    assert found() != before
+
+
+def _teacher(adapter: str, folder: Path) -> Any:
+    """A small teacher of each library."""
+    if adapter == "custom":
+        return custom.wrap(SimpleNamespace(labels=("cat",), score=len, fingerprint="mine"))
+    if adapter == "torch":
+        torch.manual_seed(0)
+        return torch_adapter.wrap(nn.Linear(3, 1), ("cat",))
+    if adapter == "sklearn":
+        if not (folder / "m.skops").exists():  # no two dumps are the same file
+            skops.io.dump(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), folder / "m.skops")
+        card = Card(name="a", adapter=adapter, source="m.skops", labels=("cat",))
+    else:
+        ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 1]) for name in ("inputs", "logits")]
+        graph = helper.make_graph([helper.make_node("Neg", ["inputs"], ["logits"])], "g", ends[:1], ends[1:])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.save(model, folder / "m.onnx")
+        card = Card(name="a", adapter=adapter, source="m.onnx", labels=("cat",))
+    return adapters.load(card, folder, device=CPU, trust=False)
 
 
 @pytest.mark.parametrize(

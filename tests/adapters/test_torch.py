@@ -286,6 +286,48 @@ def test_a_fingerprint_covers_the_code_of_the_module(tmp_path: Path, monkeypatch
     assert made("x", "net_one") != made("-x", "net_two")
 
 
+@pytest.mark.parametrize("changed", ["base", "helper"])
+def test_a_fingerprint_covers_bases_and_helpers(changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a part, too: the module itself is torch's."""
+
+    def made(sign: str) -> str | None:
+        base = f"from torch import nn\nclass Base(nn.Linear):\n    sign = {sign if changed == 'base' else 1}\n"
+        helper = f"def helped(x):\n    return {sign if changed == 'helper' else 1} * x\n"
+        net = "class Net(Base):\n    def forward(self, x):\n        return helped(self.sign * x)\n"
+        (tmp_path / "net_base.py").write_text(base)
+        (tmp_path / "net_kind.py").write_text("from net_base import Base\n" + helper + net)
+        for name in ("net_base", "net_kind"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        kind = adapters.import_object("net_kind:Net", "teacher 'a'", trust=True)
+        torch.manual_seed(0)
+        return wrap(nn.Sequential(kind(4, 3)), LABELS).fingerprint
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    first = made("1")
+    assert first is not None
+    assert made("1") == first
+    assert made("-1") != first
+
+
+def test_a_fingerprint_covers_buffers_that_are_not_saved() -> None:
+    def one(scale: float) -> str | None:
+        torch.manual_seed(0)
+        module = nn.Linear(4, 3)
+        module.register_buffer("scale", torch.tensor(scale), persistent=False)
+        return wrap(module, LABELS).fingerprint
+
+    assert one(1.0) == one(1.0)
+    assert one(1.0) != one(2.0)
+
+
+def test_code_without_a_file_has_no_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert wrap(Noisy(), LABELS).fingerprint is not None
+    monkeypatch.setattr(Noisy, "__module__", "nowhere")
+    assert wrap(Noisy(), LABELS).fingerprint is None
+
+
 def test_a_fingerprint_is_the_same_in_another_process() -> None:
     script = (
         "import torch; from amalgam.adapters.torch import wrap; from amalgam.students.label_chain import LabelChain; "

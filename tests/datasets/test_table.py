@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -325,4 +326,16 @@ def test_npy_of_another_form_is_refused(tmp_path: Path, shape: tuple[int, ...], 
     refused(
         tmp_path / "x.npy",
         f"{{path}} is an array {shape} of type {kind}, expected numbers (rows, columns, …) with at least one row",
+    )
+
+
+def test_many_columns_are_told_apart_in_little_time(tmp_path: Path) -> None:
+    names = [f"column {number:06d}" for number in range(20_000)]
+    path = write(tmp_path, ",".join([*names, names[-1]]) + "\n1\n")
+    began = time.process_time()
+    with pytest.raises(RequestError) as raised:
+        datasets.load(str(path))
+    assert time.process_time() - began < 1  # comparing each with each takes several seconds
+    assert str(raised.value) == (
+        f"{path} line 1 has a second column 'column 019999'; every column needs a name of its own"
     )

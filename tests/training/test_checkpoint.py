@@ -18,7 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amalgam.errors import RequestError
+from amalgam.errors import RequestError, WorkError
 from amalgam.signals import FileRows, Loss, Rows, StudentOutput, Targets, TensorRows
 from amalgam.students.mlp import MLP
 from amalgam.training.checkpoint import Checkpoints
@@ -221,3 +221,44 @@ def test_a_checkpoint_of_another_student_is_refused(tmp_path: Path) -> None:
         f"the checkpoint {tmp_path / 'training.pt'} is of another student or another amalgam; delete it, and --resume "
         "trains from the start"
     )
+
+
+def test_a_checkpoint_of_other_rows_is_refused_and_stays(tmp_path: Path) -> None:
+    one, two = mlp(), mlp(seed=1)
+    train(one, values(ROWS), targets(ROWS), folder=tmp_path, key="these rows", **SETTINGS)
+    with pytest.raises(RequestError) as raised:
+        train(mlp(), values(ROWS, seed=3), targets(ROWS), folder=tmp_path, key="those rows", **SETTINGS)
+    assert str(raised.value) == (
+        f"the checkpoint {tmp_path / 'training.pt'} was made from other rows, teachers or settings than this run now "
+        "has; put them back, or delete it, and --resume trains from the start"
+    )
+    train(two, values(ROWS), targets(ROWS), folder=tmp_path, key="these rows", loss=Stopping(0), **SETTINGS)
+    assert same(one, two)
+
+
+def test_the_key_is_saved_while_training_too(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        train(mlp(), values(ROWS), targets(ROWS), folder=tmp_path, key="these", loss=Stopping(4), **SETTINGS)
+    saved = Checkpoints(tmp_path, 0).load()
+    assert saved is not None
+    assert saved["key"] == "these"
+
+
+def test_a_broken_loss_is_not_saved(tmp_path: Path) -> None:
+    calls = 0
+
+    def breaking(output: StudentOutput, wanted: Targets) -> Loss:
+        nonlocal calls
+        calls += 1
+        said = of_logits(output, wanted)
+        return replace(said, sum=said.sum * torch.nan) if calls == 11 + 5 else said
+
+    whole, resumed = mlp(), mlp()
+    train(whole, values(ROWS), targets(ROWS), **SETTINGS)
+    with pytest.raises(WorkError):
+        train(mlp(), values(ROWS), targets(ROWS), folder=tmp_path, loss=breaking, **SETTINGS)
+    saved = Checkpoints(tmp_path, 0).load()
+    assert saved is not None
+    assert (saved["epoch"], saved["step"]) == (1, 2)  # its third step broke
+    train(resumed, values(ROWS), targets(ROWS), folder=tmp_path, **SETTINGS)
+    assert same(resumed, whole)

@@ -85,3 +85,25 @@ def test_reading_rows_draws_no_random_numbers(tmp_path: Path) -> None:
     before = torch.get_rng_state()
     list(feed.batches([torch.arange(3)]))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_stored_targets_are_read_by_the_cpu_whatever_the_device() -> None:
+    asked: list[list[int]] = []
+
+    class Stored:
+        """An array on disk: it can only be indexed by numbers that the CPU has."""
+
+        def __len__(self) -> int:
+            return ROWS
+
+        def __getitem__(self, index: torch.Tensor) -> np.ndarray:
+            asked.append(np.asarray(index).tolist())
+            return np.zeros((len(index), 3), np.float32)
+
+    wanted = ProbabilityTargets.of({"probabilities": Stored(), "weights": Stored()})
+    feed = Feed(TensorRows(values=values(ROWS)), wanted, torch.device("meta"), 0)
+    [(inputs, said)] = feed.batches([torch.tensor([4, 29, 0])])
+    assert isinstance(said, ProbabilityTargets)
+    assert asked == [[4, 29, 0], [4, 29, 0]]
+    for arrived in (inputs, said.probabilities, said.weights):
+        assert arrived.device.type == "meta"

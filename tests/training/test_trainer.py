@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,13 @@ from accelerate.state import AcceleratorState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from amalgam.errors import WorkError
 from amalgam.signals import Loss, ProbabilityTargets, StudentOutput, TensorRows, cross_entropy
+from amalgam.training import state
+from amalgam.training.checkpoint import Checkpoints
+from amalgam.training.settings import Training
 from amalgam.training.trainer import held_out
 from tests.training.toys import Slope, WatchedRows, height, mlp, same, targets, told, train, values, weights
 
@@ -290,3 +295,50 @@ def test_a_compiled_student_is_the_same_and_stays_plain(monkeypatch: pytest.Monk
     assert same(one, plain)
     assert type(one) is type(plain)
     assert one._compiled_call_impl is None
+
+
+def test_the_accelerator_has_the_precision_of_the_settings(mixed: Accelerator) -> None:
+    with pytest.raises(ValueError, match=r"^the settings ask for precision no, the accelerator has bf16$"):
+        train(mlp(), values(8), targets(8), accelerator=mixed, epochs=1)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_callers_random_numbers_do_not_depend_on_the_training(epochs: int) -> None:
+    student = mlp(dropout=0.4)
+    torch.manual_seed(11)
+    expected = torch.rand(4)
+    torch.manual_seed(11)
+    train(student, values(20), targets(20), seed=epochs, epochs=epochs)
+    assert torch.equal(torch.rand(4), expected)
+
+
+class Narrow(TorchDispatchMode):
+    """A device without numbers of 64 bits, as Apple's MPS is."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        assert not (isinstance(made, Tensor) and made.dtype == torch.float64), f"{func} makes float64"
+        return made
+
+
+def test_a_device_without_float64_trains_without_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert [state.widest(torch.device(kind)) for kind in ("cpu", "cuda", "mps")] == [
+        torch.float64,
+        torch.float64,
+        torch.float32,
+    ]
+    given: dict[str, Any] = {"batch_size": 8, "accumulate": 2, "checkpoint_seconds": 0, "ema": 0.5}
+    wide, narrow = mlp(), mlp()
+    full = train(wide, values(30), targets(30), folder=tmp_path, epochs=3, **given)  # its checkpoint holds float64
+    monkeypatch.setattr(state, "widest", lambda device: torch.float32)
+    with Narrow():
+        half = train(narrow, values(30), targets(30), epochs=3, **given)
+    assert same(wide, narrow)
+    assert told(half.history) == [pytest.approx(epoch, rel=1e-5) for epoch in told(full.history)]
+    longer = state.Learning(
+        mlp(), torch.optim.Adam(mlp().parameters()), cross_entropy, Training(**given), 0, Accelerator(), 27
+    )
+    saved = Checkpoints(tmp_path, 0).load()
+    assert saved is not None
+    longer.restore(saved)
+    assert longer.epoch_loss.dtype == longer.epoch_count.dtype == torch.float32

@@ -50,6 +50,7 @@ def train(
     loss: Callable[[StudentOutput, Any], Loss] = of_logits,
     seed: int = 0,
     folder: Path | None = None,
+    key: str = "",
     accelerator: Accelerator | None = None,
     **settings: Any,
 ) -> Fit:
@@ -63,6 +64,7 @@ def train(
         seed=seed,
         accelerator=accelerator or Accelerator(),
         folder=folder,
+        key=key,
     )
 
 
