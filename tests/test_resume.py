@@ -92,6 +92,7 @@ def told(folder: Path) -> dict[str, Any]:
         return [timeless(inner) for inner in value] if isinstance(value, list) else value
 
     report: dict[str, Any] = timeless(json.loads((folder / "report.json").read_text(encoding="utf-8")))
+    report["notes"] = [note for note in report["notes"] if not note.startswith("training was resumed in epoch ")]
     return report
 
 
