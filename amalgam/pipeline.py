@@ -107,9 +107,7 @@ def distill(
         RequestError: something in the request must be mended.
         WorkError: the work failed.
     """
-    strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
-    settings_of(recipe.student, f"recipe {recipe.name}, student")
-    store.ready()
+    strategy = feasible(recipe, keep)
     accelerator = processes()
     chief = accelerator.is_main_process
     shown = progress if progress is not None and chief else Silent()
@@ -175,7 +173,7 @@ def processes(recipe: Recipe | None = None, folder: Path | None = None) -> Accel
     """The processes and the device; with a recipe, its precision, and its tracker in the run's folder.
 
     Raises:
-        RequestError: a tracker or precision that this machine does not have.
+        RequestError: a precision that this machine does not have.
     """
     wanted = Training() if recipe is None else recipe.training
     if PartialState._shared_state and AcceleratorState().mixed_precision != wanted.precision:
@@ -184,17 +182,30 @@ def processes(recipe: Recipe | None = None, folder: Path | None = None) -> Accel
         accelerator = Accelerator(mixed_precision=wanted.precision)
     except ValueError as error:
         raise RequestError(f"training.precision {wanted.precision!r} cannot be had here: {error}") from None
-    if wanted.tracker is None or not accelerator.is_main_process:
+    if wanted.tracker is None or folder is None or not accelerator.is_main_process:
         return accelerator
-    trackers = [str(one) for one in get_available_trackers()]
-    if wanted.tracker not in trackers:
-        raise RequestError(
-            f"training.tracker is {wanted.tracker!r}, which is unknown or not installed "
-            f"(installed: {', '.join(trackers) or 'none'}); install it, or leave it out"
-        )
-    if folder is None:
-        raise RequestError(f"training.tracker {wanted.tracker!r} writes into the run directory; name one with `out`")
     return Accelerator(mixed_precision=wanted.precision, log_with=wanted.tracker, project_dir=folder / run.LOGS)
+
+
+def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
+    """The strategy of a recipe, after a look at everything that can be refused before any work.
+
+    Raises:
+        RequestError: a strategy, student, precision or tracker that cannot be had, or a store that cannot be written.
+    """
+    strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
+    settings_of(recipe.student, f"recipe {recipe.name}, student")
+    store.ready()
+    processes(recipe)
+    tracker, known = recipe.training.tracker, [str(one) for one in get_available_trackers()]
+    if tracker is not None and tracker not in known:
+        raise RequestError(
+            f"recipe {recipe.name}: training.tracker is {tracker!r}, which is unknown or not installed "
+            f"(installed: {', '.join(known) or 'none'}); install it, or leave it out"
+        )
+    if tracker is not None and not keep:
+        raise RequestError(f"training.tracker {tracker!r} writes into the run directory; name one with `out`")
+    return strategy
 
 
 def _nonce() -> str:

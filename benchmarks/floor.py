@@ -28,8 +28,9 @@ and trains the same student class with a bare PyTorch loop: as many Adam steps o
 clipping, and nothing else. The goal is a ratio of at most 1.15 for work that is no toy.
 
 The large job: 20,000 rows of 64 features, three chain teachers on 22 partly overlapping labels, a chain of 64 units,
-batches of 32, 30 epochs (the paper's students are trained for 200); no early stopping in either. The small job is `recipes/ant.yaml` on the built-in digits with its teachers
-trained before, and the floor takes as many steps as early stopping left it."""
+batches of 32, 30 epochs (the paper's students are trained for 200); no early stopping in either. The small job is
+`recipes/ant.yaml` on the built-in digits with its teachers trained before, and the floor takes as many steps as early
+stopping left it."""
 
 SPECS = {
     "strategy": {"name": "ant", "indicator": "confidence", "clamp": True, "contradiction": "mean"},

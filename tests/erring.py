@@ -85,7 +85,12 @@ class Distil:
         start = {1: "amalgam: failed: ", 2: "amalgam: error: "}[code]
         assert last.startswith(start)
         assert err.count("amalgam: ") == 1
-        return last.removeprefix(start).replace(str(self.here), "HERE").replace(str(shelf.shelf("recipes")), "RECIPES")
+        return (
+            last.removeprefix(start)
+            .replace(f"{self.here}/", "")
+            .replace(str(self.here), "HERE")
+            .replace(str(shelf.shelf("recipes")), "RECIPES")
+        )
 
     def works(self, *arguments: object, **named: str) -> list[str]:
         """The notes in the report of a run that ends well."""

@@ -210,9 +210,7 @@ def test_a_wrong_request_leaves_its_directory_to_the_mended_one(distil: Distil) 
 
 def test_a_home_that_is_a_file(distil: Distil, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AMALGAM_HOME", str(distil.here / "pair.py"))
-    assert distil() == (
-        "the store HERE/pair.py cannot be used: not a directory; set AMALGAM_HOME to a folder you can write to"
-    )
+    assert distil() == ("the store pair.py cannot be used: file exists; set AMALGAM_HOME to a folder you can write to")
 
 
 def test_a_run_is_never_overwritten_nor_changed(finished: Distil) -> None:

@@ -49,7 +49,7 @@ MLP: dict[str, Any] = {
             "card's path, or adapter:source@labels with an adapter of custom, onnx, sklearn, torch)",
         ),
         ("onnx:@a,b", "--teacher 'onnx:@a,b' names no source after 'onnx:'"),
-        ("onnx:birds.onnx@a", "teacher 'birds': no such file: HERE/birds.onnx; expected a .onnx file beside its card"),
+        ("onnx:birds.onnx@a", "teacher 'birds': no such file: birds.onnx; expected a .onnx file beside its card"),
         ("gone.yaml", "card gone.yaml: no such file"),
         (
             "custom:pair:good?scores=chances",
@@ -209,11 +209,11 @@ def test_files_that_a_card_names(distil: Distil) -> None:
     messages = {
         "../../secret": "teacher 'mine' names '../../secret', which leads out of HERE; keep the file beside it",
         "cut.safetensors": (
-            "teacher 'mine': HERE/cut.safetensors is damaged or cut short and holds no weights that can be read; fetch "
+            "teacher 'mine': cut.safetensors is damaged or cut short and holds no weights that can be read; fetch "
             "it again"
         ),
         "other.safetensors": (
-            "teacher 'mine': HERE/other.safetensors is not the file its card means (sha256 "
+            "teacher 'mine': other.safetensors is not the file its card means (sha256 "
             f"{hashlib.sha256(whole).hexdigest()}, expected {'0' * 64}); fetch it again, or mend `sha256:` when the "
             "file was changed on purpose"
         ),
@@ -241,12 +241,12 @@ def test_code_in_files_never_runs(distil: Distil) -> None:
     torch.save({"weights": Trap()}, "trap.pt")
     Path("trap.pkl").write_bytes(pickle.dumps(Trap()))
     assert distil(teacher=card(distil.here, source="trap.pt", **MLP)) == (
-        "teacher 'mine': HERE/trap.pt is a pickle of more than weights, and loading it could run code; it was not "
+        "teacher 'mine': trap.pt is a pickle of more than weights, and loading it could run code; it was not "
         "loaded. If you trust it, re-save its weights as safetensors: `from safetensors.torch import save_file; "
         "save_file(torch.load('trap.pt', weights_only=False).state_dict(), 'trap.safetensors')`"
     )
     assert distil(teacher="sklearn:trap.pkl@a") == (
-        "teacher 'trap': HERE/trap.pkl is a pickle, which can run any code; it was not loaded. Save the estimator "
+        "teacher 'trap': trap.pkl is a pickle, which can run any code; it was not loaded. Save the estimator "
         "again where you trust it: `import skops.io; skops.io.dump(estimator, 'trap.skops')`"
     )
     np.savez("trap.npz", inputs=np.array([[Trap()]], dtype=object))

@@ -32,7 +32,7 @@ SEES = {
     "store": {"chunked", "errors", "files", "fingerprint", "progress"},
     "teacher": {"schema", "signals"},
     "metrics": {"signals"},
-    "evaluation": {"errors", "labels", "metrics", "panel", "progress", "signals", "student"},
+    "evaluation": {"costs", "errors", "labels", "metrics", "panel", "progress", "signals", "student"},
 }
 COMMANDS = {"cli", "views", "api", "__main__"}
 
