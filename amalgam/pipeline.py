@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState, PartialState
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import broadcast_object_list
 
-from amalgam import cache, datasets, registry, run, store, strategies
+from amalgam import datasets, registry, run, store, strategies
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation, evaluate, measurable
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
+from amalgam.journal import Journal
 from amalgam.panel import Ballots, Panel, seat
 from amalgam.parts import Parts, apportion, by_name, leaks, lookalike_notes, refuse_leaks, renamed
+from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe, read
 from amalgam.report import Known, Report, machine
@@ -33,49 +32,12 @@ from amalgam.signals import Rows, Targets
 from amalgam.strategy import Strategy
 from amalgam.student import Student, build, load, settings_of
 from amalgam.teacher import FeatureScorer
-from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
 
 _VOTING = ("amalgam.panel", "amalgam.signals", "amalgam.labels")  # whose change makes other votes
 
 _RESIDENT_BYTES = 2**31  # targets up to this size are read into memory whole, beside rows that are in memory
 _SMALL_BYTES = 2**24  # and up to this size beside rows that stay on disk, so that memory stays flat as they grow
-
-
-@dataclass
-class Journal:
-    """What a run notes down on its way, for its report.
-
-    Attributes:
-        progress: who shows the steps.
-        nonce: a name that only this run has, for what cannot be reused.
-        passing: what is undone when the run ends.
-    """
-
-    progress: Progress
-    nonce: str
-    passing: ExitStack
-    seconds: dict[str, float] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    votes: dict[str, int] = field(default_factory=dict)
-    began: float = field(default_factory=time.monotonic)
-
-    def pass_by(self, kind: store.Kind, key: str) -> None:
-        """An entry of the store that no later run can use goes when this one ends."""
-        self.passing.callback(cache.clear, kind, key)
-
-    def note(self, line: str) -> None:
-        """A sentence that the reader of the run must see."""
-        if line not in self.notes:
-            self.notes.append(line)
-            self.progress.say(f"note: {line}")
-
-    @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        """How long a step takes."""
-        began = time.monotonic()
-        yield
-        self.seconds[step] = round(time.monotonic() - began, 3)
 
 
 def distill(
@@ -115,7 +77,7 @@ def distill(
         if folder is not None and run.finished(folder):
             shown.say(f"{folder} is finished; nothing is left to do")
             return load(folder), Report.read(folder)
-        journal = Journal(shown, _nonce(), passing)
+        journal = Journal(shown, nonce(), passing)
         with journal.timed("data"):
             parts = apportion(recipe, rows, held_out)
         with journal.timed("teachers"):
@@ -131,7 +93,7 @@ def distill(
         with journal.timed("targets"):
             targets, facts, key = surrogate(panel, parts.learn, learned, ballots, strategy, recipe, journal)
         with journal.timed("training"):
-            accelerator = processes(recipe, folder)
+            accelerator = processes(recipe.training, None if folder is None else folder / run.LOGS)
             student, fitted = train(recipe, panel, parts, targets, key, strategy, accelerator, folder, shown)
         if fitted.resumed_at is not None:
             journal.note(f"training was resumed in epoch {fitted.resumed_at + 1}")
@@ -169,24 +131,6 @@ def distill(
         return student, report
 
 
-def processes(recipe: Recipe | None = None, folder: Path | None = None) -> Accelerator:
-    """The processes and the device; with a recipe, its precision, and its tracker in the run's folder.
-
-    Raises:
-        RequestError: a precision that this machine does not have.
-    """
-    wanted = Training() if recipe is None else recipe.training
-    if PartialState._shared_state and AcceleratorState().mixed_precision != wanted.precision:
-        AcceleratorState._reset_state()  # Accelerate keeps the precision it was first asked for
-    try:
-        accelerator = Accelerator(mixed_precision=wanted.precision)
-    except ValueError as error:
-        raise RequestError(f"training.precision {wanted.precision!r} cannot be had here: {error}") from None
-    if wanted.tracker is None or folder is None or not accelerator.is_main_process:
-        return accelerator
-    return Accelerator(mixed_precision=wanted.precision, log_with=wanted.tracker, project_dir=folder / run.LOGS)
-
-
 def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
     """The strategy of a recipe, after a look at everything that can be refused before any work.
 
@@ -196,7 +140,7 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
     strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
     settings_of(recipe.student, f"recipe {recipe.name}, student")
     store.ready()
-    processes(recipe)
+    processes(recipe.training)
     tracker, known = recipe.training.tracker, [str(one) for one in get_available_trackers()]
     if tracker is not None and tracker not in known:
         raise RequestError(
@@ -206,13 +150,6 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
     if tracker is not None and not keep:
         raise RequestError(f"training.tracker {tracker!r} writes into the run directory; name one with `out`")
     return strategy
-
-
-def _nonce() -> str:
-    """A name that only this run has, the same in all its processes."""
-    name = [uuid4().hex]
-    broadcast_object_list(name)
-    return name[0]
 
 
 def assemble(
@@ -251,7 +188,7 @@ def vote(
 
         with journal.progress.step(f"{name} {one.name}", len(rows)) as bar:
             stored.append(store.fill("votes", key, len(rows), produce, about=about, bar=bar))
-        _tell(stored[-1], f"votes of {one.name}", journal)
+        journal.tell(stored[-1], f"votes of {one.name}")
         if one.fingerprint is None:
             journal.note(f"the votes of {one.name} cannot be reused: it has no `fingerprint`")
             journal.pass_by("votes", key)
@@ -292,7 +229,7 @@ def surrogate(
     about = {"strategy": name, "labels": list(panel.space.names), "rows": len(rows)}
     with journal.progress.step("targets", len(rows)) as bar:
         stored = store.fill("targets", key, len(rows), produce, about=about, bar=bar)
-    _tell(stored, "targets", journal)
+    journal.tell(stored, "targets")
     if not all(one.fingerprint for one in panel.seats):
         journal.pass_by("targets", key)
     counted = {name.removeprefix("count."): torch.as_tensor(stored.total(name)) for name in stored.counts}
@@ -372,7 +309,7 @@ def evaluate_again(
     recipe, student = read(str(folder)), load(folder)
     strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
     with ExitStack() as passing:
-        journal = Journal(progress, _nonce(), passing)
+        journal = Journal(progress, nonce(), passing)
         test = apportion(recipe).test if data is None else _other(data, options, student, recipe)
         if test is None or test.annotated is None:
             raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")
@@ -400,10 +337,3 @@ class _Once:
         if not self.made:
             self.value, self.made = self.make(), True
         return self.value
-
-
-def _tell(stored: store.Stored, what: str, journal: Journal) -> None:
-    if stored.repaired:
-        journal.note(f"{what}: {stored.repaired} damaged chunks were found in the store and made again")
-    if stored.reused and not stored.computed and not stored.repaired:
-        journal.progress.say(f"{what}: reused from the store")

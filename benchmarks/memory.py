@@ -69,10 +69,13 @@ def peak() -> int:
 
 def collect(source: str, teachers: list[str]) -> None:
     """The work: read, vote, make targets; prints what it took as JSON."""
-    from accelerate import Accelerator
+    from contextlib import ExitStack
 
     from amalgam import pipeline, store, strategies
+    from amalgam.fingerprint import of_rows
+    from amalgam.journal import Journal
     from amalgam.parts import apportion
+    from amalgam.processes import processes
     from amalgam.progress import Silent
     from amalgam.recipe import Data, Recipe
 
@@ -81,11 +84,12 @@ def collect(source: str, teachers: list[str]) -> None:
     )
     strategy = strategies.build(recipe.strategy, "benchmark")
     began, start = perf_counter(), peak()
-    journal = pipeline.Journal({}, [], {}, Silent(), began)
-    panel = pipeline.assemble(recipe, (), strategy, Accelerator(cpu=True), False, journal)
+    journal = Journal(Silent(), "benchmark", ExitStack())
     rows = apportion(recipe).learn
-    ballots = pipeline.vote(panel, rows, strategy, journal)
-    pipeline.surrogate(panel, rows, ballots, strategy, recipe, journal)
+    panel = pipeline.assemble(recipe, (), strategy, processes(), False, journal)
+    rows_key = of_rows(rows)
+    ballots = pipeline.vote(panel, rows, rows_key, strategy, journal)
+    pipeline.surrogate(panel, rows, rows_key, ballots, strategy, recipe, journal)
     seconds = perf_counter() - began
     stored = sum(path.stat().st_size for path in store.home().rglob("*.npy"))
     print(json.dumps({"start": start, "peak": peak(), "stored": stored, "seconds": seconds}))
