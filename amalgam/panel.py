@@ -20,6 +20,7 @@ _ABILITIES = {
     "Scorer": "score inputs: `score(inputs)`",
     "ConditionalScorer": "score given some labels: `score_given(inputs, believed, clamp)`",
     "FeatureScorer": "show its features: `score_and_features(inputs)`",
+    "HeadScorer": "show its features and score others in their place: `score_and_features(inputs)`, `head(features)`",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from datetime import UTC, datetime
@@ -29,12 +29,14 @@ from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe, read
 from amalgam.report import Known, Report, machine
 from amalgam.signals import Rows, Targets
-from amalgam.strategy import Strategy
+from amalgam.strategy import Learn, Network, Strategy
 from amalgam.student import Student, build, load, settings_of
-from amalgam.teacher import FeatureScorer
+from amalgam.training.state import LossFunction
 from amalgam.training.trainer import Fit, fit
 
 _VOTING = ("amalgam.panel", "amalgam.signals", "amalgam.labels")  # whose change makes other votes
+
+_TRAINING = ("amalgam.training.trainer", "amalgam.training.state", "amalgam.training.feed")
 
 _RESIDENT_BYTES = 2**31  # targets up to this size are read into memory whole, beside rows that are in memory
 _SMALL_BYTES = 2**24  # and up to this size beside rows that stay on disk, so that memory stays flat as they grow
@@ -140,7 +142,12 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
     strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
     settings_of(recipe.student, f"recipe {recipe.name}, student")
     store.ready()
-    processes(recipe.training)
+    several = processes(recipe.training).num_processes
+    if strategy.trains and several > 1:
+        raise RequestError(
+            f"strategy {recipe.strategy['name']!r} trains networks of its own before the student, which is done in one "
+            f"process; start it without a launcher (now {several} processes)"
+        )
     tracker, known = recipe.training.tracker, [str(one) for one in get_available_trackers()]
     if tracker is not None and tracker not in known:
         raise RequestError(
@@ -176,7 +183,7 @@ def vote(
     panel: Panel, rows: Rows, rows_key: str, strategy: Strategy[Any], journal: Journal, name: str = "votes"
 ) -> Ballots:
     """What every teacher says of every row: from the store, else asked now, once."""
-    features = strategy.needs is FeatureScorer
+    features = hasattr(strategy.needs, "score_and_features")
     stored = []
     for k, one in enumerate(panel.seats):
         key = fingerprint("votes", one.fingerprint or [journal.nonce, one.name], rows_key, features, of_code(*_VOTING))
@@ -217,8 +224,9 @@ def surrogate(
     columns = [list(own) for own in panel.space.columns]
     code = of_code(*_VOTING, type(strategy).__module__, "amalgam.conditional")
     name = recipe.strategy["name"]
-    key = fingerprint("targets", whose, panel.space.names, columns, name, spec, rows_key, code)
-    state = _Once(lambda: strategy.prepare(panel, rows, ballots))
+    how = [recipe.training.model_dump(mode="json"), recipe.seed, of_code(*_TRAINING)] if strategy.trains else []
+    key = fingerprint("targets", whose, panel.space.names, columns, name, spec, rows_key, code, how)
+    state = _Once(lambda: strategy.prepare(panel, rows, ballots, learner(rows, recipe, journal)))
 
     def produce(where: slice) -> dict[str, np.ndarray[Any, Any]]:
         chunk = rows.take(torch.arange(where.start, where.stop))
@@ -240,6 +248,23 @@ def surrogate(
     content = {part: [of_array(array[start : start + store.CHUNK]) for start in range(0, len(rows), store.CHUNK)]
                for part, array in stored.arrays.items()}  # fmt: skip
     return strategy.form.of(arrays), strategy.facts(panel, counted), fingerprint(rows_key, content)
+
+
+def learner(rows: Rows, recipe: Recipe, journal: Journal) -> Learn:
+    """Trains a strategy's own networks as the recipe trains the student."""
+
+    def learn(make: Callable[[], Network], targets: Targets, loss: LossFunction, name: str) -> Network:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            network = make()
+        accelerator = processes(recipe.training)
+        fit(
+            network, rows, targets, loss, recipe.training,
+            seed=recipe.seed, accelerator=accelerator, progress=journal.progress, name=name,
+        )  # fmt: skip
+        return network.eval()
+
+    return learn
 
 
 def train(
@@ -264,16 +289,25 @@ def train(
         np.concatenate([of_each_row(rows), *(one.seen for one in panel.seats if one.seen is not None)])
     )
     student.scaling.fit(rows)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        companion = strategy.companion(panel, targets, width_of(student, rows))
     if recipe.training.tracker is not None:
         accelerator.init_trackers(recipe.name)
     fitted = fit(
         student, rows, targets, strategy.loss, recipe.training,
-        seed=recipe.seed, accelerator=accelerator, progress=progress, key=key,
+        seed=recipe.seed, accelerator=accelerator, progress=progress, key=key, companion=companion,
         folder=None if folder is None else folder / run.CHECKPOINTS,
     )  # fmt: skip
     if recipe.training.tracker is not None:
         accelerator.end_training()
     return student, fitted
+
+
+def width_of(student: Student, rows: Rows) -> int:
+    """D of a student's features."""
+    with torch.no_grad():
+        return int(student(rows.inputs(slice(0, 1))).features.shape[1])
 
 
 def measure(

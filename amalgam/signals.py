@@ -245,6 +245,37 @@ class ProbabilityTargets(Targets):
 
 
 @dataclass(frozen=True)
+class FeatureTargets(ProbabilityTargets):
+    """Probabilities, and the teachers' features that a student is held against: K arrays (N, D_k)."""
+
+    features: tuple[Tensor, ...] = ()
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> FeatureTargets:
+        """From `probabilities`, `weights` and `features.0`, `features.1`, …."""
+        shown = sorted((name for name in arrays if name.startswith("features.")), key=lambda name: int(name[9:]))
+        return cls(arrays["probabilities"], arrays["weights"], {}, tuple(arrays[name] for name in shown))
+
+    def arrays(self) -> dict[str, Tensor]:
+        """`probabilities`, `weights` and `features.0`, `features.1`, …."""
+        return super().arrays() | {f"features.{k}": one for k, one in enumerate(self.features)}
+
+    def at(self, index: Index) -> FeatureTargets:
+        """The targets of some rows."""
+        plain = super().at(index)
+        features = tuple(torch.as_tensor(one[index]) for one in self.features)
+        return FeatureTargets(plain.probabilities, plain.weights, {}, features)
+
+    def to(self, device: torch.device) -> FeatureTargets:
+        """The targets on a device."""
+        if not isinstance(self.probabilities, Tensor):
+            return self
+        plain = super().to(device)
+        features = tuple(one.to(device) for one in self.features)
+        return FeatureTargets(plain.probabilities, plain.weights, self.counts, features)
+
+
+@dataclass(frozen=True)
 class StudentOutput:
     """What a student says of a batch.
 

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from amalgam.panel import Ballots, Panel
 from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy
 from amalgam.teacher import Scorer, Teacher
 
 State = TypeVar("State")
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Learn(Protocol):
+    """Trains a network of a strategy's own on the student's rows, as the student is trained."""
+
+    def __call__(
+        self, make: Callable[[], Network], targets: Targets, loss: Callable[[Any, Any], Loss], name: str
+    ) -> Network:
+        """The trained network, in evaluation mode.
+
+        Args:
+            make: builds it, under the run's seed; it maps inputs (B, ...) to what `loss` reads.
+            targets: N targets.
+            loss: of what the network answers and its targets.
+            name: what the training is called in the progress display.
+        """
 
 
 @dataclass(frozen=True)
@@ -39,13 +56,20 @@ class Strategy(ABC, Generic[State]):
 
     `prepare` sees all votes once and learns what must be known first; `targets` is asked chunk by chunk and must give
     a row the same targets whatever chunk it comes in. A strategy's file is named as the strategy; there is no list.
+
+    Attributes:
+        paper: where it comes from.
+        needs: the least a teacher must be able to do; with `FeatureScorer` the votes have features.
+        form: what its targets are.
+        trains: whether `prepare` trains networks, so that the targets depend on the training's settings and seed.
     """
 
     paper: ClassVar[Paper | None] = None
     needs: ClassVar[type[Teacher]] = Scorer  # type: ignore[type-abstract]
     form: ClassVar[type[Targets]] = ProbabilityTargets
+    trains: ClassVar[bool] = False
 
-    def prepare(self, panel: Panel, rows: Rows, ballots: Ballots) -> State:
+    def prepare(self, panel: Panel, rows: Rows, ballots: Ballots, learn: Learn) -> State:
         """Learn what must be known before the first target, from the votes on all rows; by default nothing."""
         return cast(State, None)
 
@@ -58,6 +82,18 @@ class Strategy(ABC, Generic[State]):
         return {name: int(count.sum()) for name, count in counts.items()}
 
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
-        """Cross-entropy with the targets, unless a paper says otherwise."""
+        """Cross-entropy with the targets, summed over the steps of a chain, unless a paper says otherwise."""
         assert isinstance(targets, ProbabilityTargets)
-        return cross_entropy(output.logits, targets)
+        return cross_entropy(output.logits if output.steps is None else output.steps, targets)
+
+    def companion(self, panel: Panel, targets: Targets, width: int) -> nn.Module | None:
+        """A network trained beside the student and left behind with the training; by default none.
+
+        It maps (StudentOutput, Targets) of a batch to a Loss, counted as the strategy's own, that is added to it.
+
+        Args:
+            panel: the teachers.
+            targets: of all rows.
+            width: D of the student's features (B, D).
+        """
+        return None

@@ -51,6 +51,14 @@ class FeatureScorer(Scorer, Protocol):
         """Logits (B, len(labels)) and features (B, D)."""
 
 
+@runtime_checkable
+class HeadScorer(FeatureScorer, Protocol):
+    """A feature scorer whose last layer can be asked on its own, with other features in place of its own."""
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits (B, len(labels)) of features (B, D), differentiable; for its own features close to its own scores."""
+
+
 class Schooling(BaseModel):
     """How a built-in teacher is trained, once, when its weights are absent.
 

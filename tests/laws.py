@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
 from amalgam.panel import Ballots, Panel, Seat, seat
-from amalgam.signals import ProbabilityTargets, TensorRows
+from amalgam.signals import Loss, ProbabilityTargets, Targets, TensorRows
 from amalgam.strategy import Strategy
 
 LABELS = {"one": ("a", "b", "c"), "two": ("b", "c", "d"), "three": ("c", "d", "e")}
@@ -24,6 +25,12 @@ class Linear:
         return inputs @ self.weight
 
 
+def untaught(make: Callable[[], Any], targets: Targets, loss: Callable[[Any, Any], Loss], name: str) -> Any:
+    """A strategy's own network as it was made: the laws are about the targets, not about training."""
+    torch.manual_seed(0)
+    return make().eval()
+
+
 def rows_of(number: int = 40) -> TensorRows:
     return TensorRows(values=torch.randn(number, 4, generator=torch.Generator().manual_seed(9)))
 
@@ -38,7 +45,7 @@ def targets_of(strategy: Strategy, seated: Sequence[Seat], rows: TensorRows, chu
     panel: Panel = seat(seated)
     scores = tuple(panel.vote(k, rows.values)["scores"] for k in range(len(panel.seats)))
     ballots = Ballots(panel, len(rows), scores)
-    state = strategy.prepare(panel, rows, ballots)
+    state = strategy.prepare(panel, rows, ballots, untaught)
     parts = [
         strategy.targets(panel, rows.take(torch.arange(where.start, where.stop)), votes, state)
         for where, votes in ballots.chunks(chunk)

@@ -28,8 +28,8 @@ _STUDENTS = "amalgam.students."
 class TorchTeacher:
     """A frozen module: in evaluation mode, on its device, without gradients; scores come back where the inputs were.
 
-    It has `score_given` and `score_and_features` exactly when its module has, so that a strategy's needs are known
-    before any work.
+    It has `score_given`, `score_and_features` and `head` exactly when its module has, so that a strategy's needs are
+    known before any work.
 
     Attributes:
         module: the module; it answers with a tensor (B, L) or an object with such `logits`.
@@ -43,6 +43,7 @@ class TorchTeacher:
     labels: Sequence[str]
     score_given: Callable[[Tensor, Tensor, bool], Tensor]
     score_and_features: Callable[[Tensor], tuple[Tensor, Tensor]]
+    head: Callable[[Tensor], Tensor]
 
     def __init__(
         self,
@@ -66,6 +67,9 @@ class TorchTeacher:
             self.score_given = self._score_given
         if hasattr(module, "score_and_features"):
             self.score_and_features = self._score_and_features
+            head: Any = getattr(module, "head", None)
+            if kind == "logits" and callable(head):
+                self.head = head
 
     def score(self, inputs: Tensor) -> Tensor:
         """Logits (B, L) of inputs (B, ...)."""

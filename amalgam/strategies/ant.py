@@ -21,7 +21,7 @@ from torch import Tensor
 from amalgam.conditional import Dependence, learn_dependence
 from amalgam.panel import Ballots, Panel
 from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy
-from amalgam.strategy import Paper, Strategy
+from amalgam.strategy import Learn, Paper, Strategy
 from amalgam.teacher import ConditionalScorer
 
 State = Mapping[int, Dependence]
@@ -58,7 +58,7 @@ class ANT(Strategy[State]):
     contradiction: Literal["positive", "mean", "confident"] = "positive"
     supervise: Literal["steps", "final"] = "steps"
 
-    def prepare(self, panel: Panel, rows: Rows, ballots: Ballots) -> State:
+    def prepare(self, panel: Panel, rows: Rows, ballots: Ballots, learn: Learn) -> State:
         """Learn how the labels depend on each other of every teacher that cannot be told."""
         untold = [k for k, seat in enumerate(panel.seats) if not _can_be_told(seat.teacher)]
         if self.rounds == 0:

@@ -97,6 +97,11 @@ class LabelChain(Student):
         output = self(inputs)
         return output.logits, output.features
 
+    def head(self, features: Tensor) -> Tensor:
+        """The last step's logits (B, L) of a hidden state (B, hidden)."""
+        logits: Tensor = self.decide(features)
+        return logits
+
 
 def initial(linear: Tensor, believed: Tensor | None = None, clamp: bool = False) -> tuple[Tensor, Tensor]:
     """Eq. (29): L_0 = W x + b and Ŷ_0 = 0; believed labels start from their belief, and count as chosen if clamped.

@@ -22,13 +22,37 @@ LossFunction = Callable[[StudentOutput, Any], Loss]
 Weights = dict[str, Tensor]
 
 
+class Lesson(nn.Module):
+    """What is trained: the student, and a companion that is left behind.
+
+    Args:
+        student: maps inputs (B, ...) to what `loss` reads.
+        loss: of the student's answer and its targets.
+        companion: maps the answer and its targets to a further Loss, counted as the first; or None.
+    """
+
+    def __init__(self, student: nn.Module, loss: LossFunction, companion: nn.Module | None = None) -> None:
+        super().__init__()
+        self.student, self.companion, self.loss = student, companion, loss
+
+    def forward(self, inputs: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+        """The loss of a batch: its sum and its count."""
+        answer = self.student(inputs)
+        said = self.loss(answer, targets)
+        beside = self.companion(answer, targets).sum if self.companion is not None else 0.0
+        return said.sum + beside, said.count
+
+    def copy(self) -> Lesson:
+        """The same networks again; the loss is a function, shared."""
+        return Lesson(deepcopy(self.student), self.loss, deepcopy(self.companion))
+
+
 class Learning:
     """A training under way: what a checkpoint saves, and the steps that change it.
 
     Args:
-        student: on the accelerator's device.
-        optimizer: of the student's weights.
-        loss: of a student's output and its targets.
+        lesson: on the accelerator's device.
+        optimizer: of its weights.
         settings: how.
         seed: of dropout.
         accelerator: the processes and the device.
@@ -37,20 +61,19 @@ class Learning:
 
     def __init__(
         self,
-        student: nn.Module,
+        lesson: Lesson,
         optimizer: torch.optim.Optimizer,
-        loss: LossFunction,
         settings: Training,
         seed: int,
         accelerator: Accelerator,
         rows: int,
     ) -> None:
-        self.student, self.loss, self.settings, self.seed = student, loss, settings, seed
+        self.lesson, self.settings, self.seed = lesson, settings, seed
         self.accelerator, self.rows = accelerator, rows
-        self.average = deepcopy(student).requires_grad_(False) if settings.ema else None
-        self.model, self.optimizer = accelerator.prepare(student, optimizer)
+        self.average = lesson.copy().requires_grad_(False) if settings.ema else None
         if settings.compile:
-            self.model = torch.compile(self.model)  # around the student, which stays as it was
+            lesson.student.compile()
+        self.model, self.optimizer = accelerator.prepare(lesson, optimizer)
         self.epoch = self.step = self.bad_epochs = self.best_epoch = 0
         self.history: list[dict[str, float]] = []
         self.best: Weights | None = None
@@ -108,19 +131,19 @@ class Learning:
         for part in range(self.settings.accumulate):
             inputs, targets = next(micro)
             with self.accelerator.no_sync(self.model) if part < last else nullcontext():
-                said = self.loss(self.model(inputs), targets)
-                self.accelerator.backward(said.sum / expected)
-            total += torch.stack([said.sum.detach(), said.count]).to(total.dtype)
+                loss, count = self.model(inputs, targets)
+                self.accelerator.backward(loss / expected)
+            total += torch.stack([loss.detach(), count]).to(total.dtype)
         total = self.accelerator.reduce(total, reduction="sum")
         # Gradients are means over processes of sums over rows / expected: make them the mean over all counted rows.
         weight = expected * world / total[1].clamp_min(1e-12)
-        for parameter in self.student.parameters():
+        for parameter in self.lesson.parameters():
             if parameter.grad is not None:
                 parameter.grad.mul_(weight)
         if self.settings.clip_norm is not None:
-            self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.clip_norm)
+            self.accelerator.clip_grad_norm_(self.lesson.parameters(), self.settings.clip_norm)
         self.optimizer.step()
-        self.student.zero_grad()
+        self.lesson.zero_grad()
         self._average()
         self.epoch_loss += total[0]
         self.epoch_count += total[1]
@@ -130,7 +153,7 @@ class Learning:
         if self.average is None or self.settings.ema is None:
             return
         with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.student.parameters(), strict=True):
+            for mean, now in zip(self.average.parameters(), self.lesson.parameters(), strict=True):
                 mean.lerp_(now, 1.0 - self.settings.ema)
 
     def close_epoch(self, feed: Feed, validation: Tensor) -> None:
@@ -170,9 +193,9 @@ class Learning:
         return loss
 
     @property
-    def candidate(self) -> nn.Module:
-        """The module that would be the student now: the moving average where there is one."""
-        return self.average if self.average is not None else self.student
+    def candidate(self) -> Lesson:
+        """The lesson that would be kept now: the moving average where there is one."""
+        return self.average if self.average is not None else self.lesson
 
     @torch.no_grad()
     def measure(self, feed: Feed, validation: Tensor) -> float:
@@ -184,19 +207,19 @@ class Learning:
             for inputs, targets in feed.batches(
                 torch.split(validation[rank::world], max(self.settings.batch_size, 1024))
             ):
-                said = self.loss(self.candidate(inputs), targets)
-                total += torch.stack([said.sum, said.count]).to(total.dtype)
+                total += torch.stack(self.candidate(inputs, targets)).to(total.dtype)
         total = self.accelerator.reduce(total, reduction="sum")
         return float(total[0] / total[1].clamp_min(1e-12))
 
     def adopt_best(self) -> None:
-        """Give the student its best weights, and leave it in evaluation mode."""
+        """Give the student and its companion their best weights, and leave them in evaluation mode."""
         if self.best is not None:
-            self.student.load_state_dict(self.best)
-        if not all(bool(torch.isfinite(weight).all()) for weight in self.student.parameters()):
+            self.lesson.load_state_dict(self.best)
+        if not all(bool(torch.isfinite(weight).all()) for weight in self.lesson.parameters()):
             self._finite("training", math.nan)  # the very last step broke it, and nothing was held out to notice
-        vars(self.student).pop("forward", None)  # Accelerate's own, which computes in mixed precision
-        self.student.eval()
+        vars(self.lesson).pop("forward", None)  # Accelerate's own, which computes in mixed precision
+        self.lesson.student._compiled_call_impl = None  # what was compiled is for training
+        self.lesson.eval()
 
     @property
     def sound(self) -> bool:
@@ -206,7 +229,7 @@ class Learning:
     def state(self) -> dict[str, Any]:
         """Everything a checkpoint needs."""
         return {
-            "student": self.student.state_dict(),
+            "lesson": self.lesson.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "scaler": None if self.accelerator.scaler is None else self.accelerator.scaler.state_dict(),
@@ -224,7 +247,7 @@ class Learning:
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to where a checkpoint was saved."""
         device = self.accelerator.device
-        self.student.load_state_dict(state["student"])
+        self.lesson.load_state_dict(state["lesson"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])

@@ -25,7 +25,7 @@ from amalgam.signals import Rows, Targets
 from amalgam.training.checkpoint import Checkpoints
 from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
-from amalgam.training.state import Learning, LossFunction, mix
+from amalgam.training.state import Learning, Lesson, LossFunction, mix
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def fit(
     *,
     seed: int,
     accelerator: Accelerator,
+    companion: nn.Module | None = None,
     folder: Path | None = None,
     key: str = "",
     progress: Progress | None = None,
@@ -69,6 +70,7 @@ def fit(
         settings: how.
         seed: of the validation split, the order of rows and dropout.
         accelerator: the processes and the device.
+        companion: trained beside the student and left behind; maps its output and targets to a further Loss.
         folder: where the checkpoint lies, read first if there is one; None keeps none.
         key: the fingerprint of what is learned from and how; a checkpoint made with another is refused.
         progress: who shows the step.
@@ -85,8 +87,8 @@ def fit(
         )
     training, validation = held_out(len(rows), settings.validation, seed)
     feed = Feed(rows, targets, accelerator.device, settings.workers)
-    student.to(accelerator.device)
-    learning = Learning(student, optimizer_of(student, settings), loss, settings, seed, accelerator, len(training))
+    lesson = Lesson(student, loss, companion).to(accelerator.device)
+    learning = Learning(lesson, optimizer_of(lesson, settings), settings, seed, accelerator, len(training))
     checkpoints = Checkpoints(folder, settings.checkpoint_seconds)
     resumed_at = _resume(learning, checkpoints, key)
     accelerator.wait_for_everyone()
@@ -147,14 +149,14 @@ def learning_rate(settings: Training, step: int, steps: int) -> float:
     return settings.learning_rate * shape[settings.schedule]
 
 
-def optimizer_of(student: nn.Module, settings: Training) -> torch.optim.Optimizer:
+def optimizer_of(module: nn.Module, settings: Training) -> torch.optim.Optimizer:
     """The optimiser that the settings name."""
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(student.parameters(), rate, momentum=settings.momentum, weight_decay=decay)
+        return torch.optim.SGD(module.parameters(), rate, momentum=settings.momentum, weight_decay=decay)
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(student.parameters(), rate, weight_decay=decay)
-    return torch.optim.Adam(student.parameters(), rate, weight_decay=decay)
+        return torch.optim.AdamW(module.parameters(), rate, weight_decay=decay)
+    return torch.optim.Adam(module.parameters(), rate, weight_decay=decay)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from amalgam import panel as panels
 from amalgam.panel import Ballots, Panel, Seat
 from amalgam.signals import ProbabilityTargets, StudentOutput, TensorRows, cross_entropy
 from amalgam.strategies.ant import ANT, integrate
+from tests.laws import untaught
 from tests.reference import ant as slow
 from tests.reference.panels import DrawnPanel
 from tests.reference.panels import panels as drawn_panels
@@ -28,7 +29,7 @@ def seated(drawn: DrawnPanel) -> tuple[Panel, TensorRows, Ballots]:
 
 def targets_of(strategy: ANT, panel: Panel, rows: TensorRows, ballots: Ballots) -> ProbabilityTargets:
     everything = slice(0, len(rows))
-    return strategy.targets(panel, rows, ballots.at(everything), strategy.prepare(panel, rows, ballots))
+    return strategy.targets(panel, rows, ballots.at(everything), strategy.prepare(panel, rows, ballots, untaught))
 
 
 @EVERY

@@ -23,7 +23,7 @@ from amalgam.training import state
 from amalgam.training.checkpoint import Checkpoints
 from amalgam.training.settings import Training
 from amalgam.training.trainer import held_out
-from tests.training.toys import Slope, WatchedRows, height, mlp, same, targets, told, train, values, weights
+from tests.training.toys import Slope, WatchedRows, height, mlp, of_logits, same, targets, told, train, values, weights
 
 
 @pytest.fixture
@@ -283,9 +283,9 @@ def test_a_student_trained_in_bf16_answers_in_full_precision(mixed: Accelerator)
 def test_a_compiled_student_is_the_same_and_stays_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled, compile_ = [], torch.compile
 
-    def quick(model: torch.nn.Module) -> Any:  # the whole compiler takes 20 seconds
-        compiled.append(model)
-        return compile_(model, backend="eager")
+    def quick(call: Any) -> Any:  # the whole compiler takes 20 seconds
+        compiled.append(call.__self__)
+        return compile_(call, backend="eager")
 
     monkeypatch.setattr(torch, "compile", quick)
     one, plain = mlp(), mlp()
@@ -335,9 +335,8 @@ def test_a_device_without_float64_trains_without_it(monkeypatch: pytest.MonkeyPa
         half = train(narrow, values(30), targets(30), epochs=3, **given)
     assert same(wide, narrow)
     assert told(half.history) == [pytest.approx(epoch, rel=1e-5) for epoch in told(full.history)]
-    longer = state.Learning(
-        mlp(), torch.optim.Adam(mlp().parameters()), cross_entropy, Training(**given), 0, Accelerator(), 27
-    )
+    lesson = state.Lesson(mlp(), of_logits)
+    longer = state.Learning(lesson, torch.optim.Adam(lesson.parameters()), Training(**given), 0, Accelerator(), 27)
     saved = Checkpoints(tmp_path, 0).load()
     assert saved is not None
     longer.restore(saved)
