@@ -154,6 +154,43 @@ def evaluate(
     evaluate_run(run, data, labels, trust_code)
 
 
+@app.command(epilog="Example: amalgam report runs/ant-1 runs/ant-2 --out comparison.html")
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Directories of runs, or of benches; one alone is shown again.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    out: Annotated[Path | None, typer.Option(help="A file to write too: Markdown (.md) or a page (.html).")] = None,
+) -> None:
+    """Runs, or benches, beside the first of them."""
+    from amalgam.views import report_on
+
+    report_on(folders, as_json, out)
+
+
+@app.command(epilog="Example: amalgam bench ant-digits --seeds 3 --out runs/digits")
+def bench(
+    table: Annotated[str | None, typer.Argument(help="A table's name or path; without it, all are listed.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many: 0, 1, … (5 by default).")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes at once; one a CPU core by default.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Only what the table calls `quick`, to see it work.")] = False,
+    settings: Annotated[str | None, typer.Option(help="Only these settings of the table, comma-separated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The directory; a fresh runs/bench-TABLE-N by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the bench in --out.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="What tables there are.")] = False,
+) -> None:
+    """A paper's table: every method over settings and seeds, beside the published numbers."""
+    from amalgam.bench.view import bench_and_show, list_tables
+
+    if list_ or (table is None and not resume):
+        list_tables()
+        return
+    chosen = None if settings is None else tuple(name.strip() for name in settings.split(","))
+    asked = {"seeds": seeds, "quick": quick or None, "settings": chosen}
+    given = {key: value for key, value in asked.items() if value is not None}
+    bench_and_show(table, given, jobs, out, resume)
+
+
 @app.command(epilog="Example: amalgam predict runs/ant-1 digits --out predictions.csv")
 def predict(
     run: Annotated[Path, typer.Argument(help="A run directory or a saved student.")],

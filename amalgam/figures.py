@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from amalgam.evaluation import Evaluation, Line
 
 # Colours that stand for the page's own; `svg` puts the style sheet's variables in their place.
-_INK, _RULE = "#010203", "#040506"
-_ACCENT, _SECOND = "#4c7ef3", "#e8873a"
+INK, _RULE = "#010203", "#040506"
+ACCENT, _SECOND = "#4c7ef3", "#e8873a"
 _SERIES = ("#4c7ef3", "#8a94a6", "#c2c9d6", "#e8873a", "#2fa37c", "#b565c9", "#d6a518", "#e0566f", "#35a7c4", "#8f7a5c")
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: the page's font, searchable, small
     "font.size": 10,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
+    "text.color": INK,
+    "axes.labelcolor": INK,
     "axes.edgecolor": _RULE,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "grid.color": _RULE,
     "axes.grid": False,
     "axes.spines.top": False,
@@ -53,17 +53,17 @@ def training_curves(history: Sequence[Mapping[str, float | None]]) -> str:
         def curve(axes: Axes, key: str, colour: str) -> Any:
             return axes.plot(epochs, column(key), color=colour, marker="." if len(epochs) < 40 else None)[0]
 
-        lines = [curve(left, "loss", _ACCENT), curve(left, "validation", _SECOND)]
+        lines = [curve(left, "loss", ACCENT), curve(left, "validation", _SECOND)]
         _legend(left, lines, ["training", "validation"], columns=2)
         left.set_ylabel("loss")
-        curve(right, "learning_rate", _ACCENT)
+        curve(right, "learning_rate", ACCENT)
         right.set_ylabel("learning rate")
         for axes in (left, right):
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(True, axis="y", linewidth=0.6)
 
-    return _svg("training", (8.6, 3.0), draw)
+    return svg("training", (8.6, 3.0), draw)
 
 
 def label_bars(evaluation: Evaluation) -> str:
@@ -90,7 +90,7 @@ def label_bars(evaluation: Evaluation) -> str:
         _legend(axes, bars, [line.name for line in lines], columns=min(len(lines), 4))
 
     legend = 0.25 * math.ceil(len(lines) / 4)
-    return _svg("labels", (8.6, 0.8 + legend + len(labels) * (0.14 + 0.085 * len(lines))), draw)
+    return svg("labels", (8.6, 0.8 + legend + len(labels) * (0.14 + 0.085 * len(lines))), draw)
 
 
 def disagreement(evaluation: Evaluation) -> str:
@@ -120,7 +120,7 @@ def _matrix(name: str, names: list[str], values: list[list[float]], style: str) 
     top = max(float(np.nanmax(table, initial=0)), 1e-9)
     colours = np.empty((*table.shape, 4))
     # The accent's opacity is the value, so that the map reads on light and on dark paper.
-    colours[..., :3] = to_rgb(_ACCENT)
+    colours[..., :3] = to_rgb(ACCENT)
     colours[..., 3] = np.nan_to_num(table / top) * 0.75
 
     def draw(figure: Figure) -> None:
@@ -128,7 +128,7 @@ def _matrix(name: str, names: list[str], values: list[list[float]], style: str) 
         axes.imshow(colours, interpolation="nearest")
         for (row, column), value in np.ndenumerate(table):
             text = "–" if math.isnan(value) else style.format(value)
-            axes.text(column, row, text, ha="center", va="center", color=_INK, fontsize=9)
+            axes.text(column, row, text, ha="center", va="center", color=INK, fontsize=9)
         _names(axes.set_xticks, range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
         _names(axes.set_yticks, range(len(names)), names)
         axes.set(xlabel="teacher", ylabel="teacher")
@@ -136,7 +136,7 @@ def _matrix(name: str, names: list[str], values: list[list[float]], style: str) 
         axes.spines[:].set_visible(False)
 
     side = 2.4 + 0.5 * len(names)
-    return _svg(name, (side + 0.6, side), draw)
+    return svg(name, (side + 0.6, side), draw)
 
 
 def _shown_labels(student: Line, rival: Line) -> list[str]:
@@ -152,7 +152,7 @@ def _shown_labels(student: Line, rival: Line) -> list[str]:
 
 def _names(set_ticks: Any, places: Sequence[int], names: Sequence[str], **style: Any) -> None:
     """Ticks with users' names, which matplotlib must not read as formulas."""
-    set_ticks(list(places), [_short(name) for name in names], parse_math=False, **style)
+    set_ticks(list(places), [short(name) for name in names], parse_math=False, **style)
 
 
 def _legend(axes: Axes, handles: Sequence[Any], names: Sequence[str], columns: int) -> None:
@@ -162,16 +162,16 @@ def _legend(axes: Axes, handles: Sequence[Any], names: Sequence[str], columns: i
     )
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
-        text.set_text(_short(name, 20))
+        text.set_text(short(name, 20))
 
 
-def _short(name: str, most: int = 28) -> str:
+def short(name: str, most: int = 28) -> str:
     """A name that fits, without characters that XML refuses."""
     plain = "".join(letter for letter in " ".join(name.split()) if letter.isprintable())
     return plain if len(plain) <= most else plain[: most - 1] + "…"
 
 
-def _svg(name: str, size: tuple[float, float], draw: Any) -> str:
+def svg(name: str, size: tuple[float, float], draw: Any) -> str:
     """What `draw` draws on a figure of a size in inches, as an SVG element coloured by the page's style sheet."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -192,5 +192,5 @@ def _svg(name: str, size: tuple[float, float], draw: Any) -> str:
 
 def _page_tag(tag: str, name: str) -> str:
     """A tag of a figure with the page's colours, and with ids that the page's other figures do not have."""
-    tag = tag.replace(_INK, "var(--ink)").replace(_RULE, "var(--rule)")
+    tag = tag.replace(INK, "var(--ink)").replace(_RULE, "var(--rule)")
     return re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", tag)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,29 +16,22 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 
 from amalgam import datasets, registry, run, store, strategies
+from amalgam.collect import surrogate, vote
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation, evaluate, measurable
-from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
+from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.journal import Journal
-from amalgam.panel import Ballots, Panel, seat
+from amalgam.panel import Panel, seat
 from amalgam.parts import Parts, apportion, by_name, leaks, lookalike_notes, refuse_leaks, renamed
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe, read
 from amalgam.report import Known, Report, machine
 from amalgam.signals import Rows, Targets
-from amalgam.strategy import Learn, Network, Strategy
+from amalgam.strategy import Strategy
 from amalgam.student import Student, build, load, settings_of
-from amalgam.training.state import LossFunction
 from amalgam.training.trainer import Fit, fit
-
-_VOTING = ("amalgam.panel", "amalgam.signals", "amalgam.labels")  # whose change makes other votes
-
-_TRAINING = ("amalgam.training.trainer", "amalgam.training.state", "amalgam.training.feed")
-
-_RESIDENT_BYTES = 2**31  # targets up to this size are read into memory whole, beside rows that are in memory
-_SMALL_BYTES = 2**24  # and up to this size beside rows that stay on disk, so that memory stays flat as they grow
 
 
 def distill(
@@ -91,9 +83,11 @@ def distill(
                 journal.note(note)
         learned = of_rows(parts.learn)
         with journal.timed("votes"):
-            ballots = vote(panel, parts.learn, learned, strategy, journal)
+            ballots = vote(panel, parts.learn, learned, journal, features=strategy.sees_features())
         with journal.timed("targets"):
-            targets, facts, key = surrogate(panel, parts.learn, learned, ballots, strategy, recipe, journal)
+            targets, facts, key = surrogate(
+                panel, parts.learn, learned, ballots, strategy, recipe.training, recipe.seed, journal
+            )
         with journal.timed("training"):
             accelerator = processes(recipe.training, None if folder is None else folder / run.LOGS)
             student, fitted = train(recipe, panel, parts, targets, key, strategy, accelerator, folder, shown)
@@ -179,94 +173,6 @@ def assemble(
     return panel
 
 
-def vote(
-    panel: Panel, rows: Rows, rows_key: str, strategy: Strategy[Any], journal: Journal, name: str = "votes"
-) -> Ballots:
-    """What every teacher says of every row: from the store, else asked now, once."""
-    features = hasattr(strategy.needs, "score_and_features")
-    stored = []
-    for k, one in enumerate(panel.seats):
-        key = fingerprint("votes", one.fingerprint or [journal.nonce, one.name], rows_key, features, of_code(*_VOTING))
-        about = {"teacher": one.name, "labels": [str(label) for label in one.teacher.labels], "rows": len(rows)}
-
-        def produce(where: slice, k: int = k) -> dict[str, np.ndarray[Any, Any]]:
-            said = panel.vote(k, rows.inputs(where), features)
-            return {part: value.cpu().numpy() for part, value in said.items()}
-
-        with journal.progress.step(f"{name} {one.name}", len(rows)) as bar:
-            stored.append(store.fill("votes", key, len(rows), produce, about=about, bar=bar))
-        journal.tell(stored[-1], f"votes of {one.name}")
-        if one.fingerprint is None:
-            journal.note(f"the votes of {one.name} cannot be reused: it has no `fingerprint`")
-            journal.pass_by("votes", key)
-        for done in ("computed", "reused", "repaired"):
-            journal.votes[done] = journal.votes.get(done, 0) + getattr(stored[-1], done)
-    parts = {part: tuple(one.array(part) for one in stored) for part in ("scores", *(["features"] if features else []))}
-    return Ballots(panel, len(rows), **parts)
-
-
-def surrogate(
-    panel: Panel,
-    rows: Rows,
-    rows_key: str,
-    ballots: Ballots,
-    strategy: Strategy[Any],
-    recipe: Recipe,
-    journal: Journal,
-) -> tuple[Targets, dict[str, int], str]:
-    """The surrogate targets of every row: from the store, else made now, in chunks.
-
-    Returns:
-        the targets; what the strategy counted; and the fingerprint of rows and targets, which a training goes by.
-    """
-    whose = [one.fingerprint or [journal.nonce, one.name] for one in panel.seats]
-    spec = {one.name: getattr(strategy, one.name) for one in fields(strategy)}
-    columns = [list(own) for own in panel.space.columns]
-    code = of_code(*_VOTING, type(strategy).__module__, "amalgam.conditional")
-    name = recipe.strategy["name"]
-    how = [recipe.training.model_dump(mode="json"), recipe.seed, of_code(*_TRAINING)] if strategy.trains else []
-    key = fingerprint("targets", whose, panel.space.names, columns, name, spec, rows_key, code, how)
-    state = _Once(lambda: strategy.prepare(panel, rows, ballots, learner(rows, recipe, journal)))
-
-    def produce(where: slice) -> dict[str, np.ndarray[Any, Any]]:
-        chunk = rows.take(torch.arange(where.start, where.stop))
-        made = strategy.targets(panel, chunk, ballots.at(where), state())
-        counts = {f"count.{name}": count for name, count in made.counts.items()}
-        return {name: value.cpu().numpy() for name, value in {**made.arrays(), **counts}.items()}
-
-    about = {"strategy": name, "labels": list(panel.space.names), "rows": len(rows)}
-    with journal.progress.step("targets", len(rows)) as bar:
-        stored = store.fill("targets", key, len(rows), produce, about=about, bar=bar)
-    journal.tell(stored, "targets")
-    if not all(one.fingerprint for one in panel.seats):
-        journal.pass_by("targets", key)
-    counted = {name.removeprefix("count."): torch.as_tensor(stored.total(name)) for name in stored.counts}
-    arrays: dict[str, Any] = dict(stored.arrays)
-    most = _SMALL_BYTES if rows.resident is None else _RESIDENT_BYTES
-    if sum(array.dtype.itemsize * math.prod(array.shape) for array in arrays.values()) <= most:
-        arrays = {name: torch.from_numpy(stored.whole(name)) for name in arrays}
-    content = {part: [of_array(array[start : start + store.CHUNK]) for start in range(0, len(rows), store.CHUNK)]
-               for part, array in stored.arrays.items()}  # fmt: skip
-    return strategy.form.of(arrays), strategy.facts(panel, counted), fingerprint(rows_key, content)
-
-
-def learner(rows: Rows, recipe: Recipe, journal: Journal) -> Learn:
-    """Trains a strategy's own networks as the recipe trains the student."""
-
-    def learn(make: Callable[[], Network], targets: Targets, loss: LossFunction, name: str) -> Network:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.seed)
-            network = make()
-        accelerator = processes(recipe.training)
-        fit(
-            network, rows, targets, loss, recipe.training,
-            seed=recipe.seed, accelerator=accelerator, progress=journal.progress, name=name,
-        )  # fmt: skip
-        return network.eval()
-
-    return learn
-
-
 def train(
     recipe: Recipe,
     panel: Panel,
@@ -291,7 +197,7 @@ def train(
     student.scaling.fit(rows)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        companion = strategy.companion(panel, targets, width_of(student, rows))
+        companion = strategy.companion(panel, targets, student.width(rows.inputs(slice(0, 1))))
     if recipe.training.tracker is not None:
         accelerator.init_trackers(recipe.name)
     fitted = fit(
@@ -304,12 +210,6 @@ def train(
     return student, fitted
 
 
-def width_of(student: Student, rows: Rows) -> int:
-    """D of a student's features."""
-    with torch.no_grad():
-        return int(student(rows.inputs(slice(0, 1))).features.shape[1])
-
-
 def measure(
     student: Student, panel: Panel, test: Rows | None, strategy: Strategy[Any], journal: Journal
 ) -> Evaluation | None:
@@ -317,7 +217,7 @@ def measure(
     if test is None:
         journal.note("no annotated rows to measure on; name some with data.held_out")
         return None
-    ballots = vote(panel, test.unlabelled(), of_rows(test), strategy, replace(journal, votes={}), "test votes")
+    ballots = vote(panel, test.unlabelled(), of_rows(test), replace(journal, votes={}), name="test votes")
     return evaluate(student, panel, test, ballots, progress=journal.progress)
 
 
@@ -359,15 +259,3 @@ def evaluate_again(
 def _other(data: str, options: DataOptions | None, student: Student, recipe: Recipe) -> Rows:
     loaded = datasets.load(data, options)
     return renamed(by_name(loaded, student.features, data), recipe)
-
-
-class _Once:
-    """A value that is made when it is first asked for, and then kept: nothing is prepared for stored targets."""
-
-    def __init__(self, make: Any) -> None:
-        self.make, self.made = make, False
-
-    def __call__(self) -> Any:
-        if not self.made:
-            self.value, self.made = self.make(), True
-        return self.value

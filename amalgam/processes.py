@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState, PartialState
+from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast_object_list
 
 from amalgam.errors import RequestError
@@ -20,7 +20,7 @@ def processes(wanted: Training | None = None, folder: Path | None = None) -> Acc
         RequestError: a precision that this machine does not have.
     """
     wanted = wanted or Training()
-    if PartialState._shared_state and AcceleratorState().mixed_precision != wanted.precision:
+    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != wanted.precision:
         AcceleratorState._reset_state()  # Accelerate keeps the precision it was first asked for
     try:
         accelerator = Accelerator(mixed_precision=wanted.precision)

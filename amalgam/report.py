@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +15,7 @@ from amalgam.evaluation import Evaluation
 from amalgam.files import write_text
 from amalgam.results import HEADINGS, blocks, contradictions, duration, plain, table, verdict
 from amalgam.schema import parse
+from amalgam.sheets import fill
 
 __all__ = ["Known", "Report", "card", "machine", "page", "table", "verdict"]
 
@@ -151,19 +151,9 @@ def card(report: Report) -> str:
 
 def _filled(template: str, report: Report, **more: Any) -> str:
     """A template of this package, filled with a report."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     evaluation = report.evaluation
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=template.endswith(".html.jinja"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"code": _code, "plain": plain}
-    return environment.get_template(template).render(
+    return fill(
+        template,
         report=report,
         evaluation=evaluation,
         headings=HEADINGS,
@@ -174,11 +164,3 @@ def _filled(template: str, report: Report, **more: Any) -> str:
         plain=plain,
         **more,
     )
-
-
-def _code(text: str) -> str:
-    """A user's text as a Markdown code span, in which nothing else has a meaning."""
-    line = " ".join(text.split())
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
-    pad = " " if line.startswith("`") or line.endswith("`") else ""
-    return f"{fence}{pad}{line}{pad}{fence}"

@@ -71,15 +71,15 @@ def table(evaluation: Evaluation) -> Table:
 def verdict(evaluation: Evaluation) -> str:
     """How the student does beside the ensemble, in one sentence; numbers that look equal in the table are a tie."""
     student = evaluation.student
-    first, how = _against(student, evaluation.majority, "the majority vote")
-    second, how_too = _against(student, evaluation.mean, "the mean logit")
+    first, how = against(student, evaluation.majority, "the majority vote")
+    second, how_too = against(student, evaluation.mean, "the mean logit")
     again = "" if second == first else f"{second} "
     own, theirs = student.cost.parameters, evaluation.majority.cost.parameters
     size = f", with {_size(own, theirs)}" if own and theirs else ""
     return f"The student {first} {how} and {again}{how_too}{size}."
 
 
-def _against(student: Line, rival: Line, name: str) -> tuple[str, str]:
+def against(student: Line, rival: Line, name: str) -> tuple[str, str]:
     """A verb and its object: `beats`, `the mean logit on 3 of 4 measures (loses on 1)`; the commonest leads."""
     tally = {"beats": 0, "ties with": 0, "loses to": 0}
     for measure in MEASURES:
@@ -135,15 +135,15 @@ def _cells(lines: Sequence[Line]) -> list[list[Cell]]:
     columns = [[Cell(str(len(line.labels))) for line in lines]]
     for measure in MEASURES:
         values = [getattr(line.measures, measure.key) for line in lines]
-        columns.append(_column(values, "{:.3f}".format, 1 if measure.better == "lower" else -1))
-    columns.append(_column([line.cost.parameters for line in lines], _count, 1))
-    columns.append(_column([line.cost.bytes for line in lines], _bytes, 1))
-    columns.append(_column([line.cost.latency_1 for line in lines], duration, 1))
-    columns.append(_column([line.cost.latency_256 for line in lines], duration, 1))
+        columns.append(column(values, "{:.3f}".format, 1 if measure.better == "lower" else -1))
+    columns.append(column([line.cost.parameters for line in lines], thousands, 1))
+    columns.append(column([line.cost.bytes for line in lines], storage, 1))
+    columns.append(column([line.cost.latency_1 for line in lines], duration, 1))
+    columns.append(column([line.cost.latency_256 for line in lines], duration, 1))
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _column(values: Sequence[float | None], show: Callable[[float], str], sign: int) -> list[Cell]:
+def column(values: Sequence[float | None], show: Callable[[float], str], sign: int) -> list[Cell]:
     """The cells of a column; `sign` is 1 when the lowest is best, -1 when the highest is."""
     known = [value for value in values if value is not None and not math.isnan(value)]
     texts = ["–" if value is None or math.isnan(value) else show(value) for value in values]
@@ -152,7 +152,7 @@ def _column(values: Sequence[float | None], show: Callable[[float], str], sign: 
     return [Cell(text, worth_a_mark and text == best) for text in texts]
 
 
-def _count(value: float) -> str:
+def thousands(value: float) -> str:
     """1,234 · 56.7 k · 8.9 M."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= 10 * size or (value >= size and unit != "k"):
@@ -160,7 +160,7 @@ def _count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def _bytes(value: float) -> str:
+def storage(value: float) -> str:
     """Bytes as readers see them: 512 B, 1.5 kB, 4.2 MB."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value >= size:

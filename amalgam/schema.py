@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,18 +60,28 @@ def parse(model: type[Model], content: dict[str, Any], where: str) -> Model:
         if first["type"] == "missing":
             raise RequestError(f"{where}: the key {key!r} is missing") from None
         said = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        said = re.sub(r"^[A-Z][a-z]+ should (?=have|match)", "to ", said)
         if first["type"] in {"model_type", "dict_type"}:
             said = "a mapping of keys to values"
-        raise RequestError(f"{where}: {key or 'it'} is {first['input']!r}, expected {said}") from None
+        given = repr(first["input"])
+        if len(given) > 200:  # a whole file says nothing
+            raise RequestError(f"{where}: {f'{key}: ' if key else ''}expected {said}") from None
+        raise RequestError(f"{where}: {key or 'it'} is {given}, expected {said}") from None
 
 
 def _keys(model: type[BaseModel], path: list[str]) -> list[str]:
     """The keys that a model knows at a path of nested models."""
+    models = [model]
     for step in path:
-        inner = model.model_fields[step].annotation if step in model.model_fields else None
-        candidates = [inner, *getattr(inner, "__args__", ())]
-        models = [one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)]
-        if not models:
-            return []
-        model = models[0]
-    return sorted(model.model_fields)
+        inner = [one.model_fields[step].annotation for one in models if step in one.model_fields]
+        tagged = [one for one in models if one.__name__.lower() == step]
+        # A step that is neither a field nor one of several models is a mapping's key or a place in a list.
+        models = tagged or ([one for annotation in inner for one in _models(annotation)] if inner else models)
+    return sorted({key for one in models for key in one.model_fields})
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    """The models that an annotation speaks of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [one for argument in getattr(annotation, "__args__", ()) for one in _models(argument)]

@@ -1,9 +1,10 @@
-"""Schooling: a built-in teacher whose weights are absent is trained once, visibly, on its own part of the data."""
+"""Schooling: a teacher whose weights are absent is trained once, visibly, on its own part of the data."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -50,28 +51,62 @@ def own_rows(card: Card, schooling: Schooling) -> Rows:
 
 
 def school(card: Card, accelerator: Accelerator, progress: Progress) -> Path:
-    """The folder of a trained built-in teacher: from the store, else trained now, by all processes together.
-
-    A teacher is trained as a student is, with its annotations as targets; part of its own rows stops it early.
-    """
+    """The folder of a trained built-in teacher: from the store, else trained now, by all processes together."""
     schooling = card.schooling
     assert schooling is not None
-    rows = own_rows(card, schooling)
+    where = f"card {card.name!r}, schooling"
+    settings = parse(Training, schooling.training, f"{where}.training")
+    if settings.precision != "no":
+        raise RequestError(
+            f"{where}.training: precision is {settings.precision!r}; teachers are trained in float32: leave it out"
+        )
+    return trained(
+        card.name, own_rows(card, schooling), schooling.student, settings, schooling.split_seed,
+        accelerator=accelerator, progress=progress, where=f"{where}.student",
+    )  # fmt: skip
+
+
+def trained(
+    name: str,
+    rows: Rows,
+    spec: dict[str, Any],
+    settings: Training,
+    seed: int,
+    *,
+    accelerator: Accelerator,
+    progress: Progress,
+    where: str,
+) -> Path:
+    """The folder of a teacher trained on annotated rows as a student is, with the annotations as targets.
+
+    From the store, else trained now, by all processes together; part of its own rows stops it early.
+
+    Args:
+        name: what the teacher is called.
+        rows: its rows, annotated with its labels.
+        spec: the student it is trained as.
+        settings: how.
+        seed: of its weights and of the order of rows.
+        accelerator: the processes and the device.
+        progress: who shows the training.
+        where: who asks for the student, for messages.
+    """
     assert rows.annotated is not None
-    code = of_code(*_CODE, student.student_class(str(schooling.student.get("name"))).__module__)
-    key = fingerprint(card.model_dump(mode="json"), of_rows(rows), of_array(rows.annotated.numpy()), code)
-    about = {"teacher": card.name, "rows": len(rows), "data": schooling.data}
+    kind, chosen = student.settings_of(spec, where)
+    code = of_code(*_CODE, kind.__module__)
+    asked = [list(rows.labels), kind.__name__, chosen.model_dump(mode="json"), settings.model_dump(mode="json"), seed]
+    key = fingerprint("teacher", name, asked, of_rows(rows), of_array(rows.annotated.numpy()), code)
     there = [store.folder("teachers", key) is not None]
     broadcast_object_list(there)  # the main process decides, so that no process trains alone
     if not there[0]:
-        trained = _train(card, schooling, rows, accelerator, progress)
-        trained.seen = of_each_row(rows)
+        teacher = _train(name, rows, spec, settings, seed, accelerator, progress, where)
+        teacher.seen = of_each_row(rows)
 
         def write(folder: Path) -> None:
-            trained.save(folder)
+            teacher.save(folder)
 
         if accelerator.is_main_process:
-            store.put_folder("teachers", key, write, about)
+            store.put_folder("teachers", key, write, {"teacher": name, "rows": len(rows), "data": rows.name})
         accelerator.wait_for_everyone()
     folder = store.folder("teachers", key)
     assert folder is not None
@@ -79,24 +114,25 @@ def school(card: Card, accelerator: Accelerator, progress: Progress) -> Path:
 
 
 def _train(
-    card: Card, schooling: Schooling, rows: Rows, accelerator: Accelerator, progress: Progress
+    name: str,
+    rows: Rows,
+    spec: dict[str, Any],
+    settings: Training,
+    seed: int,
+    accelerator: Accelerator,
+    progress: Progress,
+    where: str,
 ) -> student.Student:
     assert rows.annotated is not None
-    where = f"card {card.name!r}, schooling"
-    settings = parse(Training, schooling.training, f"{where}.training")
-    if settings.precision != "no":
-        raise RequestError(
-            f"{where}.training: precision is {settings.precision!r}; teachers are trained in float32: leave it out"
-        )
     shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(schooling.split_seed)
-        teacher = student.build(schooling.student, shape, card.labels, f"{where}.student")
+        torch.manual_seed(seed)
+        teacher = student.build(spec, shape, rows.labels, where)
     teacher.scaling.fit(rows)
     truth = ProbabilityTargets(rows.annotated.nan_to_num(), (~rows.annotated.isnan()).float())
     fit(
         teacher, rows, truth, supervised, settings,
-        seed=schooling.split_seed, accelerator=accelerator, progress=progress, name=f"teacher {card.name}",
+        seed=seed, accelerator=accelerator, progress=progress, name=f"teacher {name}",
     )  # fmt: skip
     return teacher
 

@@ -1,15 +1,18 @@
-"""Where the built-in cards and recipes lie: inside the wheel, or beside the package in a checkout."""
+"""Where the built-in cards, recipes and tables lie: inside the wheel, or beside the package in a checkout."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from amalgam.errors import RequestError, nearest
 
+Kind: TypeAlias = Literal["teachers", "recipes", "recipes/papers"]
+"""Cards, recipes, and the papers' tables that `amalgam bench` runs."""
 
-def shelf(kind: Literal["teachers", "recipes"]) -> Path:
-    """The folder of the built-in cards or recipes."""
+
+def shelf(kind: Kind) -> Path:
+    """The folder of the built-in cards, recipes or tables."""
     package = Path(__file__).parent
     packed = package / "_shelf" / kind
     checkout = package.parent
@@ -18,10 +21,9 @@ def shelf(kind: Literal["teachers", "recipes"]) -> Path:
     return packed
 
 
-def names(kind: Literal["teachers", "recipes"]) -> list[str]:
-    """The names on a shelf: `ant`, `papers/…`, without `.yaml`."""
-    folder = shelf(kind)
-    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+def names(kind: Kind) -> list[str]:
+    """The names on a shelf, without `.yaml`."""
+    return sorted(path.stem for path in shelf(kind).glob("*.yaml"))
 
 
 def find_recipe(name: str) -> Path:

@@ -77,14 +77,18 @@ class Strategy(ABC, Generic[State]):
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> Targets:
         """The surrogate targets of a chunk of rows."""
 
+    @classmethod
+    def sees_features(cls) -> bool:
+        """Whether its votes have the teachers' features."""
+        return hasattr(cls.needs, "score_and_features")
+
     def facts(self, panel: Panel, counts: Mapping[str, Tensor]) -> dict[str, int]:
         """What the strategy counted, in words for the report, from the targets' counts added up."""
         return {name: int(count.sum()) for name, count in counts.items()}
 
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
         """Cross-entropy with the targets, summed over the steps of a chain, unless a paper says otherwise."""
-        assert isinstance(targets, ProbabilityTargets)
-        return cross_entropy(output.logits if output.steps is None else output.steps, targets)
+        return stepwise(output, targets)
 
     def companion(self, panel: Panel, targets: Targets, width: int) -> nn.Module | None:
         """A network trained beside the student and left behind with the training; by default none.
@@ -97,3 +101,9 @@ class Strategy(ABC, Generic[State]):
             width: D of the student's features (B, D).
         """
         return None
+
+
+def stepwise(output: StudentOutput, targets: Targets) -> Loss:
+    """Cross-entropy with the targets, summed over the steps of a chain."""
+    assert isinstance(targets, ProbabilityTargets)
+    return cross_entropy(output.logits if output.steps is None else output.steps, targets)

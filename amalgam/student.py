@@ -39,18 +39,29 @@ class Scaling(nn.Module):
         self.register_buffer("spread", torch.ones(*shape))
 
     def fit(self, rows: Rows, chunk: int = 4096) -> None:
-        """Learn mean and standard deviation, column by column, in one pass; a constant column is only centred."""
+        """Learn each column's origin and spread, in one pass.
+
+        A column is centred on its mean and divided by its standard deviation; a constant one is only centred. A sparse
+        one, zero in more than half of the rows, keeps its zeros and is divided by the root mean square of its other
+        values: centred, a word that only the rows for early stopping have would be a constant to the rows that train,
+        which Adam turns into a second bias, and in those rows into a thousand times that.
+        """
         total = torch.zeros(self.mean.shape, dtype=torch.float64)
         squares = torch.zeros(self.mean.shape, dtype=torch.float64)
+        own_squares, nonzero = torch.zeros_like(total), torch.zeros_like(total)
         # Sums of differences from a row: sums of the values themselves lose a small spread around a large mean.
         origin = rows.inputs(slice(0, 1)).double()[0]
         for _, inputs in rows.chunks(chunk):
             wide = inputs.double() - origin
             total += wide.sum(0)
             squares += wide.square().sum(0)
+            own_squares += inputs.double().square().sum(0)
+            nonzero += (inputs != 0).sum(0)
         mean = total / len(rows)
         spread = (squares / len(rows) - mean.square()).clamp_min(0).sqrt()
-        self.mean.copy_(origin + mean)
+        sparse = (nonzero < len(rows) / 2) & (nonzero > 0)
+        self.mean.copy_(torch.where(sparse, 0.0, origin + mean))
+        spread = torch.where(sparse, (own_squares / nonzero.clamp_min(1)).sqrt(), spread)
         self.spread.copy_(torch.where(spread < 1e-6, 1.0, spread))
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -90,6 +101,11 @@ class Student(nn.Module, ABC):
     def device(self) -> torch.device:
         """Where the student lives."""
         return self.scaling.mean.device
+
+    @torch.no_grad()
+    def width(self, inputs: Tensor) -> int:
+        """D of its features (B, D), as some inputs show it."""
+        return int(self(inputs).features.shape[-1])
 
     def logits(self, inputs: ArrayLike | Tensor, batch_size: int = 1024) -> Tensor:
         """Logits (N, L) of inputs (N, *shape), in evaluation mode, batch by batch, on the CPU.

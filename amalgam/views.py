@@ -94,6 +94,28 @@ def show_report(report: Any, folder: Path) -> None:
     console.print(Text(f"The run lies in {folder}: report.html to look at, {ship}README.md to read."))
 
 
+def report_on(folders: Sequence[Path], as_json: bool, out: Path | None) -> None:
+    """`amalgam report`."""
+    import json
+
+    from amalgam.compare import account
+    from amalgam.files import writable, write_text
+    from amalgam.sheets import ending
+
+    written_as = None if out is None else ending(out)
+    found = account(folders)
+    if out is not None:
+        with writable(out):
+            write_text(out, found.page() if written_as == ".html" else found.markdown())
+    if as_json:
+        sys.stdout.write(json.dumps(found.facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        return
+    console = _console()
+    console.print(*found.shown, sep="\n")
+    if out is not None:
+        console.print(Text(f"It lies in {out}"))
+
+
 def list_teachers() -> None:
     """`amalgam teachers list`."""
     table = _table("teacher", "adapter", "labels", "what it is")
@@ -177,6 +199,12 @@ def list_recipes() -> None:
         called = strategy.get("name") if isinstance(strategy, dict) else strategy
         table.add_row(*map(Text, (name, str(called), str(content.get("description", "")))))
     _console().print(table)
+    papers = _table("table for `amalgam bench`", "what it shows")
+    for name in shelf.names("recipes/papers"):
+        content = read_yaml(shelf.shelf("recipes/papers") / f"{name}.yaml", "table")
+        papers.add_row(*map(Text, (name, str(content.get("title", "")))))
+    _console().print()
+    _console().print(papers)
 
 
 def show_strategy(name: str) -> None:
@@ -194,13 +222,13 @@ def show_strategy(name: str) -> None:
     table = _table("hyperparameter", "default")
     for field in dataclasses.fields(strategy):
         table.add_row(Text(field.name), Text(repr(field.default)))
-    console.print()
-    console.print(table)
-    console.print()
     found = _table("equation", "function", "where", "what")
     for equation in equations(strategy):
         found.add_row(*map(Text, (equation.number, equation.function, equation.where, equation.says)))
-    console.print(found)
+    for filled in (table, found):
+        if filled.row_count:
+            console.print()
+            console.print(filled)
 
 
 def evaluate_run(folder: Path, data: str | None, labels: str | None, trust: bool) -> None:

@@ -72,6 +72,7 @@ def collect(source: str, teachers: list[str]) -> None:
     from contextlib import ExitStack
 
     from amalgam import pipeline, store, strategies
+    from amalgam.collect import surrogate, vote
     from amalgam.fingerprint import of_rows
     from amalgam.journal import Journal
     from amalgam.parts import apportion
@@ -88,8 +89,8 @@ def collect(source: str, teachers: list[str]) -> None:
     rows = apportion(recipe).learn
     panel = pipeline.assemble(recipe, (), strategy, processes(), False, journal)
     rows_key = of_rows(rows)
-    ballots = pipeline.vote(panel, rows, rows_key, strategy, journal)
-    pipeline.surrogate(panel, rows, rows_key, ballots, strategy, recipe, journal)
+    ballots = vote(panel, rows, rows_key, journal)
+    surrogate(panel, rows, rows_key, ballots, strategy, recipe.training, recipe.seed, journal)
     seconds = perf_counter() - began
     stored = sum(path.stat().st_size for path in store.home().rglob("*.npy"))
     print(json.dumps({"start": start, "peak": peak(), "stored": stored, "seconds": seconds}))

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import ClassifierChain
 
 import amalgam
-from amalgam import cache, datasets, parts, pipeline, recipe, registry, schooling
+from amalgam import cache, collect, datasets, parts, pipeline, recipe, registry, schooling
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError
 from amalgam.fingerprint import of_each_row
@@ -290,8 +290,8 @@ def test_other_code_is_another_key(trained_home: Path, monkeypatch: pytest.Monke
     """Targets made by yesterday's strategy are not today's."""
     said = Said()
     pipeline.distill(recipe.read("ant", assignments=SMALL), keep=False)
-    honest = pipeline.of_code
-    monkeypatch.setattr(pipeline, "of_code", lambda *modules: honest(*modules) + "changed")
+    honest = collect.of_code
+    monkeypatch.setattr(collect, "of_code", lambda *modules: honest(*modules) + "changed")
     pipeline.distill(recipe.read("ant", assignments=SMALL), keep=False, progress=said)
     assert not [line for line in said.lines if "reused" in line]
 

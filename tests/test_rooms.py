@@ -96,7 +96,17 @@ def test_no_module_needs_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", ["--help", "distill --help", "recipes list", "recipes show ant", "teachers list", "cache list"]
+    "arguments",
+    [
+        "--help",
+        "distill --help",
+        "recipes list",
+        "recipes show ant",
+        "teachers list",
+        "cache list",
+        "bench --help",
+        "bench --list",
+    ],
 )
 def test_the_command_line_answers_at_once(arguments: str) -> None:
     """No torch, and at most half a second of CPU (the least of three runs: the machine may be busy)."""

@@ -50,7 +50,7 @@ def build(spec: dict[str, Any], where: str) -> Strategy[Any]:
             raise RequestError(
                 f"{where}: unknown key 'strategy.{key}'{nearest(key, known)} (known: {', '.join(known)})"
             )
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     for key, value in given.items():
         try:
             TypeAdapter(hints[key]).validate_python(value, strict=True)

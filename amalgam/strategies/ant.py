@@ -21,7 +21,7 @@ from torch import Tensor
 from amalgam.conditional import Dependence, learn_dependence
 from amalgam.panel import Ballots, Panel
 from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy
-from amalgam.strategy import Learn, Paper, Strategy
+from amalgam.strategy import Learn, Paper, Strategy, stepwise
 from amalgam.teacher import ConditionalScorer
 
 State = Mapping[int, Dependence]
@@ -70,20 +70,23 @@ class ANT(Strategy[State]):
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> ProbabilityTargets:
         """Transfers until none is left, then Eq. (28)."""
-        scores = votes.binary()
-        exchange = _Exchange(panel, rows, scores, votes.known, state, self)
-        contradictions = contradicted(scores, votes.known).sum(0)
-        rounds = 0
-        while (self.rounds is None or rounds < self.rounds) and exchange.round():
-            rounds += 1
+        exchange = self.exchange(panel, rows, votes, state)
         logits = integrate(exchange.scores, votes.known, self.contradiction)
         counts = {
-            "contradictions": contradictions,
+            "contradictions": contradicted(exchange.original, votes.known).sum(0),
             "transfers": exchange.transfers,
-            "changed": ((exchange.scores > 0) != (scores > 0)).logical_and(~exchange.received).sum(1),
+            "changed": exchange.changed.sum(1),
             "rows": torch.tensor(len(logits)),
         }
         return ProbabilityTargets(probabilities(logits), torch.ones_like(logits), counts)
+
+    def exchange(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> Exchange:
+        """What the teachers tell each other of a chunk of rows, and what each says in the end."""
+        exchange = Exchange(panel, rows, votes.binary(), votes.known, state, self)
+        rounds = 0
+        while (self.rounds is None or rounds < self.rounds) and exchange.round():
+            rounds += 1
+        return exchange
 
     def facts(self, panel: Panel, counts: Mapping[str, Tensor]) -> dict[str, int]:
         """How often teachers contradicted and told each other, who told whom, and what it changed."""
@@ -102,9 +105,7 @@ class ANT(Strategy[State]):
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
         """Eq. (37), for the final logits or summed over the steps of a chain."""
         assert isinstance(targets, ProbabilityTargets)
-        if self.supervise == "final" or output.steps is None:
-            return cross_entropy(output.logits, targets)
-        return cross_entropy(output.steps, targets)
+        return cross_entropy(output.logits, targets) if self.supervise == "final" else stepwise(output, targets)
 
 
 def probabilities(logits: Tensor) -> Tensor:
@@ -173,8 +174,15 @@ def integrate(scores: Tensor, known: Tensor, contradiction: str = "positive") ->
     return torch.where(contradicted(scores, known), settled, agreed)
 
 
-class _Exchange:
-    """The teachers' present scores on a chunk of rows, and what they have told each other."""
+class Exchange:
+    """The teachers' present scores on a chunk of rows, and what they have told each other.
+
+    Attributes:
+        original: (K, B, L) what each teacher said at first.
+        scores: (K, B, L) what each says now.
+        believed: (K, B, L) what each was told, NaN where nothing.
+        transfers: (K, K, L) how many rows a teacher told another of a label: from, to, label.
+    """
 
     def __init__(
         self, panel: Panel, rows: Rows, scores: Tensor, known: Tensor, dependences: State, strategy: ANT
@@ -189,6 +197,11 @@ class _Exchange:
     def received(self) -> Tensor:
         """(K, B, L) bool: the labels that were told."""
         return ~self.believed.isnan()
+
+    @property
+    def changed(self) -> Tensor:
+        """(K, B, L) bool: the other labels that a teacher decides otherwise than at first."""
+        return ((self.scores > 0) != (self.original > 0)) & ~self.received
 
     def round(self) -> bool:
         """One round of transfers, all decided on the present scores; whether there was any."""

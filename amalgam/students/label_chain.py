@@ -1,8 +1,8 @@
 """The order-free classifier chain (knowledge-amalgamation, ch. 4, Eqs. 29–36): an LSTM that decides label by label.
 
-The paper fixes no stopping rule and no number of steps. Here the chain takes L steps; a step may add at most one
-label, the likeliest one not yet chosen (`accept` says when); a label's final logit is that of the step that chose it,
-else that of the step `unchosen` names.
+The paper fixes no stopping rule and no number of steps. Here the chain takes L steps, or as many as `steps` says; a
+step may add at most one label, the likeliest one not yet chosen (`accept` says when); a label's final logit is that of
+the step that chose it, else that of the step `unchosen` names.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ class LabelChain(Student):
                 of all chosen labels' probabilities stay above one half (the authors' rule); `own`: its probability is
                 above one half; `always`: every step adds one, as Eq. 33 reads.
             unchosen: whose logit a label keeps that no step chose: the `first` step's or the `last`'s.
+            steps: how many steps at most, and so how many labels can be chosen; None takes one for every label.
         """
 
         hidden: int = Field(default=64, gt=0)
         accept: Accept = "joint"
         unchosen: Literal["first", "last"] = "first"
+        steps: int | None = Field(default=None, gt=0)
 
     settings: LabelChain.Settings
 
@@ -54,7 +56,7 @@ class LabelChain(Student):
                 nn.init.uniform_(weight, -bound, bound)
 
     def forward(self, inputs: Tensor, believed: Tensor | None = None, clamp: bool = False) -> StudentOutput:
-        """Final logits (B, L), last hidden state (B, hidden) and every step's logits (L, B, L).
+        """Final logits (B, L), last hidden state (B, hidden) and every step's logits (S, B, L).
 
         Args:
             inputs: (B, *shape).
@@ -66,11 +68,11 @@ class LabelChain(Student):
         logits, chosen = initial(self.start(x), believed, clamp)
         held = believed if clamp else None
         available = torch.ones_like(logits) if held is None else held.isnan().to(logits.dtype)
-        hidden = cell = of_inputs.new_zeros(x.shape[0], self.settings.hidden)
-        joint = of_inputs.new_ones(x.shape[0], 1)
+        hidden = cell = of_inputs.new_zeros(*of_inputs.shape[:-1], self.settings.hidden)
+        joint = of_inputs.new_ones(*of_inputs.shape[:-1], 1)
         final, steps = logits, list[Tensor]()
-        for step in range(len(self.labels)):
-            entering = torch.cat(step_inputs(logits, chosen, hidden), dim=1)
+        for step in range(min(self.settings.steps or len(self.labels), len(self.labels))):
+            entering = torch.cat(step_inputs(logits, chosen, hidden), dim=-1)
             hidden, cell = lstm(of_inputs + self.gates_of_state(entering), cell)
             logits = self.decide(hidden)
             if held is not None:
@@ -124,7 +126,7 @@ def step_inputs(logits: Tensor, chosen: Tensor, hidden: Tensor) -> tuple[Tensor,
 
 def lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """Eq. (32): one LSTM step from its gates before activation (B, 4·hidden: in, forget, out, new) to (h_k, c_k)."""
-    into, forget, out, new = gates.chunk(4, dim=1)
+    into, forget, out, new = gates.chunk(4, dim=-1)
     cell = forget.sigmoid() * cell + into.sigmoid() * new.tanh()
     return out.sigmoid() * cell.tanh(), cell
 
@@ -141,7 +143,7 @@ def choose(logits: Tensor, available: Tensor, joint: Tensor, accept: Accept) -> 
     Returns:
         added (B, L), at most one 1 a row, and the new joint (B, 1).
     """
-    best = logits.masked_fill(available == 0, -torch.inf).max(dim=1, keepdim=True)
+    best = logits.masked_fill(available == 0, -torch.inf).max(dim=-1, keepdim=True)
     probability = best.values.sigmoid()
     product = joint * probability
     # Nothing is available where the best is −inf: its probability is 0.
@@ -151,7 +153,7 @@ def choose(logits: Tensor, available: Tensor, joint: Tensor, accept: Accept) -> 
         "always": best.values > -torch.inf,
     }
     joins = bar[accept]
-    added = torch.zeros_like(logits).scatter(1, best.indices, joins.to(logits.dtype))
+    added = torch.zeros_like(logits).scatter(-1, best.indices, joins.to(logits.dtype))
     return added, torch.where(joins, product, joint)
 
 

@@ -94,11 +94,10 @@ def fit(
     accelerator.wait_for_everyone()
     steps = settings.epochs * learning.steps_per_epoch
 
-    with _surroundings(settings.threads), (progress or Silent()).step(name, settings.epochs * len(training)) as bar:
+    with surroundings(settings.threads), (progress or Silent()).step(name, settings.epochs * len(training)) as bar:
         bar.advance(learning.rows_done)
         while not learning.finished:
-            batches = torch.split(_order(len(training), seed, learning.epoch), settings.batch_size)
-            left = [training[batch] for batch in batches[learning.step :]]
+            left = batches_of(training, settings.batch_size, seed, learning.epoch)[learning.step :]
             micro = feed.batches([share for batch in left for share in learning.shares(batch)])
             for batch in left:
                 learning.learn(batch, micro, learning_rate(settings, learning.steps_done, steps))
@@ -139,6 +138,11 @@ def held_out(rows: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
     return order[count:].sort().values, order[:count].sort().values
 
 
+def batches_of(training: Tensor, size: int, seed: int, epoch: int) -> list[Tensor]:
+    """The row numbers of an epoch's batches."""
+    return [training[batch] for batch in torch.split(_order(len(training), seed, epoch), size)]
+
+
 def learning_rate(settings: Training, step: int, steps: int) -> float:
     """The rate of a step (from 0) among `steps`: a linear warm-up, then the schedule down to zero or none."""
     warm = round(settings.warmup * steps)
@@ -160,7 +164,7 @@ def optimizer_of(module: nn.Module, settings: Training) -> torch.optim.Optimizer
 
 
 @contextmanager
-def _surroundings(threads: int | None) -> Iterator[None]:
+def surroundings(threads: int | None) -> Iterator[None]:
     """So many CPU threads of torch for a while, and random numbers whose drawing a caller does not notice."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)

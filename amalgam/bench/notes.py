@@ -1,0 +1,50 @@
+"""What readers of a table must know: what is missing of it, and what its cells have to say."""
+
+from __future__ import annotations
+
+from amalgam.bench.comparison import MEASURE
+from amalgam.bench.standing import Standing
+from amalgam.bench.words import among, plural
+
+
+def notes(standing: Standing) -> list[str]:
+    """What is missing, and what the cells have to say."""
+    said = list[str]()
+    table = standing.table
+    if standing.missing:
+        seeds = {setting: [seed for one, seed in standing.missing if one == setting] for setting, _ in standing.missing}
+        lost = (f"{one} (seed{'s' if len(of) > 1 else ''} {among(map(str, of))})" for one, of in seeds.items())
+        cells = plural(len(table.settings) * len(standing.seeds), "cell")
+        said.append(f"Missing: {len(standing.missing)} of {cells}: {', '.join(lost)}.")
+    never = [table.shown(method) for method in table.methods if method not in standing.methods]
+    if never and standing.cells:
+        said.append(f"Never measured: {among(never)}.")
+    for method in standing.compared:
+        absent = {
+            setting: [measure for measure in table.measures if (setting, method, measure) not in standing.numbers]
+            for setting in standing.settings
+        }
+        where = (
+            setting if len(those) == len(table.measures) else f"{setting} ({among(MEASURE[one].name for one in those)})"
+            for setting, those in absent.items()
+            if those
+        )
+        if any(absent.values()):
+            said.append(
+                f"{table.shown(method)} has no number in {among(where)}: it has no rank there, and average ranks over "
+                "settings and tests leave these blocks out."
+            )
+    for (setting, method), (least, of_seeds) in _fewer(standing).items():
+        said.append(f"{table.shown(method)} has numbers of {least} of {plural(of_seeds, 'seed')} in {setting}.")
+    return said + list(dict.fromkeys(f"{cell.setting}: {note}" for cell in standing.cells for note in cell.notes))
+
+
+def _fewer(standing: Standing) -> dict[tuple[str, str], tuple[int, int]]:
+    """Where a compared method's means are over fewer seeds than the setting has."""
+    found = dict[tuple[str, str], tuple[int, int]]()
+    for (setting, method, _), number in standing.numbers.items():
+        of = len(standing.of(setting))
+        if method in standing.compared and number.seeds < of:
+            least = min(number.seeds, found.get((setting, method), (of, of))[0])
+            found[setting, method] = least, of
+    return found

@@ -1,0 +1,50 @@
+"""What the cells of a table hold: every method's measures in one setting under one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from amalgam.metrics import Measures, Number
+
+
+@dataclass(frozen=True)
+class Score:
+    """A method in a cell.
+
+    Attributes:
+        measures: on the cell's test rows.
+        labels: how many labels it was measured on: all of the cell's, but for a teacher alone, which knows its own.
+        facts: what the method counted (transfers, contradictions, …), in words; NaN where there was nothing to count.
+        epochs: that its student was trained for; 0 without a student.
+        seconds: that its targets took, and its share of the training.
+    """
+
+    measures: Measures
+    labels: int
+    facts: Mapping[str, Number] = field(default_factory=dict)
+    epochs: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting under one seed.
+
+    Attributes:
+        setting: its name in the table.
+        seed: of its split, its teachers and its students.
+        labels: how many labels the panel knows.
+        rows: part → how many rows.
+        scores: method → its score, bounds among them, in the table's order.
+        notes: sentences for the reader of the table.
+        seconds: that the cell took.
+    """
+
+    setting: str
+    seed: int
+    labels: int
+    rows: Mapping[str, int]
+    scores: Mapping[str, Score]
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0

@@ -1,0 +1,317 @@
+"""The file of a table: methods × settings, the protocol, and the published numbers."""
+
+from __future__ import annotations
+
+import random
+from math import ceil
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictStr,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from amalgam.datasets import DataOptions
+from amalgam.errors import RequestError, nearest
+from amalgam.metrics import MEASURES
+from amalgam.schema import parse, read_yaml
+from amalgam.shelf import names, shelf
+from amalgam.training.settings import Training
+
+_FORBID = ConfigDict(extra="forbid", frozen=True)
+
+Role = Literal["compared", "variant", "bound"]
+
+
+def _with_name(spec: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(spec.get("name"), str):
+        raise ValueError("a mapping with a `name`")
+    return spec
+
+
+Named = Annotated[dict[str, Any], AfterValidator(_with_name)]
+"""A strategy's or a student's `name` and its settings."""
+
+
+class Method(BaseModel):
+    """A row of the table.
+
+    Attributes:
+        shown: its name for readers; the key by default.
+        strategy: the strategy's `name` and hyperparameters, or just its name; `supervised` learns from the truth.
+        role: `compared` methods are ranked and tested against each other; a `variant` of one and a `bound`, which sees
+            what no method may see, stand beside them.
+        note: what a reader should know of it.
+    """
+
+    model_config = _FORBID
+
+    shown: str = ""
+    strategy: Named
+    role: Role = "compared"
+    note: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            given = {"strategy": given}
+        if isinstance(given, dict) and isinstance(given.get("strategy"), str):
+            given = {**given, "strategy": {"name": given["strategy"]}}
+        return given
+
+
+class Schooled(BaseModel):
+    """A teacher that the bench trains.
+
+    Attributes:
+        labels: the labels it knows: numbers of the data's label columns, or names.
+        student: what is added to the table's `teacher`, such as `{hidden: 64}`.
+    """
+
+    model_config = _FORBID
+
+    labels: tuple[int | str, ...] = Field(min_length=1)
+    student: dict[str, Any] = {}
+
+    @field_validator("labels")
+    @classmethod
+    def _each_once(cls, labels: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        if len(set(labels)) < len(labels):
+            raise ValueError("each label once")
+        if any(isinstance(label, int) and label < 0 for label in labels):
+            raise ValueError("numbers of label columns, from 0 on, or names")
+        return labels
+
+
+class Draw(BaseModel):
+    """Teachers whose label sets are drawn anew for every seed.
+
+    Attributes:
+        teachers: how many.
+        shared: the share of each teacher's labels that another one knows too (the papers' tables: one half).
+        students: what is added to the table's `teacher` for each, in order.
+    """
+
+    model_config = _FORBID
+
+    teachers: int = Field(default=2, ge=2)
+    shared: float = Field(default=0.5, ge=0, le=1)
+    students: tuple[dict[str, Any], ...] = ()
+
+    @model_validator(mode="after")
+    def _students_of_teachers(self) -> Draw:
+        if len(self.students) > self.teachers:
+            raise ValueError(f"students for at most {self.teachers} teachers, not {len(self.students)}")
+        return self
+
+    def draw(self, labels: int, seed: int) -> tuple[Schooled, ...]:
+        """Label sets of equal size that together hold every label, neighbours sharing `shared` of theirs.
+
+        Sizes and shares are whole numbers: neighbours share up to 1.5 labels more or fewer. When nothing is to be
+        shared, nothing is, and sizes may differ by one.
+
+        Args:
+            labels: L, how many there are.
+            seed: of the draw.
+
+        Raises:
+            RequestError: there are fewer labels than teachers.
+        """
+        if labels < self.teachers:
+            raise RequestError(f"{self.teachers} teachers cannot be drawn from {labels} labels; draw fewer teachers")
+        order = list(range(labels))
+        random.Random(seed).shuffle(order)
+        own = labels / (self.teachers - (self.teachers - 1) * self.shared)  # K n − (K − 1) s n = L
+        size = max(round(own), ceil(labels / self.teachers))
+        starts = [round(k * (labels - size) / (self.teachers - 1)) for k in range(self.teachers)]
+        ends = [start + size for start in starts] if self.shared else [*starts[1:], labels]
+        students = [*self.students, *[{}] * self.teachers]
+        return tuple(
+            Schooled(labels=tuple(sorted(order[start:end])), student=student)
+            for start, end, student in zip(starts, ends, students, strict=False)
+        )
+
+
+def _drawn_or_schooled(given: object) -> str:
+    return "draw" if isinstance(given, dict | Draw) else "schooled"
+
+
+Teachers = Annotated[
+    Annotated[Draw, Tag("draw")] | Annotated[tuple[Schooled, ...], Field(min_length=1), Tag("schooled")],
+    Discriminator(_drawn_or_schooled),
+]
+"""The discriminator lets a refusal speak of what was meant, not of what else it could have been."""
+
+
+class Setting(BaseModel):
+    """A column group of the table: data, teachers and what the students are.
+
+    Attributes:
+        data: the data SPEC.
+        options: how it is read.
+        teachers: each teacher's labels, or how they are drawn.
+        student: what is added to the table's `student`.
+        training: what is added to the table's `training`, for teachers and students.
+        expected: method → the published measures, `[mean, sd]` in the order of the table's `measures`.
+    """
+
+    model_config = _FORBID
+
+    data: StrictStr
+    options: DataOptions = DataOptions()
+    teachers: Teachers
+    student: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    expected: dict[str, tuple[tuple[float, float], ...]] = {}
+
+
+class Quick(BaseModel):
+    """What `--quick` runs: fewer settings and seeds, and shorter trainings, to see that everything works.
+
+    Attributes:
+        settings: which.
+        seeds: how many at most.
+        training: what is added to every training.
+    """
+
+    model_config = _FORBID
+
+    settings: tuple[str, ...] = Field(min_length=1)
+    seeds: int = Field(default=2, gt=0)
+    training: dict[str, Any] = {}
+
+
+class Table(BaseModel):
+    """A paper's table.
+
+    Attributes:
+        name: what it is called.
+        title: what it shows.
+        paper: where it is printed.
+        protocol: how it is measured, in plain words; printed with every output.
+        measures: the keys of `metrics.MEASURES` it compares, in the paper's order.
+        headline: the method that the tests are against.
+        test: the share of the rows that is measured on.
+        apart: the share of the rows that only students see. At 0 they learn from the teachers' own rows, without the
+            annotations; the teachers share the rest evenly, none sees another's.
+        teacher: the student that teachers are, `name` and settings.
+        teacher_training: the trainer's settings for teachers.
+        student: the student, `name` and settings.
+        training: the trainer's settings for students.
+        methods: the rows, by key.
+        settings: the column groups, by key.
+        quick: what `--quick` runs.
+    """
+
+    model_config = _FORBID
+
+    name: StrictStr = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str
+    paper: str = ""
+    protocol: str
+    measures: tuple[str, ...] = tuple(measure.key for measure in MEASURES)
+    headline: StrictStr
+    test: float = Field(default=0.2, gt=0, lt=1)
+    apart: float = Field(default=0.0, ge=0, lt=1)
+    teacher: Named
+    teacher_training: dict[str, Any] = {}
+    student: Named
+    training: dict[str, Any] = {}
+    methods: dict[str, Method] = Field(min_length=1)
+    settings: dict[str, Setting] = Field(min_length=1)
+    quick: Quick | None = None
+
+    @field_validator("measures")
+    @classmethod
+    def _known_measures(cls, measures: tuple[str, ...]) -> tuple[str, ...]:
+        known = [measure.key for measure in MEASURES]
+        for key in measures:
+            if key not in known:
+                raise ValueError(f"measures among {', '.join(known)}, not {key!r}")
+        if not measures or len(set(measures)) < len(measures):
+            raise ValueError("at least one measure, each once")
+        return measures
+
+    @model_validator(mode="after")
+    def _meets(self) -> Table:
+        if self.headline not in self.compared:
+            raise ValueError(
+                f"a headline among the compared methods ({', '.join(self.compared)}), not {self.headline!r}"
+            )
+        if self.quick is not None:
+            for name in self.quick.settings:
+                if name not in self.settings:
+                    raise ValueError(f"quick.settings among {', '.join(self.settings)}, not {name!r}")
+        for name, setting in self.settings.items():
+            for method, published in setting.expected.items():
+                if method not in self.methods:
+                    raise ValueError(f"settings.{name}.expected for methods of the table, not {method!r}")
+                if len(published) != len(self.measures):
+                    raise ValueError(
+                        f"settings.{name}.expected.{method} with a pair [mean, sd] for each of the measures "
+                        f"({', '.join(self.measures)}), not {len(published)}"
+                    )
+        return self
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The methods that are ranked against each other."""
+        return tuple(key for key, method in self.methods.items() if method.role == "compared")
+
+    def expected(self, setting: str, method: str, measure: str) -> tuple[float, float] | None:
+        """The published mean and standard deviation, if there is one."""
+        published = self.settings[setting].expected.get(method)
+        return None if published is None else published[self.measures.index(measure)]
+
+    def shown(self, method: str) -> str:
+        """A method's name for readers; a bound that no key names is its own name."""
+        return self.methods[method].shown or method if method in self.methods else method
+
+    def quickly(self) -> Table:
+        """The table that `--quick` runs."""
+        if self.quick is None:
+            raise RequestError(f"table {self.name!r} has no `quick:`, which says what --quick runs; run it whole")
+        settings = {
+            name: one.model_copy(update={"training": {**one.training, **self.quick.training}})
+            for name, one in self.settings.items()
+            if name in self.quick.settings
+        }
+        return self.model_copy(update={"settings": settings})
+
+
+def tables() -> list[str]:
+    """The names of the tables on the shelf."""
+    return names("recipes/papers")
+
+
+def read_table(name: str) -> Table:
+    """A table by name or path.
+
+    Raises:
+        RequestError: no such table, or the first key that is wrong.
+    """
+    path = Path(name)
+    if not path.is_file():
+        known = tables()
+        if name not in known:
+            raise RequestError(f"no table {name!r}{nearest(name, known)} (built in: {', '.join(known)}; or a file)")
+        path = shelf("recipes/papers") / f"{name}.yaml"
+    where = f"table {path.name}"
+    table = parse(Table, read_yaml(path, "table"), where)
+    for kind in ("teacher_training", "training"):
+        common = getattr(table, kind)
+        parse(Training, common, f"{where}, {kind}")
+        for key, setting in table.settings.items():
+            parse(Training, {**common, **setting.training}, f"{where}, settings.{key}.training")
+        if table.quick is not None:
+            parse(Training, {**common, **table.quick.training}, f"{where}, quick.training")
+    return table

@@ -1,0 +1,148 @@
+"""What is asked once and kept: the panel's votes and a strategy's targets, through the store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import torch
+
+from amalgam import store
+from amalgam.fingerprint import fingerprint, of_array, of_code
+from amalgam.journal import Journal
+from amalgam.panel import Ballots, Panel
+from amalgam.processes import processes
+from amalgam.signals import Rows, Targets
+from amalgam.strategy import Learn, Network, Strategy
+from amalgam.training.settings import Training
+from amalgam.training.state import LossFunction
+from amalgam.training.trainer import fit
+
+_VOTING = ("amalgam.panel", "amalgam.signals", "amalgam.labels")  # whose change makes other votes
+
+_TRAINING = ("amalgam.training.trainer", "amalgam.training.state", "amalgam.training.feed")
+
+_RESIDENT_BYTES = 2**31  # targets up to this size are read into memory whole, beside rows that are in memory
+_SMALL_BYTES = 2**24  # and up to this size beside rows that stay on disk, so that memory stays flat as they grow
+
+
+def vote(
+    panel: Panel, rows: Rows, rows_key: str, journal: Journal, *, features: bool = False, name: str = "votes"
+) -> Ballots:
+    """What every teacher says of every row: from the store, else asked now, once.
+
+    Args:
+        panel: the teachers.
+        rows: N rows.
+        rows_key: their fingerprint.
+        journal: told of what was reused and repaired.
+        features: whether the teachers' features are wanted too.
+        name: what the step is called.
+    """
+    stored = []
+    for k, one in enumerate(panel.seats):
+        key = fingerprint("votes", one.fingerprint or [journal.nonce, one.name], rows_key, features, of_code(*_VOTING))
+        about = {"teacher": one.name, "labels": [str(label) for label in one.teacher.labels], "rows": len(rows)}
+
+        def produce(where: slice, k: int = k) -> dict[str, np.ndarray[Any, Any]]:
+            said = panel.vote(k, rows.inputs(where), features)
+            return {part: value.cpu().numpy() for part, value in said.items()}
+
+        with journal.progress.step(f"{name} {one.name}", len(rows)) as bar:
+            stored.append(store.fill("votes", key, len(rows), produce, about=about, bar=bar))
+        journal.tell(stored[-1], f"votes of {one.name}")
+        if one.fingerprint is None:
+            journal.note(f"the votes of {one.name} cannot be reused: it has no `fingerprint`")
+            journal.pass_by("votes", key)
+        for done in ("computed", "reused", "repaired"):
+            journal.votes[done] = journal.votes.get(done, 0) + getattr(stored[-1], done)
+    parts = {part: tuple(one.array(part) for one in stored) for part in ("scores", *(["features"] if features else []))}
+    return Ballots(panel, len(rows), **parts)
+
+
+def surrogate(
+    panel: Panel,
+    rows: Rows,
+    rows_key: str,
+    ballots: Ballots,
+    strategy: Strategy[Any],
+    training: Training,
+    seed: int,
+    journal: Journal,
+) -> tuple[Targets, dict[str, int], str]:
+    """The surrogate targets of every row: from the store, else made now, in chunks.
+
+    Args:
+        panel: the teachers.
+        rows: N rows, without annotations.
+        rows_key: their fingerprint.
+        ballots: the votes on them.
+        strategy: what makes targets of them.
+        training: how networks of a strategy's own are trained.
+        seed: of them.
+        journal: told of what was reused and repaired.
+
+    Returns:
+        the targets; what the strategy counted; and the fingerprint of rows and targets, which a training goes by.
+    """
+    whose = [one.fingerprint or [journal.nonce, one.name] for one in panel.seats]
+    spec = {one.name: getattr(strategy, one.name) for one in fields(strategy)}
+    columns = [list(own) for own in panel.space.columns]
+    code = of_code(*_VOTING, type(strategy).__module__, "amalgam.conditional")
+    name = type(strategy).__module__.rpartition(".")[2]
+    how = [training.model_dump(mode="json"), seed, of_code(*_TRAINING)] if strategy.trains else []
+    key = fingerprint("targets", whose, panel.space.names, columns, name, spec, rows_key, code, how)
+    state = _Once(lambda: strategy.prepare(panel, rows, ballots, learner(rows, training, seed, journal)))
+
+    def produce(where: slice) -> dict[str, np.ndarray[Any, Any]]:
+        chunk = rows.take(torch.arange(where.start, where.stop))
+        made = strategy.targets(panel, chunk, ballots.at(where), state())
+        counts = {f"count.{name}": count for name, count in made.counts.items()}
+        return {name: value.cpu().numpy() for name, value in {**made.arrays(), **counts}.items()}
+
+    about = {"strategy": name, "labels": list(panel.space.names), "rows": len(rows)}
+    with journal.progress.step("targets", len(rows)) as bar:
+        stored = store.fill("targets", key, len(rows), produce, about=about, bar=bar)
+    journal.tell(stored, "targets")
+    if not all(one.fingerprint for one in panel.seats):
+        journal.pass_by("targets", key)
+    counted = {name.removeprefix("count."): torch.as_tensor(stored.total(name)) for name in stored.counts}
+    arrays: dict[str, Any] = dict(stored.arrays)
+    most = _SMALL_BYTES if rows.resident is None else _RESIDENT_BYTES
+    if sum(array.dtype.itemsize * math.prod(array.shape) for array in arrays.values()) <= most:
+        arrays = {name: torch.from_numpy(stored.whole(name)) for name in arrays}
+    content = {part: [of_array(array[start : start + store.CHUNK]) for start in range(0, len(rows), store.CHUNK)]
+               for part, array in stored.arrays.items()}  # fmt: skip
+    return strategy.form.of(arrays), strategy.facts(panel, counted), fingerprint(rows_key, content)
+
+
+def learner(rows: Rows, training: Training, seed: int, journal: Journal) -> Learn:
+    """Trains a strategy's own networks as the student is trained."""
+
+    def learn(make: Callable[[], Network], targets: Targets, loss: LossFunction, name: str) -> Network:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = make()
+        accelerator = processes(training)
+        fit(
+            network, rows, targets, loss, training,
+            seed=seed, accelerator=accelerator, progress=journal.progress, name=name,
+        )  # fmt: skip
+        return network.eval()
+
+    return learn
+
+
+class _Once:
+    """A value that is made when it is first asked for, and then kept: nothing is prepared for stored targets."""
+
+    def __init__(self, make: Any) -> None:
+        self.make, self.made = make, False
+
+    def __call__(self) -> Any:
+        if not self.made:
+            self.value, self.made = self.make(), True
+        return self.value

@@ -1,0 +1,295 @@
+"""AKA, adaptive knowledge amalgamation (Shen et al., ICCV 2019), compared with ANT in knowledge-amalgamation, ch. 4.
+
+Knowledge is amalgamated twice. First a component network is trained for each label: on every row it learns from the one
+teacher that is most confident of the label there, that teacher's probability and its features. Then one student learns
+from all components, again their probabilities and their features.
+
+The paper is about images: its networks are aligned layer by layer, by 1×1 convolutions. Here a component is a
+perceptron with one hidden layer, and what is aligned is the last representation, by linear maps. All components are one
+module, trained at once. Soft targets are met by cross-entropy; the authors' published code squares the difference of
+logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import torch
+from pydantic import NonNegativeFloat, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from amalgam.panel import Ballots, Panel
+from amalgam.signals import (
+    Columns,
+    FeatureTargets,
+    Index,
+    Loss,
+    ProbabilityTargets,
+    Rows,
+    StudentOutput,
+    Targets,
+    Votes,
+    cross_entropy,
+)
+from amalgam.strategy import Learn, Paper, Strategy
+from amalgam.teacher import FeatureScorer, Teacher
+
+
+@dataclass(frozen=True)
+class ComponentOutput:
+    """What the components say of a batch, and where teachers' features are met; C units, A common features.
+
+    Attributes:
+        logits: (B, L), one of each component.
+        features: (B, L, C), the components' hidden layers.
+        aligned: (K, B, L, A), their hidden layers in the common space with each teacher.
+        aligners: K maps (D_k, L, A) of a teacher's features into these spaces.
+    """
+
+    logits: Tensor
+    features: Tensor
+    aligned: Tensor
+    aligners: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class VoteTargets(Targets):
+    """What the teachers said, for networks that choose among them.
+
+    Attributes:
+        scores: (N, K, L) binary logits, NaN where a teacher does not know the label.
+        features: K arrays (N, D_k).
+    """
+
+    scores: Any
+    features: tuple[Any, ...]
+    counts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Columns]) -> VoteTargets:
+        """From `scores` and `features.0`, `features.1`, …."""
+        return cls(arrays["scores"], tuple(arrays[f"features.{k}"] for k in range(len(arrays) - 1)))
+
+    def arrays(self) -> dict[str, Tensor]:
+        """`scores` and `features.0`, `features.1`, …."""
+        return {"scores": self.scores} | {f"features.{k}": one for k, one in enumerate(self.features)}
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.scores)
+
+    def at(self, index: Index) -> VoteTargets:
+        """The targets of some rows."""
+        return VoteTargets(self.scores[index], tuple(torch.as_tensor(one[index]) for one in self.features))
+
+    def to(self, device: torch.device) -> VoteTargets:
+        """The targets on a device; those that are read from the ballots stay there."""
+        if not isinstance(self.scores, Tensor):
+            return self
+        return VoteTargets(self.scores.to(device), tuple(one.to(device) for one in self.features))
+
+
+@dataclass(frozen=True)
+class SpreadScores:
+    """The teachers' binary logits over the label space, (N, K, L), spread where they are read."""
+
+    ballots: Ballots
+
+    def __len__(self) -> int:
+        """N."""
+        return self.ballots.rows
+
+    def __getitem__(self, where: Any) -> Tensor:
+        """Those of some rows, (B, K, L), NaN where a teacher does not know the label."""
+        return self.ballots.at(where).binary().transpose(0, 1)
+
+
+class Components(nn.Module):
+    """L perceptrons with one hidden layer of C units, as one: inputs (B, ...) to logits (B, L) and features (B, L, C).
+
+    Args:
+        mean: of the inputs, column by column, (F,).
+        spread: their standard deviation, (F,).
+        labels: L.
+        units: C.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, mean: Tensor, spread: Tensor, labels: int, units: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("spread", spread)
+        self.hidden = nn.Linear(len(mean), labels * units)
+        bound = units**-0.5  # as nn.Linear draws them
+        self.weight = nn.Parameter(torch.empty(labels, units).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(labels).uniform_(-bound, bound))
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and features."""
+        scaled = (inputs.flatten(1) - self.mean) / self.spread
+        features = self.hidden(scaled).relu().unflatten(1, self.weight.shape)
+        return (features * self.weight).sum(2) + self.bias, features
+
+
+class FirstStage(nn.Module):
+    """Components, and the maps of their and of the teachers' features into common spaces, one a teacher and label.
+
+    Args:
+        components: what is trained.
+        widths: K numbers of features, of the teachers.
+        common: A.
+    """
+
+    def __init__(self, components: Components, widths: tuple[int, ...], common: int) -> None:
+        super().__init__()
+        labels, units = components.weight.shape
+        self.components = components
+        self.own = nn.Parameter(torch.randn(len(widths), labels, units, common) * units**-0.5)
+        self.teachers = nn.ParameterList([torch.randn(width, labels, common) for width in widths])
+
+    def forward(self, inputs: Tensor) -> ComponentOutput:
+        """What `AKA.learn_components` compares with the teachers."""
+        logits, features = self.components(inputs)
+        aligned = torch.einsum("blc,klca->kbla", features, self.own)
+        return ComponentOutput(logits, features, aligned, tuple(unit_norm(one) for one in self.teachers))
+
+
+@dataclass(frozen=True)
+class AKA(Strategy[Components]):
+    """Adaptive knowledge amalgamation.
+
+    Attributes:
+        component: hidden units of a component network (chosen).
+        common: width of the space in which a component meets a teacher (chosen).
+        alignment: what the difference of features counts beside that of predictions, in both stages (1 in the
+            authors' published code).
+    """
+
+    paper: ClassVar[Paper | None] = Paper(
+        title="AKA: Customizing Student Networks From Heterogeneous Teachers via Adaptive Knowledge Amalgamation "
+        "(ICCV 2019)",
+        where="knowledge-amalgamation, chapter 4, compared methods",
+    )
+    needs: ClassVar[type[Teacher]] = FeatureScorer  # type: ignore[type-abstract]
+    form: ClassVar[type[Targets]] = FeatureTargets
+    trains: ClassVar[bool] = True
+
+    component: PositiveInt = 8
+    common: PositiveInt = 8
+    alignment: NonNegativeFloat = 1.0
+
+    def prepare(self, panel: Panel, rows: Rows, ballots: Ballots, learn: Learn) -> Components:
+        """The first stage: a component network for each label, from the most confident teachers."""
+        targets = VoteTargets(SpreadScores(replace(ballots, features=())), ballots.features)
+        widths = tuple(int(torch.as_tensor(one[:1]).shape[1]) for one in ballots.features)
+        mean, spread = moments(rows)
+
+        def make() -> FirstStage:
+            components = Components(mean, spread, len(panel.space.names), self.component)
+            return FirstStage(components, widths, self.common)
+
+        return learn(make, targets, self.learn_components, "component networks").components
+
+    def learn_components(self, output: ComponentOutput, targets: VoteTargets) -> Loss:
+        """The loss of the first stage: soft targets, and features aligned with those they come with."""
+        chosen = most_confident(targets.scores)
+        soft = cross_entropy(output.logits, soft_targets(targets.scores, chosen))
+        apart = teacher_distance(output, targets.features, chosen)
+        return Loss(soft.sum + self.alignment * apart, soft.count)
+
+    def targets(self, panel: Panel, rows: Rows, votes: Votes, state: Components) -> FeatureTargets:
+        """The components' probabilities, and their features (B, L·C) side by side."""
+        with torch.no_grad():
+            logits, features = state(rows.inputs(slice(0, len(rows))).to(state.mean.device))
+        return FeatureTargets(logits.sigmoid(), torch.ones_like(logits), {}, (features.flatten(1),))
+
+    def companion(self, panel: Panel, targets: Targets, width: int) -> nn.Module:
+        """The second stage's alignment of the student's features with every component's."""
+        return StudentAligner(width, len(panel.space.names), self.component, self.alignment)
+
+
+class StudentAligner(nn.Module):
+    """Maps a student's features (B, D) to those of each component, (B, L·C): its own space is the common one."""
+
+    def __init__(self, width: int, labels: int, units: int, weight: float) -> None:
+        super().__init__()
+        self.units, self.weight = units, weight
+        self.align = nn.Linear(width, labels * units)
+
+    def forward(self, output: StudentOutput, targets: FeatureTargets) -> Loss:
+        """The difference of features, counted in rows."""
+        apart = component_distance(self.align(output.features), targets.features[0], self.units)
+        return Loss(self.weight * apart, torch.full_like(apart, len(targets)))
+
+
+def most_confident(scores: Tensor) -> Tensor:
+    """Selective learning: the teacher whose prediction of a label has the least entropy, the earliest of equals.
+
+    A sigmoid's entropy falls with the size of its logit, whatever the sign.
+
+    Args:
+        scores: (B, K, L) logits, NaN where unknown.
+
+    Returns:
+        (B, L) long, numbers of teachers.
+    """
+    return scores.abs().nan_to_num(nan=-1.0).argmax(1)
+
+
+def soft_targets(scores: Tensor, chosen: Tensor) -> ProbabilityTargets:
+    """The probabilities (B, L) of the chosen teachers (B, L), from scores (B, K, L)."""
+    said = scores.gather(1, chosen[:, None])[:, 0].sigmoid()
+    return ProbabilityTargets(said, torch.ones_like(said))
+
+
+def teacher_distance(output: ComponentOutput, features: tuple[Tensor, ...], chosen: Tensor) -> Tensor:
+    """The feature loss of the first stage: mean squared difference in the common space, summed over labels and rows.
+
+    Args:
+        output: of the components.
+        features: K tensors (B, D_k) of the teachers.
+        chosen: (B, L), the teacher whose features a component is held against.
+    """
+    theirs = torch.stack(
+        [torch.einsum("bd,dla->bla", one, to) for one, to in zip(features, output.aligners, strict=True)]
+    )
+    apart = (output.aligned - theirs).float().square().mean(3)
+    return apart.gather(0, chosen[None]).sum()
+
+
+def component_distance(aligned: Tensor, features: Tensor, units: int) -> Tensor:
+    """The feature loss of the second stage: mean squared difference, summed over components and rows.
+
+    Args:
+        aligned: (B, L·C), the student's features as the components'.
+        features: (B, L·C), the components'.
+        units: C.
+    """
+    return F.mse_loss(aligned.float(), features.clone(), reduction="sum") / units  # votes may be inference tensors
+
+
+def unit_norm(aligner: Tensor) -> Tensor:
+    """A map (D, L, A) with weights of norm 1 for each of its outputs.
+
+    Otherwise teacher and component would meet where both are nothing. The authors' published code adds a penalty on
+    other norms; here there are no others.
+    """
+    return F.normalize(aligner, dim=0)
+
+
+def moments(rows: Rows, chunk: int = 4096) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the flattened inputs, column by column, (F,); 1 for a constant column's."""
+    origin = rows.inputs(slice(0, 1)).double().flatten()  # sums of the values themselves would lose a small spread
+    total, squares = torch.zeros_like(origin), torch.zeros_like(origin)
+    for _, inputs in rows.chunks(chunk):
+        wide = inputs.double().flatten(1) - origin
+        total += wide.sum(0)
+        squares += wide.square().sum(0)
+    mean = total / len(rows)
+    spread = (squares / len(rows) - mean.square()).clamp_min(0).sqrt()
+    return (origin + mean).float(), torch.where(spread < 1e-6, 1.0, spread).float()

@@ -1,0 +1,58 @@
+"""KD, knowledge distillation from several teachers (Hinton, Vinyals, Dean 2015): softened mean logits.
+
+Hinton et al. soften a softmax over classes that exclude each other. Labels here do not, so each is a choice between two
+classes, and the softmax is a sigmoid. There are no annotated rows, so there is no second loss with hard targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from pydantic import PositiveFloat
+from torch import Tensor
+
+from amalgam.panel import Panel, mean_logit
+from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy
+from amalgam.strategy import Paper, Strategy
+
+
+@dataclass(frozen=True)
+class KD(Strategy[None]):
+    """The student imitates the mean logit of the teachers that know a label, at a temperature.
+
+    Attributes:
+        temperature: what teachers' and student's logits are divided by. The paper has no one value: it found 2.5 to 4
+            best for its smallest student (30 units a layer), whose size ours have, hence the default between them.
+            1 leaves the probabilities as they are, which is `tc_mean`; a large one matches the logits themselves.
+    """
+
+    paper: ClassVar[Paper | None] = Paper(
+        title="KD: Distilling the Knowledge in a Neural Network (Hinton, Vinyals, Dean 2015)",
+        where="section 2; with the teachers' mean logits, as knowledge-amalgamation, chapter 3, compares it",
+        equations=(1,),
+        files=("strategies/kd.py",),
+    )
+
+    temperature: PositiveFloat = 3.0
+
+    def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> ProbabilityTargets:
+        """Eq. (1) of the mean logits, (B, L)."""
+        wanted = soften(mean_logit(votes), self.temperature)
+        return ProbabilityTargets(wanted, torch.ones_like(wanted))
+
+    def loss(self, output: StudentOutput, targets: Targets) -> Loss:
+        """T² times the cross-entropy of both at the temperature, summed over the steps of a chain.
+
+        The gradient of the cross-entropy shrinks as 1 / T²; the factor keeps learning rates comparable.
+        """
+        assert isinstance(targets, ProbabilityTargets)
+        logits = output.logits if output.steps is None else output.steps
+        told = cross_entropy(logits / self.temperature, targets)
+        return Loss(self.temperature**2 * told.sum, told.count)
+
+
+def soften(logits: Tensor, temperature: float) -> Tensor:
+    """Eq. (1): q = σ(z / T), the softmax of a label's two logits z and 0, element by element."""
+    return (logits / temperature).sigmoid()

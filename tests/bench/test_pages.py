@@ -1,0 +1,290 @@
+"""The files of a table: true to the numbers, whole, the same every time, and users' names as they wrote them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from amalgam.bench.pages import cells_csv, latex, markdown, page, statistics_csv, write
+from amalgam.bench.standing import Standing, standing
+from amalgam.bench.terminal import rendered
+
+from .made_up import METHODS, cell, real_cells, real_table, score, table
+
+EVIL = r"a_b<&%|"
+
+
+def real() -> Standing:
+    return standing(real_table(), real_cells())
+
+
+def evil() -> Standing:
+    methods = {**METHODS, "ant": {"strategy": "ant", "shown": EVIL, "note": EVIL}}
+    of = table((EVIL,), methods=methods, title=EVIL, protocol=EVIL, paper=EVIL)
+    scores = {"bl": score(0.5), "ant": score(0.6, facts={EVIL: 1.0}), f"teacher {EVIL}": score(0.7, labels=3)}
+    return standing(of, [cell(EVIL, 0, scores, notes=(EVIL,))])
+
+
+class Page(HTMLParser):
+    """The text of a page's table cells and headings, row by row, and every tag there is."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.tags: list[str] = []
+        self.text: list[str] = []
+        self._inside = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self._inside = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+        if self._inside:
+            self.rows[-1][-1] += data
+
+
+def test_the_files_and_nothing_else(tmp_path: Path) -> None:
+    written = write(real_table(), real_cells(), tmp_path)
+    names = ["table.html", "table.md", "table.csv", "cells.csv", "table.tex"]
+    assert [path.name for path in written] == names
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_the_same_cells_give_the_same_bytes(tmp_path: Path) -> None:
+    first = [path.read_bytes() for path in write(real_table(), real_cells(), tmp_path)]
+    again = [path.read_bytes() for path in write(real_table(), list(reversed(real_cells())), tmp_path)]
+    assert again == first
+
+
+def test_only_the_page_tells_the_time(tmp_path: Path) -> None:
+    """Another machine's times change no other file."""
+    slow = [cell(one.setting, one.seed, one.scores, seconds=3600.0) for one in real_cells()]
+    before = {path.name: path.read_bytes() for path in write(real_table(), real_cells(), tmp_path)}
+    after = {path.name: path.read_bytes() for path in write(real_table(), slow, tmp_path)}
+    assert {name for name in before if before[name] != after[name]} == {"table.html"}
+    assert b"The cells took 35 h 0 min of computing." in after["table.html"]
+
+
+def test_statistics_read_back() -> None:
+    found = real()
+    lines = list(csv.DictReader(io.StringIO(statistics_csv(found))))
+    assert len(lines) == len(found.numbers)
+    for line in lines:
+        key = line["setting"], line["method"], line["measure"]
+        assert (float(line["mean"]), float(line["sd"]), int(line["seeds"])) == found.numbers[key]
+        assert line["rank"] == (str(found.ranks[key]) if key in found.ranks else "")
+        published = tuple(float(line[name]) for name in ("published mean", "published sd", "difference") if line[name])
+        assert published == found.published.get(key, ())[:3]
+        assert line["role"] == found.role(line["method"])
+
+
+def test_every_seed_reads_back_to_the_last_digit() -> None:
+    third = cell("scene", 4, {"ant": score(1 / 3, math.nan, 0.1 + 0.2, 1.0, labels=5, epochs=7)})
+    lines = cells_csv(standing(table(), [third])).split("\n")
+    assert lines.pop() == ""
+    assert lines == [
+        "setting,seed,method,role,labels,epochs,measure,value",
+        "scene,4,ant,compared,5,7,subset_loss,0.3333333333333333",
+        "scene,4,ant,compared,5,7,hamming_loss,",
+        "scene,4,ant,compared,5,7,f1_micro,0.30000000000000004",
+        "scene,4,ant,compared,5,7,f1_macro,1.0",
+    ]
+
+
+def test_a_setting_in_markdown() -> None:
+    cells = [
+        cell("scene", seed, {"bl": 0.5 + 0.1 * seed, "aka": 0.7, "ant": 0.9, "teacher x": score(0.8, labels=4)})
+        for seed in (0, 1)
+    ]
+    text = markdown(standing(table(), cells))
+    assert (
+        "### scene\n\n"
+        "| method | subset loss ↓ | Hamming loss ↓ | F1 micro ↑ | F1 macro ↑ | rank ↓ |\n"
+        "|---|---:|---:|---:|---:|---:|\n"
+        "| BL | .4500 ± .0707 | .4500 ± .0707 | .5500 ± .0707 | .5500 ± .0707 | 3.00 |\n"
+        "| AKA | .3000 ± .0000 | .3000 ± .0000 | .7000 ± .0000 | .7000 ± .0000 | 2.00 |\n"
+        "| ANT | **.1000 ± .0000** | **.1000 ± .0000** | **.9000 ± .0000** | **.9000 ± .0000** | **1.00** |\n"
+        "| teacher x (4 of 6 labels) | .2000 ± .0000 | .2000 ± .0000 | .8000 ± .0000 | .8000 ± .0000 |  |\n"
+    ) in text
+    assert "- Missing: 2 of 4 cells: emotions (seeds 0 and 1)." in text
+    assert text.endswith("- Run it again: `amalgam bench made-up --seeds 2`\n")
+
+
+def test_equal_looks_get_equal_marks_and_variants_and_a_lone_method_none() -> None:
+    tied = [cell("scene", 0, {"bl": 0.50001, "aka": 0.5, "ant": 0.4})]
+    assert markdown(standing(table(), tied)).count("| **.5000** | **.5000** | **.5000** | **.5000** |") == 2
+    methods = {**METHODS, "ant-paper": {"strategy": "ant", "role": "variant"}}
+    level = markdown(standing(table(methods=methods), [cell("scene", 0, {"bl": 0.4, "ant": 0.5, "ant-paper": 0.5})]))
+    assert "| ant-paper | .5000 | .5000 | .5000 | .5000 |  |" in level
+    lone = markdown(standing(table(), [cell("scene", 0, {"ant": 0.4})]))
+    assert "| ANT | .6000 | .6000 | .4000 | .4000 | 1.00 |" in lone
+
+
+def test_published_beside_ours() -> None:
+    expected = {"scene": {"bl": [[0.7, 0.01], [0.4, 0.02], [0.5, 0.03], [0.6, 0.04]]}}
+    found = standing(table(expected=expected), [cell("scene", 0, {"bl": 0.5, "ant": 0.6})])
+    row = (
+        "| BL | .5000 (.7000 ± .0100; .2000 better) | .5000 (.4000 ± .0200; .1000 worse) "
+        "| .5000 (.5000 ± .0300; the same) | .5000 (.6000 ± .0400; .1000 worse) |"
+    )
+    assert row in markdown(found)
+    shown = page(found)
+    assert shown.count('<small class="better">.2000 better</small>') == 1
+    assert shown.count('<small class="worse">.1000 worse</small>') == 2
+    assert "<small>the same</small>" in shown
+
+
+def test_tests_are_shown_with_what_they_say() -> None:
+    text = markdown(real())
+    assert r"| KD | 22/0/2 (p \< .0001; better) | 6/0/0 (p = .1875) | 4/0/2 (p = .3125) |" in text
+    assert r"| Friedman's χ² | 108.7 (p \< .0001) | 32.4 (p \< .0001) | 12.9 (p = .0442) |" in text
+    assert "| critical difference | 1.84 | 3.68 | 3.68 | 3.68 | 3.68 |" in text
+    assert "| blocks | 24 | 6 | 6 | 6 | 6 |" in text
+
+
+def test_what_was_counted() -> None:
+    text = markdown(real())
+    heading, _, first, *_ = text[text.index("### ANT\n\n") :].removeprefix("### ANT\n\n").splitlines()
+    assert heading == "| setting | transfers | transfers that were right |"
+    assert first == "| emotions | 122 | 0.52 |"
+
+
+def test_sections_without_numbers_are_left_out() -> None:
+    text = markdown(standing(table(), []))
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    assert headings == ["## How it is measured", "## Methods", "## Notes"]
+    assert "**ANT, the method that the others are compared with, has no number yet.**" in text
+    assert "<figure>" not in page(standing(table(), []))
+
+
+def test_the_page_holds_the_numbers_and_the_marks() -> None:
+    shown = page(real())
+    rows = Page(shown).rows
+    ant = ["ANT", ".7710 ± .0056", ".2375 ± .0082", ".6593 ± .0051", ".6227 ± .0103", "1.00"]
+    assert ant in rows
+    assert '<b>.7710<span class="sd"> ± .0056</span></b>' in shown
+    assert '<u>.7784<span class="sd"> ± .0063</span></u>' in shown
+    assert ["teacher 0 (4 of 6 labels)", *rows[rows.index(ant) + 4][1:]] == rows[rows.index(ant) + 4]
+    assert ["FKA", "–", "–", "–", "–", ""] in rows
+
+
+def test_the_page_is_one_file() -> None:
+    shown = page(real())
+    tags = Page(shown).tags
+    assert tags.count("svg") == 1
+    assert not {"script", "link", "img", "iframe"} & set(tags)
+    assert re.findall(r'(?:src|href)="(?!#)[^"]*"|@import|url\((?!#)', shown) == []
+    assert "prefers-color-scheme: dark" in shown
+    assert 'name="viewport" content="width=device-width, initial-scale=1"' in shown
+
+
+def test_names_are_names_on_the_page() -> None:
+    shown = page(evil())
+    body = "".join(Page(shown).text)
+    assert EVIL not in shown
+    places = ["title", "title again", "paper", "protocol", "method", "note of the method", "setting", "fact", "note"]
+    assert body.count(EVIL) > len(places)
+    assert f"teacher {EVIL} (3 of 6 labels)" in body
+
+
+def test_names_are_names_in_markdown() -> None:
+    text = markdown(evil())
+    escaped = r"a\_b\<\&%\|"
+    assert EVIL not in text
+    assert f"# {escaped}\n" in text
+    assert f"| {escaped} | **.4000** | **.4000** | **.6000** | **.6000** | **1.00** |" in text
+    cells = {line: len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| ")}
+    assert {count for line, count in cells.items() if ".4000" in line} == {7}
+
+
+def test_names_are_names_in_csv() -> None:
+    lines = list(csv.DictReader(io.StringIO(statistics_csv(evil()))))
+    assert {line["setting"] for line in lines} == {EVIL}
+    assert f"teacher {EVIL}" in {line["method"] for line in lines}
+
+
+def test_a_setting_in_latex() -> None:
+    cells = [cell("scene", 0, {"bl": 0.5, "aka": 0.7, "ant": 0.9, "oracle": 0.95})]
+    assert latex(standing(table(), cells)) == (
+        "% Needs \\usepackage{booktabs}.\n\n"
+        "\\begin{table}\n\\centering\n\\caption{A made-up table: scene.}\n\\label{tab:made-up-scene-1}\n"
+        "\\begin{tabular}{lrrrrr}\n\\toprule\n"
+        "method & subset loss $\\downarrow$ & Hamming loss $\\downarrow$ & F1 micro $\\uparrow$ & F1 macro $\\uparrow$ "
+        "& rank $\\downarrow$ \\\\\n"
+        "\\midrule\n"
+        "BL & .5000 & .5000 & .5000 & .5000 & 3.00 \\\\\n"
+        "AKA & \\underline{.3000} & \\underline{.3000} & \\underline{.7000} & \\underline{.7000} & \\underline{2.00} "
+        "\\\\\n"
+        "ANT & \\textbf{.1000} & \\textbf{.1000} & \\textbf{.9000} & \\textbf{.9000} & \\textbf{1.00} \\\\\n"
+        "\\midrule\n"
+        "oracle & .0500 & .0500 & .9500 & .9500 &  \\\\\n"
+        "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
+    )
+
+
+def test_names_are_names_in_latex() -> None:
+    text = latex(evil())
+    assert EVIL not in text
+    assert r"\caption{a\_b\textless{}\&\%\textbar{}: a\_b\textless{}\&\%\textbar{}.}" in text
+    assert r"\label{tab:made-up-a-b--1}" in text
+    unescaped = re.findall(r"(?<!\\)[_%#~^<>|]", text.partition("\n")[2])
+    assert unescaped == []
+
+
+def test_every_sign_of_latex_is_escaped() -> None:
+    methods = {**METHODS, "ant": {"strategy": "ant", "shown": "\\{}$#~^[x]±−–"}}
+    text = latex(standing(table(methods=methods), [cell("scene", 0, {"ant": 0.5})]))
+    assert r"\textbackslash{}\{\}\$\#\textasciitilde{}\textasciicircum{}{[}x{]}$\pm$$-$-- & " in text
+
+
+@pytest.mark.parametrize(
+    ("width", "row"),
+    [
+        (100, "ANT         .771±.006 .443±.006 .856±.006 .516±.004 .057±.006 .416±.004 .738±.008 1.00"),
+        (80, "ANT             .771  .443  .856  .516    .057    .416    .738 1.00"),
+        (60, "ANT          .771  .443  .856  .516  .057  .416  .738 1.00"),
+    ],
+)
+def test_the_terminal_gives_way_in_good_order(width: int, row: str) -> None:
+    lines = _printed(real(), width).splitlines()
+    assert row in lines
+    assert all(len(line) <= width for line in lines)
+
+
+def test_the_terminal_ends_with_the_verdict() -> None:
+    text = _printed(real(), 300)
+    assert text.index("average rank ↓") < text.index("ANT has the best average rank of 7 methods, 1.17 over 24 blocks")
+    assert text.rstrip().endswith("average ranks over settings and tests leave these blocks out.")
+
+
+def test_names_are_names_in_the_terminal() -> None:
+    methods = {**METHODS, "ant": {"strategy": "ant", "shown": "[red]x[/red]"}}
+    found = standing(table(("[bold]y",), methods=methods), [cell("[bold]y", 0, {"bl": 0.5, "ant": 0.6})])
+    text = _printed(found, 200)
+    assert "[red]x[/red]" in text
+    assert "[bold]y" in text
+
+
+def _printed(found: Standing, width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    console.print(*rendered(found), sep="\n")
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()

@@ -1,0 +1,329 @@
+"""The file of a table: what it says, what is refused, how label sets are drawn, what `--quick` leaves."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from amalgam.bench.table import Draw, Schooled, Table, read_table, tables
+from amalgam.errors import RequestError
+
+TABLE: dict[str, Any] = {
+    "name": "small",
+    "title": "A small table",
+    "protocol": "As it comes.",
+    "measures": ["hamming_loss", "f1_micro"],
+    "headline": "ant",
+    "teacher": {"name": "label_chain"},
+    "teacher_training": {"epochs": 9, "patience": 4},
+    "student": {"name": "label_chain", "hidden": 8},
+    "training": {"epochs": 5},
+    "methods": {
+        "ant": {"shown": "ANT", "strategy": {"name": "ant", "clamp": True}},
+        "bl": "bl",
+        "supervised": {"strategy": "supervised", "role": "bound"},
+    },
+    "settings": {
+        "one": {
+            "data": "digits",
+            "teachers": [{"labels": [0, 1, "prime"]}, {"labels": [1, 2], "student": {"hidden": 4}}],
+            "training": {"batch_size": 8, "epochs": 7},
+            "expected": {"bl": [[0.25, 0.01], [0.5, 0.02]]},
+        },
+        "two": {"data": "digits", "teachers": {"teachers": 3, "students": [{"hidden": 4}]}},
+    },
+    "quick": {"settings": ["one"], "seeds": 1, "training": {"epochs": 2}},
+}
+REMOVED = object()
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    """The small table with another value, or none, at a path."""
+    content = copy.deepcopy(TABLE)
+    *steps, last = path.split("/")
+    inner: Any = content
+    for step in steps:
+        inner = inner[int(step) if isinstance(inner, list) else step]
+    if value is REMOVED:
+        del inner[last]
+    else:
+        inner[last] = value
+    return content
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[dict[str, Any]], str]:
+    def write(content: dict[str, Any]) -> str:
+        path = tmp_path / "small.yaml"
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        return str(path)
+
+    return write
+
+
+def test_a_table_says_what_its_file_says(written: Callable[[dict[str, Any]], str]) -> None:
+    table = read_table(written(TABLE))
+    assert table.methods["bl"].strategy == {"name": "bl"}
+    assert table.methods["supervised"].strategy == {"name": "supervised"}
+    assert table.compared == ("ant", "bl")
+    assert [table.shown(key) for key in ("ant", "bl", "oracle")] == ["ANT", "bl", "oracle"]
+    assert table.settings["one"].teachers == (
+        Schooled(labels=(0, 1, "prime")),
+        Schooled(labels=(1, 2), student={"hidden": 4}),
+    )
+    assert table.settings["two"].teachers == Draw(teachers=3, shared=0.5, students=({"hidden": 4},))
+    assert (table.test, table.apart) == (0.2, 0.0)
+
+
+def test_published_numbers_are_found_by_measure(written: Callable[[dict[str, Any]], str]) -> None:
+    table = read_table(written(TABLE))
+    assert table.expected("one", "bl", "hamming_loss") == (0.25, 0.01)
+    assert table.expected("one", "bl", "f1_micro") == (0.5, 0.02)
+    assert table.expected("one", "ant", "f1_micro") is None
+    assert table.expected("two", "bl", "f1_micro") is None
+
+
+def test_measures_are_the_papers_when_a_table_names_none(written: Callable[[dict[str, Any]], str]) -> None:
+    content = changed("measures", REMOVED)
+    del content["settings"]["one"]["expected"]
+    assert read_table(written(content)).measures == ("subset_loss", "hamming_loss", "f1_micro", "f1_macro")
+
+
+def test_quickly_leaves_few_settings_and_short_trainings(written: Callable[[dict[str, Any]], str]) -> None:
+    table = read_table(written(TABLE))
+    quick = table.quickly()
+    assert list(quick.settings) == ["one"]
+    assert quick.settings["one"].training == {"batch_size": 8, "epochs": 2}
+    assert quick.settings["one"].expected == table.settings["one"].expected
+    assert quick.methods == table.methods
+    assert table.settings["one"].training == {"batch_size": 8, "epochs": 7}  # the table itself is as it was
+
+
+def test_a_table_without_quick_has_no_quick_version(written: Callable[[dict[str, Any]], str]) -> None:
+    with pytest.raises(RequestError) as refusal:
+        read_table(written(changed("quick", REMOVED))).quickly()
+    assert str(refusal.value) == ("table 'small' has no `quick:`, which says what --quick runs; run it whole")
+
+
+def test_an_unknown_table_is_refused_with_the_nearest() -> None:
+    with pytest.raises(RequestError) as refusal:
+        read_table("ant-tabel7")
+    assert str(refusal.value) == (
+        f"no table 'ant-tabel7'; did you mean 'ant-table7'? (built in: {', '.join(tables())}; or a file)"
+    )
+
+
+TABLE_KEYS = (
+    "apart, headline, measures, methods, name, paper, protocol, quick, settings, student, teacher, teacher_training, "
+    "test, title, training"
+)
+TRAINING_KEYS = (
+    "accumulate, batch_size, checkpoint_seconds, clip_norm, compile, ema, epochs, learning_rate, momentum, optimizer, "
+    "patience, precision, schedule, threads, tracker, validation, warmup, weight_decay, workers"
+)
+NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("headlin", "ant", f": unknown key 'headlin'; did you mean 'headline'? (known: {TABLE_KEYS})"),
+        ("protocol", REMOVED, ": the key 'protocol' is missing"),
+        ("name", "a/b", ": name is 'a/b', expected to match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'"),
+        ("test", 1, ": test is 1, expected less than 1"),
+        ("apart", -0.5, ": apart is -0.5, expected greater than or equal to 0"),
+        ("headline", "supervised", ": expected a headline among the compared methods (ant, bl), not 'supervised'"),
+        (
+            "measures",
+            ["f1"],
+            ": measures is ['f1'], expected measures among subset_loss, hamming_loss, f1_micro, f1_macro, not 'f1'",
+        ),
+        ("measures", [], ": measures is [], expected at least one measure, each once"),
+        (
+            "measures",
+            ["f1_micro", "f1_micro"],
+            ": measures is ['f1_micro', 'f1_micro'], expected at least one measure, each once",
+        ),
+        ("teacher", {"hidden": 8}, ": teacher is {'hidden': 8}, expected a mapping with a `name`"),
+        ("student", {"hidden": 8}, ": student is {'hidden': 8}, expected a mapping with a `name`"),
+        ("student", "mlp", ": student is 'mlp', expected a mapping of keys to values"),
+        ("methods", {}, ": methods is {}, expected to have at least 1 item after validation, not 0"),
+        ("settings", {}, ": settings is {}, expected to have at least 1 item after validation, not 0"),
+        ("methods/bl", {"strategy": {"clamp": True}}, f": methods.bl.strategy is {NO_NAME}"),
+        ("methods/bl", {}, ": the key 'methods.bl.strategy' is missing"),
+        (
+            "methods/bl",
+            {"strategy": "bl", "rol": "bound"},
+            ": unknown key 'methods.bl.rol'; did you mean 'role'? (known: note, role, shown, strategy)",
+        ),
+        (
+            "methods/ant/role",
+            "best",
+            ": methods.ant.role is 'best', expected 'compared', 'variant' or 'bound'",
+        ),
+        (
+            "settings/one/teacher",
+            [],
+            ": unknown key 'settings.one.teacher'; did you mean 'teachers'? "
+            "(known: data, expected, options, student, teachers, training)",
+        ),
+        (
+            "settings/one/options",
+            {"lables": ["even"]},
+            ": unknown key 'settings.one.options.lables'; did you mean 'labels'? "
+            "(known: drop, label_count, label_position, labels, missing, xml)",
+        ),
+        (
+            "settings/one/teachers",
+            [],
+            ": settings.one.teachers.schooled is [], expected to have at least 1 item after validation, "
+            "not 0",
+        ),
+        (
+            "settings/one/teachers/0/label",
+            [0],
+            ": unknown key 'settings.one.teachers.schooled.0.label'; did you mean 'labels'? (known: labels, student)",
+        ),
+        (
+            "settings/one/teachers/0/labels",
+            [],
+            ": settings.one.teachers.schooled.0.labels is [], expected to have at least 1 item after "
+            "validation, not 0",
+        ),
+        (
+            "settings/one/teachers/0/labels",
+            [1, 1],
+            ": settings.one.teachers.schooled.0.labels is [1, 1], expected each label once",
+        ),
+        (
+            "settings/one/teachers/0/labels",
+            [0, -1],
+            ": settings.one.teachers.schooled.0.labels is [0, -1], expected numbers of label columns, from 0 on, or "
+            "names",
+        ),
+        (
+            "settings/two/teachers",
+            {"teachers": 2, "share": 0.5},
+            ": unknown key 'settings.two.teachers.draw.share'; did you mean 'shared'? "
+            "(known: shared, students, teachers)",
+        ),
+        (
+            "settings/two/teachers",
+            {"teachers": 1},
+            ": settings.two.teachers.draw.teachers is 1, expected greater than or equal to 2",
+        ),
+        (
+            "settings/two/teachers",
+            {"shared": 1.5},
+            ": settings.two.teachers.draw.shared is 1.5, expected less than or equal to 1",
+        ),
+        (
+            "settings/two/teachers",
+            {"students": [{}, {}, {}]},
+            ": settings.two.teachers.draw is {'students': [{}, {}, {}]}, expected students for at most 2 teachers, "
+            "not 3",
+        ),
+        (
+            "settings/one/expected",
+            {"cfl": [[0, 0], [0, 0]]},
+            ": expected settings.one.expected for methods of the table, not 'cfl'",
+        ),
+        (
+            "settings/one/expected",
+            {"bl": [[0, 0]]},
+            ": expected settings.one.expected.bl with a pair [mean, sd] for each of the measures "
+            "(hamming_loss, f1_micro), not 1",
+        ),
+        ("settings/one/expected", {"bl": [[0], [0]]}, ": the key 'settings.one.expected.bl.0.1' is missing"),
+        ("quick/settings", ["three"], ": expected quick.settings among one, two, not 'three'"),
+        (
+            "quick/settings",
+            [],
+            ": quick.settings is [], expected to have at least 1 item after validation, not 0",
+        ),
+        ("quick/seeds", 0, ": quick.seeds is 0, expected greater than 0"),
+        (
+            "teacher_training",
+            {"epoch": 1},
+            f", teacher_training: unknown key 'epoch'; did you mean 'epochs'? (known: {TRAINING_KEYS})",
+        ),
+        ("training", {"epochs": 0}, ", training: epochs is 0, expected greater than 0"),
+        (
+            "settings/one/training",
+            {"batch_size": 0},
+            ", settings.one.training: batch_size is 0, expected greater than 0",
+        ),
+        ("quick/training", {"epochs": 0}, ", quick.training: epochs is 0, expected greater than 0"),
+    ],
+)  # fmt: skip
+def test_a_wrong_table_is_refused(
+    path: str, value: object, says: str, written: Callable[[dict[str, Any]], str]
+) -> None:
+    with pytest.raises(RequestError) as refusal:
+        read_table(written(changed(path, value)))
+    assert str(refusal.value) == f"table small.yaml{says}"
+
+
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text("- ant\n")
+    with pytest.raises(RequestError) as refusal:
+        read_table(str(tmp_path / "small.yaml"))
+    assert str(refusal.value) == f"table {tmp_path}/small.yaml should be a mapping of keys to values, not list"
+
+
+draws = st.builds(Draw, teachers=st.integers(2, 6), shared=st.sampled_from([0.0, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]))
+
+
+@example(draw=Draw(teachers=6, shared=0.02), more=44, seed=0)  # 8.5 labels each, of 50: eight would not do
+@given(draw=draws, more=st.integers(0, 60), seed=st.integers(0, 2**31 - 1))
+def test_drawn_sets_are_equal_share_what_is_asked_and_hold_every_label(draw: Draw, more: int, seed: int) -> None:
+    labels = draw.teachers + more
+    drawn = [set(one.labels) for one in draw.draw(labels, seed)]
+    sizes = {len(one) for one in drawn}
+    assert len(drawn) == draw.teachers
+    assert set().union(*drawn) == set(range(labels))
+    common = [len(one & other) for one, other in pairwise(drawn)]
+    if draw.shared == 0:
+        assert max(sizes) - min(sizes) <= 1
+        assert sum(map(len, drawn)) == labels  # nobody shares
+    else:
+        assert len(sizes) == 1
+        assert all(abs(shared - draw.shared * len(drawn[0])) <= 1.5 for shared in common)
+    if draw.shared == 1:
+        assert sizes == {labels}
+    assert draw.draw(labels, seed) == draw.draw(labels, seed)
+
+
+@pytest.mark.parametrize(
+    ("labels", "size", "common"), [(6, 4, 2), (8, 5, 2), (14, 9, 4), (19, 13, 7), (27, 18, 9), (45, 30, 15)]
+)
+def test_halves_are_as_large_as_the_authors(labels: int, size: int, common: int) -> None:
+    """Emotions and scene, yelp, yeast, birds, genbase, medical: the sizes of the authors' own subsets."""
+    one, other = (set(teacher.labels) for teacher in Draw().draw(labels, 0))
+    assert (len(one), len(other), len(one & other)) == (size, size, common)
+
+
+def test_another_seed_draws_others_and_teachers_keep_their_students() -> None:
+    draw = Draw(teachers=3, students=({"hidden": 4}, {"hidden": 8}))
+    assert [one.student for one in draw.draw(10, 0)] == [{"hidden": 4}, {"hidden": 8}, {}]
+    assert len({tuple(one.labels for one in draw.draw(10, seed)) for seed in range(20)}) == 20
+    assert [one.labels for one in Draw().draw(6, 0)] == [(0, 1, 2, 4), (0, 1, 3, 5)]
+
+
+def test_fewer_labels_than_teachers_are_refused() -> None:
+    with pytest.raises(RequestError) as refusal:
+        Draw(teachers=3).draw(2, 0)
+    assert str(refusal.value) == "3 teachers cannot be drawn from 2 labels; draw fewer teachers"
+
+
+def test_every_field_of_a_table_is_explained() -> None:
+    for field in Table.model_fields:
+        assert f"        {field}:" in (Table.__doc__ or "")
