@@ -17,9 +17,28 @@ _LARGEST = 2**24  # numbers in the systems (B, l, l) that are solved at once
 
 @dataclass(frozen=True)
 class Dependence:
-    """Covariance (l, l) of a teacher's logits over rows, shrunk towards independence where rows are few."""
+    """A teacher's logits over rows: their mean (l,) and their covariance (l, l), shrunk where rows are few."""
 
     covariance: Tensor
+    mean: Tensor
+
+    @property
+    def size(self) -> Tensor:
+        """(l,) the root mean square of each label's logit."""
+        size: Tensor = (self.covariance.diagonal() + self.mean.square()).sqrt()
+        return size
+
+    def expected(self, scores: Tensor) -> Tensor:
+        """What a row's other labels make each label's logit expected to be, (B, l): E[s_j | s_i, i ≠ j].
+
+        Args:
+            scores: what the teacher said, logits (B, l).
+        """
+        covariance = self.covariance.double()
+        precision = torch.linalg.inv(covariance + torch.diag(1e-6 * covariance.diagonal() + 1e-9))
+        weights = (-precision / precision.diagonal()).fill_diagonal_(0.0)  # a column is a label's regression on others
+        expected: Tensor = self.mean + (scores - self.mean).double() @ weights
+        return expected.to(scores.dtype)
 
     def given(self, scores: Tensor, believed: Tensor, clamp: bool) -> Tensor:
         """Revised logits (B, l): scores + Σ·C (Σ_CC + R)⁻¹ (believed − scores)_C over each row's told labels C.
@@ -62,4 +81,4 @@ def learn_dependence(votes: Iterable[Tensor]) -> Dependence:
     covariance = products / rows - torch.outer(mean, mean)
     shrinkage = len(mean) / (rows + len(mean))
     diagonal = torch.diag(covariance.diagonal().clamp_min(0))
-    return Dependence(((1 - shrinkage) * covariance + shrinkage * diagonal).float())
+    return Dependence(((1 - shrinkage) * covariance + shrinkage * diagonal).float(), mean.float())

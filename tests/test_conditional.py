@@ -21,7 +21,7 @@ def test_clamped_is_the_gaussian_conditional_mean(seed: int, labels: int) -> Non
     scores, believed = chance.normal(size=(6, labels)), chance.normal(size=(6, labels))
     told = chance.random((6, labels)) < 0.4
     believed[~told] = np.nan
-    fast = Dependence(torch.tensor(covariance)).given(torch.tensor(scores), torch.tensor(believed), True).numpy()
+    fast = Dependence(torch.tensor(covariance), torch.zeros(len(covariance))).given(torch.tensor(scores), torch.tensor(believed), True).numpy()
     for row in range(6):
         which = np.flatnonzero(told[row])
         expected = scores[row].copy()
@@ -33,7 +33,7 @@ def test_clamped_is_the_gaussian_conditional_mean(seed: int, labels: int) -> Non
 
 
 def test_unclamped_meets_the_teacher_half_way() -> None:
-    dependence = Dependence(torch.tensor([[1.0, 0.8], [0.8, 1.0]]))
+    dependence = Dependence(torch.tensor([[1.0, 0.8], [0.8, 1.0]]), torch.zeros(2))
     believed = torch.tensor([[2.0, torch.nan]])
     revised = dependence.given(torch.zeros(1, 2), believed, False)
     torch.testing.assert_close(revised, torch.tensor([[1.0, 0.8]]))
@@ -42,7 +42,7 @@ def test_unclamped_meets_the_teacher_half_way() -> None:
 def test_nothing_told_changes_nothing() -> None:
     scores = torch.randn(4, 3)
     nothing = torch.full((4, 3), torch.nan)
-    assert torch.equal(Dependence(torch.eye(3)).given(scores, nothing, True), scores)
+    assert torch.equal(Dependence(torch.eye(3), torch.zeros(3)).given(scores, nothing, True), scores)
 
 
 def test_learning_in_chunks_is_numpys_covariance_shrunk() -> None:

@@ -74,11 +74,21 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.Mo
     ("spec", "message"),
     [
         ({"name": "ant", "clamped": True}, "recipe r: unknown key 'strategy.clamped'; did you mean 'clamp'? "
-         "(known: indicator, clamp, rounds, contradiction, supervise)"),
+         "(known: indicator, revision, clamp, rounds, contradiction, temperature, supervise)"),
         ({"name": "ant", "clamp": "yes"}, "recipe r: strategy.clamp is 'yes', expected a valid boolean"),
         ({"name": "ant", "indicator": "negative"},
-         "recipe r: strategy.indicator is 'negative', expected 'positive' or 'confidence'"),
-        ({"name": "aunt"}, "unknown strategy 'aunt'; did you mean 'ant'? (known: ant)"),
+         "recipe r: strategy.indicator is 'negative', expected 'positive', 'confidence', 'calibrated', 'familiarity' "
+         "or 'agreement'"),
+        ({"name": "ant", "revision": "teachers"},
+         "recipe r: strategy.revision is 'teachers', expected 'teacher' or 'dependence'"),
+        ({"name": "ant", "temperature": -1},
+         "recipe r: strategy.temperature is -1, expected greater than or equal to 0"),
+        ({"name": "ant", "temperature": float("inf")},
+         "recipe r: strategy.temperature is inf, expected a finite number"),
+        ({"name": "ant", "temperature": "warm"},
+         "recipe r: strategy.temperature is 'warm', expected a valid number"),
+        ({"name": "aunt"}, "unknown strategy 'aunt'; did you mean 'ant'? "
+         f"(known: {', '.join(strategies.names())})"),
     ],
 )  # fmt: skip
 def test_a_wrong_hyperparameter_is_refused_by_name(spec: dict[str, object], message: str) -> None:

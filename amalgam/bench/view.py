@@ -57,6 +57,7 @@ def bench_and_show(
     else:
         scope = Scope(**given)
         table = scope.of(asked)
+        cell.ready(table)
     folder = out or run.fresh(f"bench-{table.name}")
     with opened(folder, table, scope, resume) as bench, shown() as progress:
         progress.say(f"bench directory: {folder}")

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from amalgam.conditional import Dependence, learn_dependence
@@ -25,22 +26,31 @@ from amalgam.strategy import Learn, Paper, Strategy, stepwise
 from amalgam.teacher import ConditionalScorer
 
 State = Mapping[int, Dependence]
-"""Teacher number → its labels' dependence, for the teachers that cannot be told themselves."""
+"""Teacher number → its labels' dependence, for the teachers of whom it is needed."""
+
+Indicator = Literal["positive", "confidence", "calibrated", "familiarity", "agreement"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ANT(Strategy[State]):
     """Adaptive knowledge transfer.
 
     Attributes:
         indicator: who is trusted where teachers contradict each other. `positive` (the paper): the surest positive
-            teacher tells the negative ones. `confidence`: the teacher surest of its side tells the others.
+            teacher tells the negative ones. The others let the likeliest to be right tell, whichever its side:
+            `confidence`, whose logit is largest; `calibrated`, whose logit is largest beside those it usually gives
+            for the label; `familiarity`, whose logits for the whole row are largest beside its usual ones;
+            `agreement`, whose other labels make its claim most expected, by how its labels depend on each other.
+        revision: how a told teacher revises its other labels. `teacher`: it is asked again, if it can be told;
+            `dependence`: by how its labels depend on each other over all rows, as for a teacher that cannot.
         clamp: whether a told label is fixed in the told teacher; otherwise it is only where the teacher starts from
             (the authors' code).
         rounds: of transfer, at most; None goes on until no contradiction is left to transfer, 1 has no recursion,
             0 only integrates.
         contradiction: the target of a label on which teachers still contradict each other. `positive` (Eq. 28): the
             highest probability. `mean`: that of the mean logit. `confident`: that of the surest teacher.
+        temperature: what the integrated logits are divided by to make targets; 1 in the paper, 0 makes the targets hard
+            decisions.
         supervise: which logits of a chain student meet the targets: `steps`, every step's, summed (the authors' code,
             and stabler); `final`, those of Eq. 34 alone, as Eq. 37 reads.
     """
@@ -52,20 +62,23 @@ class ANT(Strategy[State]):
         files=("strategies/ant.py", "students/label_chain.py", "signals.py"),
     )
 
-    indicator: Literal["positive", "confidence"] = "positive"
+    indicator: Indicator = "positive"
+    revision: Literal["teacher", "dependence"] = "teacher"
     clamp: bool = False
     rounds: int | None = None
     contradiction: Literal["positive", "mean", "confident"] = "positive"
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     supervise: Literal["steps", "final"] = "steps"
 
     def prepare(self, panel: Panel, rows: Rows, ballots: Ballots, learn: Learn) -> State:
-        """Learn how the labels depend on each other of every teacher that cannot be told."""
-        untold = [k for k, seat in enumerate(panel.seats) if not _can_be_told(seat.teacher)]
+        """Learn how the labels depend on each other, of every teacher that cannot be told or must be weighed."""
         if self.rounds == 0:
             return {}
+        weighed = self.indicator in ("calibrated", "familiarity", "agreement")
         return {
             k: learn_dependence(panel.space.own(k, votes.binary()[k]) for _, votes in ballots.chunks(4096))
-            for k in untold
+            for k, seat in enumerate(panel.seats)
+            if weighed or not _revises(seat.teacher, self.revision)
         }
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> ProbabilityTargets:
@@ -78,7 +91,8 @@ class ANT(Strategy[State]):
             "changed": exchange.changed.sum(1),
             "rows": torch.tensor(len(logits)),
         }
-        return ProbabilityTargets(probabilities(logits), torch.ones_like(logits), counts)
+        said = probabilities(logits / self.temperature) if self.temperature else (logits > 0).to(logits.dtype)
+        return ProbabilityTargets(said, torch.ones_like(logits), counts)
 
     def exchange(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> Exchange:
         """What the teachers tell each other of a chunk of rows, and what each says in the end."""
@@ -124,25 +138,55 @@ def contradicted(scores: Tensor, known: Tensor) -> Tensor:
     return positive.any(0) & (~positive & known[:, None]).any(0)
 
 
-def indicate(scores: Tensor, known: Tensor, received: Tensor, indicator: str) -> tuple[Tensor, Tensor]:
+def trust(panel: Panel, scores: Tensor, indicator: Indicator, dependences: State) -> Tensor:
+    """How likely each teacher's side of each label is to be right, (K, B, L), comparable between teachers.
+
+    Args:
+        panel: K teachers.
+        scores: (K, B, L) logits, NaN where unknown.
+        indicator: see `ANT`.
+        dependences: of all teachers, for the indicators that weigh a teacher by what it usually says.
+    """
+    if indicator == "positive":
+        return scores
+    if indicator == "confidence":
+        return scores.abs()
+    weighed = list[Tensor]()
+    for k, spread in enumerate(scores):
+        own, usual = panel.space.own(k, spread), dependences[k]
+        if indicator == "calibrated":
+            own = own.abs() / usual.size.clamp_min(1e-9)
+        elif indicator == "familiarity":
+            size = own.square().mean(1, keepdim=True).sqrt() / usual.size.square().mean().sqrt().clamp_min(1e-9)
+            own = size.expand_as(own)
+        else:
+            expected = usual.expected(own)
+            own = torch.where(own > 0, expected, -expected)
+        weighed.append(panel.space.spread(k, own))
+    return torch.stack(weighed)
+
+
+def indicate(
+    scores: Tensor, known: Tensor, received: Tensor, indicator: Indicator, trusted: Tensor
+) -> tuple[Tensor, Tensor]:
     """The transfer indicator of section 4.5.1: who tells whom.
 
     The paper leaves open what happens after a transfer; here a teacher is told a label at most once, and does not pass
-    on what it was told, so the exchange ends. Among several possible transferors the surest tells, the earliest of
-    equals.
+    on what it was told, so the exchange ends. Among several possible transferors the most trusted tells, the earliest
+    of equals.
 
     Args:
         scores: (K, B, L) logits, NaN where unknown.
         known: (K, L) bool.
         received: (K, B, L) bool, labels that were told already.
-        indicator: `positive` or `confidence`, see `ANT`.
+        indicator: see `ANT`.
+        trusted: (K, B, L) `trust`.
 
     Returns:
         transferor (B, L) long, and transferee (K, B, L) bool.
     """
     own = known[:, None] & ~received
-    sureness = scores if indicator == "positive" else scores.abs()
-    transferor = torch.where(own, sureness, -torch.inf).argmax(0)
+    transferor = torch.where(own, trusted, -torch.inf).argmax(0)
     told = scores.gather(0, transferor[None])[0]
     differs = own & ((scores > 0) != (told > 0))
     if indicator == "positive":
@@ -205,7 +249,9 @@ class Exchange:
 
     def round(self) -> bool:
         """One round of transfers, all decided on the present scores; whether there was any."""
-        transferor, transferee = indicate(self.scores, self.known, self.received, self.strategy.indicator)
+        indicator = self.strategy.indicator
+        trusted = trust(self.panel, self.scores, indicator, self.dependences)
+        transferor, transferee = indicate(self.scores, self.known, self.received, indicator, trusted)
         if not bool(transferee.any()):
             return False
         told = self.scores.gather(0, transferor[None])
@@ -221,16 +267,16 @@ class Exchange:
         """Eq. (26): a teacher's scores of some rows, given all it has been told of them."""
         space, clamp = self.panel.space, self.strategy.clamp
         believed = space.own(teacher, self.believed[teacher, where])
-        if teacher in self.dependences:
+        if _revises(self.panel.seats[teacher].teacher, self.strategy.revision):
+            revised = self.panel.score_given(teacher, self.rows.inputs(where.cpu()), believed, clamp)
+        else:
             said = space.own(teacher, self.original[teacher, where])
             revised = self.dependences[teacher].given(said, believed, clamp)
-        else:
-            revised = self.panel.score_given(teacher, self.rows.inputs(where.cpu()), believed, clamp)
         if clamp:
             revised = torch.where(believed.isnan(), revised, believed)
         self.scores[teacher, where] = space.spread(teacher, revised.to(self.scores.device))
 
 
-def _can_be_told(teacher: object) -> bool:
-    """A softmax teacher's beliefs are no sigmoid logits, so it is not asked itself."""
-    return isinstance(teacher, ConditionalScorer) and not getattr(teacher, "exclusive", False)
+def _revises(teacher: object, revision: str) -> bool:
+    """Whether a teacher is asked itself; a softmax teacher is not, whose beliefs are no sigmoid logits."""
+    return revision == "teacher" and isinstance(teacher, ConditionalScorer) and not getattr(teacher, "exclusive", False)

@@ -26,6 +26,8 @@ class Training(BaseModel):
         validation: share of the rows held out for early stopping; what is measured there is the same loss against the
             surrogate targets: no ground truth is assumed.
         patience: epochs without a better validation loss before training stops; None always trains to the end.
+        improvement: the share of the best validation loss by which an epoch must beat it to count as better; above 0,
+            a loss that creeps on for ever stops, too.
         compile: torch.compile the student.
         threads: CPU threads of torch while training; None leaves torch its own choice. One is best for a small student:
             its operations are too short to share.
@@ -50,6 +52,7 @@ class Training(BaseModel):
     ema: float | None = Field(default=None, gt=0, lt=1)
     validation: float = Field(default=0.1, ge=0, lt=1)
     patience: int | None = Field(default=20, gt=0)
+    improvement: float = Field(default=0.0, ge=0, lt=1)
     compile: bool = False
     threads: int | None = Field(default=None, gt=0)
     workers: int = Field(default=0, ge=0)

@@ -174,7 +174,7 @@ class Learning:
         self.epoch, self.step = self.epoch + 1, 0
         self.epoch_loss.zero_()
         self.epoch_count.zero_()
-        if measured < self.best_loss:
+        if math.isinf(self.best_loss) or measured < self.best_loss - self.settings.improvement * abs(self.best_loss):
             self.best_loss, self.best_epoch, self.bad_epochs = measured, self.epoch, 0
             self.best = {name: value.detach().clone() for name, value in self.candidate.state_dict().items()}
         else:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -154,13 +155,15 @@ def learning_rate(settings: Training, step: int, steps: int) -> float:
 
 
 def optimizer_of(module: nn.Module, settings: Training) -> torch.optim.Optimizer:
-    """The optimiser that the settings name."""
+    """The optimiser that the settings name; fused, one pass over the weights, where torch can."""
     rate, decay = settings.learning_rate, settings.weight_decay
+    given: dict[str, Any] = {"lr": rate, "weight_decay": decay}
+    given["fused"] = all(one.device.type in {"cpu", "cuda"} for one in module.parameters())
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(module.parameters(), rate, momentum=settings.momentum, weight_decay=decay)
+        return torch.optim.SGD(module.parameters(), momentum=settings.momentum, **given)
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(module.parameters(), rate, weight_decay=decay)
-    return torch.optim.Adam(module.parameters(), rate, weight_decay=decay)
+        return torch.optim.AdamW(module.parameters(), **given)
+    return torch.optim.Adam(module.parameters(), **given)
 
 
 @contextmanager

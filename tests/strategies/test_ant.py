@@ -36,7 +36,9 @@ def targets_of(strategy: ANT, panel: Panel, rows: TensorRows, ballots: Ballots) 
 @given(drawn_panels())
 def test_fast_equals_slow(drawn: DrawnPanel) -> None:
     panel, rows, ballots = seated(drawn)
-    strategy = ANT(drawn.indicator, drawn.clamp, drawn.rounds, drawn.contradiction)
+    strategy = ANT(
+        indicator=drawn.indicator, clamp=drawn.clamp, rounds=drawn.rounds, contradiction=drawn.contradiction
+    )
     fast = targets_of(strategy, panel, rows, ballots)
     transfers = torch.zeros_like(fast.counts["transfers"])
     for row in range(drawn.rows):
@@ -59,7 +61,9 @@ def test_fast_equals_slow(drawn: DrawnPanel) -> None:
 @given(drawn_panels())
 def test_a_row_gets_the_same_targets_in_any_chunk(drawn: DrawnPanel) -> None:
     panel, rows, ballots = seated(drawn)
-    strategy = ANT(drawn.indicator, drawn.clamp, drawn.rounds, drawn.contradiction)
+    strategy = ANT(
+        indicator=drawn.indicator, clamp=drawn.clamp, rounds=drawn.rounds, contradiction=drawn.contradiction
+    )
     together = targets_of(strategy, panel, rows, ballots).probabilities
     for row in range(drawn.rows):
         one = rows.take(torch.tensor([row]))
@@ -71,7 +75,7 @@ def test_a_row_gets_the_same_targets_in_any_chunk(drawn: DrawnPanel) -> None:
 @given(drawn_panels())
 def test_the_order_of_teachers_matters_only_where_they_are_equally_sure(drawn: DrawnPanel) -> None:
     panel, rows, ballots = seated(drawn)
-    strategy = ANT("positive", drawn.clamp, drawn.rounds, "positive")  # equals tell the same, so no tie matters
+    strategy = ANT(clamp=drawn.clamp, rounds=drawn.rounds)  # equals tell the same, so no tie matters
     ahead = targets_of(strategy, panel, rows, ballots).probabilities
     turned = DrawnPanel(drawn.teachers[::-1], drawn.rows, "positive", drawn.clamp, drawn.rounds, "positive")
     panel_too, rows_too, ballots_too = seated(turned)

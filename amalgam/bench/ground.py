@@ -1,0 +1,220 @@
+"""What the methods of a cell share: its rows, its trained teachers, and what they say; and who bounds the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from amalgam import datasets, schooling, student
+from amalgam.adapters.torch import wrap
+from amalgam.bench.scores import Score
+from amalgam.bench.table import Draw, Schooled, Setting, Table
+from amalgam.collect import vote
+from amalgam.datasets.split import split
+from amalgam.errors import RequestError, listed, nearest
+from amalgam.fingerprint import of_rows
+from amalgam.journal import Journal
+from amalgam.metrics import measures
+from amalgam.panel import Ballots, Panel, Seat, seat
+from amalgam.processes import processes
+from amalgam.progress import Silent
+from amalgam.schema import parse
+from amalgam.signals import Rows
+from amalgam.training.settings import Training
+
+Tell = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the methods of a cell share.
+
+    Attributes:
+        panel: the teachers.
+        learn: the rows students learn from, without annotations.
+        key: their fingerprint.
+        truth: their annotations (N, L), for bounds and for judging targets, never for a method.
+        test: the rows that are measured on.
+        annotated: their annotations (M, L).
+        ballots: the panel's votes on `learn`.
+        judged: the panel's votes on `test`.
+    """
+
+    panel: Panel
+    learn: Rows
+    key: str
+    truth: Tensor
+    test: Rows
+    annotated: Tensor
+    ballots: Ballots
+    judged: Ballots
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much data there is: rows, numbers in an input, and the labels."""
+
+    rows: int
+    width: int
+    labels: tuple[str, ...]
+
+
+_EXTENTS: dict[tuple[str, str], Extent] = {}  # of every setting that was looked at; the rows themselves are let go
+
+
+def prepared(
+    table: Table, setting: Setting, seed: int, where: str, journal: Journal, features: bool, tell: Tell
+) -> Ground:
+    """The split, the trained teachers, and their votes on every row.
+
+    Args:
+        table: the table.
+        setting: one of its settings.
+        seed: of the split, drawn label sets and the teachers.
+        where: who asks, for messages.
+        journal: told of what was reused.
+        features: whether the votes have the teachers' features.
+        tell: told of the share of it that is done, 0 to 1, and what is under way.
+
+    Raises:
+        RequestError: the data is not there, has no annotations, or lacks a label.
+        WorkError: a teacher could not be trained.
+    """
+    tell(0.0, "data")
+    rows = loaded(setting, where)
+    teachers = lessons(setting, rows.labels, seed, where)
+    parts = split(rows, shares(table, len(teachers)), seed)
+    settings = parse(Training, {**table.teacher_training, **setting.training}, f"{where}, training of teachers")
+    seats = []
+    for number, teacher in enumerate(teachers):
+        tell(number / len(teachers), f"teacher {number + 1} of {len(teachers)}")
+        own = annotated_by(parts[f"teacher-{number}"], teacher, rows)
+        folder = schooling.trained(
+            f"teacher {number}", own, {**table.teacher, **teacher.student}, settings, seed,
+            accelerator=processes(settings), progress=Silent(), where=f"{where}, teacher {number}",
+        )  # fmt: skip
+        model = student.load(folder)
+        scorer = wrap(model.to(processes(settings).device), model.labels, f"teacher {number}")
+        seats.append(Seat(f"teacher {number}", scorer, scorer.fingerprint, model.seen))
+    panel = seat(seats)
+    learn = parts["apart"] if "apart" in parts else union([parts[f"teacher-{k}"] for k in range(len(teachers))], rows)
+    tell(1.0, "votes")
+    columns = [rows.labels.index(label) for label in panel.space.names]
+    assert learn.annotated is not None
+    assert parts["test"].annotated is not None
+    unseen, test = learn.unlabelled(), parts["test"].unlabelled()
+    key = of_rows(unseen)
+    return Ground(
+        panel=panel,
+        learn=unseen,
+        key=key,
+        truth=learn.annotated[:, columns],
+        test=test,
+        annotated=parts["test"].annotated[:, columns],
+        ballots=vote(panel, unseen, key, journal, features=features),
+        judged=vote(panel, test, of_rows(test), journal, name="test votes"),
+    )
+
+
+def loaded(setting: Setting, where: str) -> Rows:
+    """The rows of a setting; RequestError when they are not annotated."""
+    rows = _loaded(setting.data, setting.options.model_dump_json())
+    if rows.annotated is None:
+        raise RequestError(
+            f"{where}: data {setting.data!r} has no annotations, which teachers are trained on; name its label columns "
+            "with `options: {labels: …}`, or take other data"
+        )
+    return rows
+
+
+@lru_cache(maxsize=1)
+def _loaded(data: str, options: str) -> Rows:
+    return datasets.load(data, datasets.DataOptions.model_validate_json(options)).rows
+
+
+def extent(setting: Setting, where: str) -> Extent:
+    """How much data a setting has; RequestError when it is not annotated."""
+    key = setting.data, setting.options.model_dump_json()
+    if key not in _EXTENTS:
+        rows = loaded(setting, where)
+        _EXTENTS[key] = Extent(len(rows), rows.inputs(slice(0, 1)).numel(), rows.labels)
+    return _EXTENTS[key]
+
+
+def lessons(setting: Setting, labels: tuple[str, ...], seed: int, where: str) -> tuple[Schooled, ...]:
+    """Which labels each teacher learns, by name.
+
+    Args:
+        setting: the setting.
+        labels: the data's.
+        seed: of drawn label sets.
+        where: who asks, for messages.
+
+    Raises:
+        RequestError: a label that the data does not have, or one that a teacher has twice.
+    """
+    given = setting.teachers
+    teachers = given.draw(len(labels), seed) if isinstance(given, Draw) else given
+    named = []
+    for number, one in enumerate(teachers):
+        for label in one.labels:
+            if isinstance(label, int) and label >= len(labels):
+                raise RequestError(
+                    f"{where}: teacher {number} should know label number {label}, but {setting.data} has "
+                    f"{len(labels)} labels, numbered from 0 to {len(labels) - 1}"
+                )
+            if isinstance(label, str) and label not in labels:
+                raise RequestError(
+                    f"{where}: teacher {number} should know the label {label!r}, which {setting.data} does not have"
+                    f"{nearest(label, labels)} (its labels: {listed(labels)})"
+                )
+        names = tuple(labels[label] if isinstance(label, int) else label for label in one.labels)
+        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+        if twice is not None:
+            raise RequestError(
+                f"{where}: teacher {number} should know the label {twice!r} once, but has it by name and by number"
+            )
+        named.append(Schooled(labels=names, student=one.student))
+    return tuple(named)
+
+
+def shares(table: Table, teachers: int) -> dict[str, float]:
+    """The shares of the split: a part for the test, one for students alone if wanted, the rest for the teachers."""
+    apart = {"apart": table.apart} if table.apart else {}
+    each = (1.0 - table.test - table.apart) / teachers
+    return {"test": table.test, **apart, **{f"teacher-{number}": each for number in range(teachers)}}
+
+
+def annotated_by(part: Rows, teacher: Schooled, rows: Rows) -> Rows:
+    """A part with only a teacher's own labels."""
+    assert part.annotated is not None
+    columns = [rows.labels.index(str(label)) for label in teacher.labels]
+    return replace(part, annotated=part.annotated[:, columns], labels=tuple(str(label) for label in teacher.labels))
+
+
+def union(parts: list[Rows], rows: Rows) -> Rows:
+    """The rows of several parts, in the data's order."""
+    wanted = torch.cat([part.ids for part in parts])
+    return rows.take(torch.isin(rows.ids, wanted).nonzero()[:, 0])
+
+
+def bounds(ground: Ground) -> dict[str, Score]:
+    """Each teacher alone on its own labels, and the oracle, which takes each label from its best teacher."""
+    space, truth = ground.panel.space, ground.annotated
+    hard = ground.judged.at(slice(0, ground.judged.rows)).binary() > 0
+    found = dict[str, Score]()
+    best = torch.full((truth.shape[1],), -1.0)
+    chosen = torch.zeros_like(hard[0])
+    for number, one in enumerate(ground.panel.seats):
+        own = list(space.columns[number])
+        alone = measures(hard[number][:, own], truth[:, own])
+        found[one.name] = Score(alone, len(own))
+        each = torch.tensor(alone.f1_per_label).nan_to_num(nan=0.0)
+        for column, f1 in zip(own, each, strict=True):
+            if f1 > best[column]:
+                best[column], chosen[:, column] = f1, hard[number][:, column]
+    return {**found, "oracle": Score(measures(chosen, truth), truth.shape[1])}
