@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 from tests.reference import sigmoid
 from tests.reference.dependence import Habit, expected, told
@@ -21,12 +21,19 @@ Logits = dict[str, float]
 
 
 class InstanceTeacher(Protocol):
-    """A teacher before one instance; one that has no `logits_given` cannot be told, nor one that is `exclusive`."""
+    """A teacher before one instance; one whose labels exclude each other says so by `exclusive`."""
 
-    labels: list[str]
+    @property
+    def labels(self) -> list[str]:
+        """The labels it knows."""
 
     def logits(self) -> Logits:
         """Its logits, label → logit (Eqs. 15 and 16)."""
+
+
+@runtime_checkable
+class ToldTeacher(InstanceTeacher, Protocol):
+    """A teacher that can be told."""
 
     def logits_given(self, believed: Logits, clamp: bool) -> Logits:
         """Its revised logits given beliefs, label → logit (Eq. 26)."""
@@ -47,6 +54,7 @@ class Amalgamation(NamedTuple):
     Attributes:
         logits: K dictionaries of final logits.
         transfers: all that were made.
+        received: K dictionaries of what each teacher was told, label → logit.
         integrated: label → P(y|x).
         changed: the teachers and labels whose side is another in the end though nobody told that teacher that label.
         weighed: the logits that each round saw, and how each teacher was trusted; of the last round the logits alone.
@@ -54,6 +62,7 @@ class Amalgamation(NamedTuple):
 
     logits: list[Logits]
     transfers: list[Transfer]
+    received: list[Logits]
     integrated: dict[str, float]
     changed: set[tuple[int, str]]
     weighed: list[tuple[list[Logits], list[Logits]]]
@@ -105,18 +114,15 @@ def trust(logits: Logits, indicator: Indicator, habit: Habit | None) -> Logits:
         else:
             assert habit is not None
             if indicator == "calibrated":
-                trusted[label] = abs(logit) / root_mean_square([one[label] for one in habit])
+                trusted[label] = abs(logit) / math.sqrt(habit.square[label])
             elif indicator == "familiarity":
-                usual = root_mean_square([each for one in habit for each in one.values()])
-                trusted[label] = root_mean_square(list(logits.values())) / usual
+                here = sum(one**2 for one in logits.values()) / len(logits)
+                usually = sum(habit.square.values()) / len(logits)
+                trusted[label] = math.sqrt(here) / math.sqrt(usually)
             else:
+                assert indicator == "agreement"
                 trusted[label] = expected(habit, logits, label) * (1 if logit > 0 else -1)
     return trusted
-
-
-def root_mean_square(values: Sequence[float]) -> float:
-    """√(Σ v² / n)."""
-    return math.sqrt(sum(value**2 for value in values) / len(values))
 
 
 def transfers(
@@ -208,8 +214,9 @@ def amalgamate(
             assert transfer.label not in received[transfer.transferee]
             received[transfer.transferee][transfer.label] = logits[transfer.transferor][transfer.label]
         for n in sorted({transfer.transferee for transfer in new}):
-            if revision == "teacher" and can_be_told(teachers[n]):
-                logits[n] = dict(teachers[n].logits_given(dict(received[n]), clamp))  # Eq. 26
+            teacher = teachers[n]
+            if revision == "teacher" and can_be_told(teacher):
+                logits[n] = dict(teacher.logits_given(dict(received[n]), clamp))  # Eq. 26
             else:
                 assert habits is not None
                 logits[n] = told(habits[n], first(teachers[n]), received[n], clamp)
@@ -226,7 +233,7 @@ def amalgamate(
         for label, logit in first(teacher).items():
             if label not in received[n] and (logit > 0) != (logits[n][label] > 0):
                 changed.add((n, label))
-    return Amalgamation(logits, made, integrated, changed, [*weighed, (logits, [])])
+    return Amalgamation(logits, made, received, integrated, changed, [*weighed, (logits, [])])
 
 
 def first(teacher: InstanceTeacher) -> Logits:
@@ -234,9 +241,9 @@ def first(teacher: InstanceTeacher) -> Logits:
     return binary(teacher.logits()) if getattr(teacher, "exclusive", False) else dict(teacher.logits())
 
 
-def can_be_told(teacher: InstanceTeacher) -> bool:
+def can_be_told(teacher: InstanceTeacher) -> TypeGuard[ToldTeacher]:
     """Whether a teacher has an answer to beliefs; what a softmax teacher answers is no logit of a label on its own."""
-    return hasattr(teacher, "logits_given") and not getattr(teacher, "exclusive", False)
+    return isinstance(teacher, ToldTeacher) and not getattr(teacher, "exclusive", False)
 
 
 def integrate(logits: Sequence[float], contradiction: Contradiction, temperature: float = 1.0) -> float:
@@ -253,7 +260,7 @@ def integrate(logits: Sequence[float], contradiction: Contradiction, temperature
 
 
 def integrated_logit(logits: Sequence[float], contradiction: Contradiction) -> float:
-    """The logit of P(y_j|x) (Eq. 28): σ rises, so that the least and greatest probabilities have those of the logits."""
+    """The logit of P(y_j|x) (Eq. 28): σ rises, so the least and greatest probabilities are of such logits."""
     candidates = [sigmoid(logit) for logit in logits]
     if all(p <= 0.5 for p in candidates):
         return min(logits)

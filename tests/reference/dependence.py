@@ -1,51 +1,67 @@
-"""How a teacher's labels depend on each other, in plain loops: conditional means of a Gaussian, one instance at a time."""
+"""How a teacher's labels depend on each other, in plain loops: a Gaussian's conditional means, instance by instance."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-Habit = Sequence[Mapping[str, float]]
-"""What a teacher says of all instances: label → logit, instance by instance."""
-
-
-def mean(habit: Habit, label: str) -> float:
-    """The mean logit of a label."""
-    return sum(one[label] for one in habit) / len(habit)
+Logits = Mapping[str, float]
 
 
-def covariance(habit: Habit, one: str, other: str) -> float:
-    """Of the logits of two labels, shrunk by l / (N + l) unless they are the same label."""
-    centres = mean(habit, one), mean(habit, other)
-    products = [(row[one] - centres[0]) * (row[other] - centres[1]) for row in habit]
-    labels, rows = len(habit[0]), len(habit)
-    shrunk = 1.0 if one == other else 1 - labels / (rows + labels)
-    return shrunk * sum(products) / rows
+class Habit(NamedTuple):
+    """What a teacher says of all instances.
+
+    Attributes:
+        mean: label → mean logit.
+        square: label → mean of the squared logits.
+        covariance: label, label → of their logits, shrunk by l / (N + l) unless they are the same label.
+    """
+
+    mean: dict[str, float]
+    square: dict[str, float]
+    covariance: dict[tuple[str, str], float]
+
+    def varies(self, labels: Sequence[str]) -> list[str]:
+        """Those labels that have not the same logit everywhere, and so tell something of the others."""
+        return [label for label in labels if self.covariance[label, label] > 1e-12]
 
 
-def expected(habit: Habit, logits: Mapping[str, float], label: str) -> float:
+def learn(said: Sequence[Logits]) -> Habit:
+    """The habit of a teacher that says this of N instances, label → logit."""
+    rows, labels = len(said), list(said[0])
+    mean = {label: sum(one[label] for one in said) / rows for label in labels}
+    square = {label: sum(one[label] ** 2 for one in said) / rows for label in labels}
+    covariance = {}
+    for one in labels:
+        for other in labels:
+            products = [(row[one] - mean[one]) * (row[other] - mean[other]) for row in said]
+            kept = 1.0 if one == other else 1 - len(labels) / (rows + len(labels))
+            covariance[one, other] = kept * sum(products) / rows
+    return Habit(mean, square, covariance)
+
+
+def expected(habit: Habit, logits: Logits, label: str) -> float:
     """What the other labels of an instance make a label's logit expected to be; its own logit is not looked at."""
-    others = [other for other in logits if other != label and covariance(habit, other, other) > 0]
-    system = [[covariance(habit, one, other) for other in others] for one in others]
-    surprise = solve(system, [logits[other] - mean(habit, other) for other in others])
-    moved = sum(covariance(habit, label, other) * s for other, s in zip(others, surprise, strict=True))
-    return mean(habit, label) + moved
+    others = habit.varies([other for other in logits if other != label])
+    system = [[habit.covariance[one, other] for other in others] for one in others]
+    surprise = solve(system, [logits[other] - habit.mean[other] for other in others])
+    return habit.mean[label] + sum(habit.covariance[label, o] * s for o, s in zip(others, surprise, strict=True))
 
 
-def told(habit: Habit, logits: Mapping[str, float], believed: Mapping[str, float], clamp: bool) -> dict[str, float]:
-    """The logits of an instance when some are believed to be otherwise.
+def told(habit: Habit, logits: Logits, believed: Logits, clamp: bool) -> dict[str, float]:
+    """The logits of an instance of which some are believed to be otherwise.
 
     Clamped, the believed labels are what is believed; otherwise a belief is an observation as uncertain as its label.
-    A label that never varies tells nothing of the others.
     """
-    labels = [label for label in believed if covariance(habit, label, label) > 0]
-    system = [[covariance(habit, one, other) for other in labels] for one in labels]
+    labels = habit.varies(list(believed))
+    system = [[habit.covariance[one, other] for other in labels] for one in labels]
     if not clamp:
         for place in range(len(labels)):
             system[place][place] *= 2
     surprise = solve(system, [believed[label] - logits[label] for label in labels])
     revised = {}
     for label, logit in logits.items():
-        moved = sum(covariance(habit, label, other) * s for other, s in zip(labels, surprise, strict=True))
+        moved = sum(habit.covariance[label, o] * s for o, s in zip(labels, surprise, strict=True))
         revised[label] = believed[label] if clamp and label in believed else logit + moved
     return revised
 

@@ -1,19 +1,22 @@
-"""Hypothesis strategies for panels of deterministic teachers, in batches for the product and row by row for the truth.
+"""Panels of deterministic teachers, in batches for the product and row by row for the truth.
 
-Every logit is a multiple of 1/8 other than 0, within ±8: exact in float32, so that ties and signs never hang on
-rounding, and on a grid so coarse that ties happen.
+In `panels` every logit is a multiple of 1/8 other than 0, within ±8: exact in float32, so that ties and signs never
+hang on rounding, and on a grid so coarse that ties happen. In a `mixed_panel` revised logits are anything, and teachers
+of every kind.
 """
 
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.reference.ant import Contradiction, Indicator
+from tests.reference.ant import Contradiction, Indicator, Revision
 
 LIMIT = 8.0
 BASE = [sign * quarter / 4 for quarter in range(1, 17) for sign in (-1, 1)]
@@ -31,11 +34,15 @@ class TableTeacher:
         labels: l names.
         base: (N, l) logits, as nested lists of floats.
         coupling: (l, l), moved label × believed label.
+        exclusive: whether its labels exclude each other, so that nobody should ask it for `score_given`.
+        rounded: whether what it says given beliefs is on the grid.
     """
 
     labels: list[str]
     base: list[list[float]]
     coupling: list[list[float]]
+    exclusive: bool = False
+    rounded: bool = True
 
     def score(self, inputs: Tensor) -> Tensor:
         """The table's logits (B, l)."""
@@ -52,13 +59,15 @@ class TableTeacher:
             pull = torch.where(told[:, j], (believed[:, j] - base[:, j]).tanh(), 0.0)
             moved = moved + pull[:, None] * coupling[:, j]
         moved = torch.where(told, base + 0.5 * (believed - base), moved)
+        if not self.rounded:
+            return (torch.where(told, believed, moved) if clamp else moved).float()
         settled = ((moved * 8).round() / 8).clamp(-LIMIT, LIMIT)
         settled = torch.where(settled == 0, 1 / 8, settled)
         return (torch.where(told, believed, settled) if clamp else settled).float()
 
     def at(self, row: int) -> RowTeacher:
         """The same teacher before one row."""
-        return RowTeacher(self.labels, self.base[row], self.coupling)
+        return RowTeacher(self.labels, self.base[row], self.coupling, self.exclusive, self.rounded)
 
     def _rows(self, inputs: Tensor) -> Tensor:
         return torch.tensor(self.base, dtype=torch.float64)[inputs[:, 0].long()]
@@ -71,6 +80,8 @@ class RowTeacher:
     labels: list[str]
     base: list[float]
     coupling: list[list[float]]
+    exclusive: bool = False
+    rounded: bool = True
 
     def logits(self) -> dict[str, float]:
         """The table's logits, label → logit."""
@@ -90,9 +101,42 @@ class RowTeacher:
                 for j, other in enumerate(self.labels):
                     if other in believed:
                         value += math.tanh(believed[other] - self.base[j]) * self.coupling[i][j]
+            if not self.rounded:
+                revised[label] = value
+                continue
             value = min(max(round(value * 8) / 8, -LIMIT), LIMIT)
             revised[label] = 1 / 8 if value == 0 else value
         return revised
+
+
+@dataclass(frozen=True)
+class PlainTeacher:
+    """A table teacher that cannot be told."""
+
+    labels: list[str]
+    base: list[list[float]]
+    exclusive: bool = False
+
+    def score(self, inputs: Tensor) -> Tensor:
+        """The table's logits (B, l)."""
+        return torch.tensor(self.base)[inputs[:, 0].long()]
+
+    def at(self, row: int) -> PlainRow:
+        """The same teacher before one row."""
+        return PlainRow(self.labels, self.base[row], self.exclusive)
+
+
+@dataclass(frozen=True)
+class PlainRow:
+    """A PlainTeacher before one row."""
+
+    labels: list[str]
+    base: list[float]
+    exclusive: bool = False
+
+    def logits(self) -> dict[str, float]:
+        """The table's logits, label → logit."""
+        return dict(zip(self.labels, self.base, strict=True))
 
 
 @dataclass(frozen=True)
@@ -106,20 +150,24 @@ class DrawnPanel:
         clamp: as in `ant.amalgamate`.
         rounds: as in `ant.amalgamate`.
         contradiction: as in `ant.integrate`.
+        revision: as in `ant.amalgamate`.
+        temperature: as in `ant.integrate`.
     """
 
-    teachers: list[TableTeacher]
+    teachers: Sequence[TableTeacher | PlainTeacher]
     rows: int
     indicator: Indicator
     clamp: bool
     rounds: int | None
     contradiction: Contradiction
+    revision: Revision = "teacher"
+    temperature: float = 1.0
 
     def inputs(self) -> Tensor:
         """The inputs of all rows, (N, 1) float32."""
         return torch.arange(self.rows, dtype=torch.float32)[:, None]
 
-    def at(self, row: int) -> list[RowTeacher]:
+    def at(self, row: int) -> list[RowTeacher | PlainRow]:
         """The teachers before one row."""
         return [teacher.at(row) for teacher in self.teachers]
 
@@ -154,7 +202,7 @@ def label_sets(draw: st.DrawFn) -> list[list[str]]:
 
 @st.composite
 def panels(draw: st.DrawFn) -> DrawnPanel:
-    """Panels of 2-5 teachers on 2-6 labels, of 1-7 rows, with a choice of each of ANT's hyperparameters."""
+    """Hypothesis draws 2-5 teachers on 2-6 labels, of 1-7 rows, and a choice of each of ANT's hyperparameters."""
     rows = draw(st.integers(1, 7))
     teachers = [
         TableTeacher(labels, draw(grids(BASE, rows, len(labels))), draw(grids(COUPLING, len(labels), len(labels))))
@@ -167,4 +215,44 @@ def panels(draw: st.DrawFn) -> DrawnPanel:
         draw(st.booleans()),
         draw(st.sampled_from([None, 0, 1, 2])),
         draw(st.sampled_from(["positive", "mean", "confident"])),
+    )
+
+
+def mixed_panel(seed: int, indicator: Indicator, revision: Revision) -> DrawnPanel:
+    """2-4 teachers on 3-5 labels, of 8-16 rows: some can be told, some cannot, some of each kind are softmax teachers.
+
+    The labels of a teacher depend on each other; some have the same logit everywhere. Logits are on a grid, so
+    that a label varies either not at all or by much more than a solver adds to it.
+    """
+    chance = random.Random(seed)
+    rows, names = chance.randint(8, 16), list("abcde")[: chance.randint(3, 5)]
+    known = chance.choice([0.5, 0.8, 1.0])
+
+    def column(common: list[float], scale: float) -> list[float]:
+        constant, turned = chance.random() < 0.1, chance.choice((-1, 1))
+        numbers = [turned * each + chance.uniform(-1.5, 1.5) for each in common]
+        return [scale * (round(16 * (numbers[0] if constant else each)) + 0.5) / 16 for each in numbers]
+
+    teachers: list[TableTeacher | PlainTeacher] = []
+    for _ in range(chance.randint(2, 4)):
+        labels = [name for name in names if chance.random() < known] or names[:1]
+        chance.shuffle(labels)
+        exclusive = chance.random() < 0.3
+        common = [chance.uniform(-3, 3) for _ in range(rows)]
+        columns = [column(common, 0.25 if exclusive else 1.0) for _ in labels]  # a surer softmax's log odds lose digits
+        base = [list(row) for row in zip(*columns, strict=True)]
+        if chance.random() < 0.5:
+            teachers.append(PlainTeacher(labels, base, exclusive))
+        else:
+            coupling = [[chance.uniform(-4, 4) for _ in labels] for _ in labels]
+            teachers.append(TableTeacher(labels, base, coupling, exclusive, False))
+    return DrawnPanel(
+        teachers,
+        rows,
+        indicator,
+        chance.random() < 0.5,
+        chance.choice([None, None, 0, 1, 2]),
+        chance.choice(["positive", "mean", "confident"]),
+        revision,
+        chance.choice([0.0, 0.5, 1.0]),
     )
