@@ -189,16 +189,16 @@ def dump(recipe: Recipe) -> str:
 def _anchor(content: dict[str, Any], folder: Path) -> None:
     """Make paths absolute that exist in a folder: the recipe's own, or the one where the user typed them."""
     if isinstance(content.get("teachers"), list):
-        content["teachers"] = [_anchored(spec, folder) for spec in content["teachers"]]
+        content["teachers"] = [anchored(spec, folder) for spec in content["teachers"]]
     data = content.get("data")
     if isinstance(data, dict):
-        data.update({key: _anchored(data[key], folder) for key in ("source", "held_out") if key in data})
+        data.update({key: anchored(data[key], folder) for key in ("source", "held_out") if key in data})
         for options in (data.get("options"), data.get("held_out_options")):
             if isinstance(options, dict) and "xml" in options:
-                options["xml"] = _anchored(options["xml"], folder)
+                options["xml"] = anchored(options["xml"], folder)
 
 
-def _anchored(spec: object, folder: Path) -> object:
+def anchored(spec: object, folder: Path) -> object:
     """A SPEC `[adapter:]path[@labels][?key=value]` with absolute paths; what is no path there stays as it is."""
     if not isinstance(spec, str) or spec.startswith("custom:"):
         return spec

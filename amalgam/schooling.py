@@ -16,7 +16,7 @@ from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
 from amalgam.progress import Progress
 from amalgam.schema import parse
-from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, cross_entropy
+from amalgam.signals import ProbabilityTargets, Rows, stepwise
 from amalgam.teacher import Card, Schooling
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit
@@ -131,13 +131,7 @@ def _train(
     teacher.scaling.fit(rows)
     truth = ProbabilityTargets(rows.annotated.nan_to_num(), (~rows.annotated.isnan()).float())
     fit(
-        teacher, rows, truth, supervised, settings,
+        teacher, rows, truth, stepwise, settings,
         seed=seed, accelerator=accelerator, progress=progress, name=f"teacher {name}",
     )  # fmt: skip
     return teacher
-
-
-def supervised(output: StudentOutput, targets: Targets) -> Loss:
-    """Cross-entropy with the annotations, summed over a chain's steps as the authors train theirs."""
-    assert isinstance(targets, ProbabilityTargets)
-    return cross_entropy(output.logits if output.steps is None else output.steps, targets)

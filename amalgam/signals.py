@@ -313,3 +313,9 @@ def cross_entropy(logits: Tensor, targets: ProbabilityTargets) -> Loss:
     wanted, weights = targets.probabilities.expand_as(logits), targets.weights.expand_as(logits)
     each = F.binary_cross_entropy_with_logits(logits.float(), wanted, weight=weights, reduction="sum")
     return Loss(each, torch.as_tensor(float(len(targets)), device=logits.device))
+
+
+def stepwise(output: StudentOutput, targets: Targets) -> Loss:
+    """Cross-entropy with the targets, summed over the steps of a chain."""
+    assert isinstance(targets, ProbabilityTargets)
+    return cross_entropy(output.logits if output.steps is None else output.steps, targets)

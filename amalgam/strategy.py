@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 from torch import Tensor, nn
 
 from amalgam.panel import Ballots, Panel
-from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy
+from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, stepwise
 from amalgam.teacher import Scorer, Teacher
 
 State = TypeVar("State")
@@ -101,9 +101,3 @@ class Strategy(ABC, Generic[State]):
             width: D of the student's features (B, D).
         """
         return None
-
-
-def stepwise(output: StudentOutput, targets: Targets) -> Loss:
-    """Cross-entropy with the targets, summed over the steps of a chain."""
-    assert isinstance(targets, ProbabilityTargets)
-    return cross_entropy(output.logits if output.steps is None else output.steps, targets)

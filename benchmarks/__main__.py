@@ -1,6 +1,6 @@
 """Run the benchmarks, print their tables, and write them into `docs/benchmarks.md`.
 
-python -m benchmarks [--only floor|targets|memory|reuse] [--quick]
+python -m benchmarks [--only floor|targets|memory|reuse|together] [--quick] [--device cpu]
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.common import ROOT, Result
 
-NAMES = ("floor", "targets", "memory", "reuse")
+NAMES = ("floor", "targets", "memory", "reuse", "together")
 PAGE = ROOT / "docs" / "benchmarks.md"
 HEAD = """\
 # Benchmarks
@@ -34,12 +34,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=NAMES, help="measure one thing")
     parser.add_argument("--quick", action="store_true", help="little work, to try the benchmarks themselves")
+    parser.add_argument("--device", default="cpu", help="where `together` trains; the others are of the CPU")
     options = parser.parse_args()
     for name in [options.only] if options.only else NAMES:
         benchmark = import_module(f"benchmarks.{name}")
         print(f"{benchmark.TITLE} …", file=sys.stderr, flush=True)
         load = os.getloadavg()[0]
-        section = describe(name, benchmark.TITLE, benchmark.ABOUT, benchmark.measure(options.quick), load)
+        where = {"device": options.device} if name == "together" else {}
+        found = benchmark.measure(options.quick, **where)
+        section = describe(name, benchmark.TITLE, benchmark.ABOUT, found, load)
         print(section)
         if not options.quick:
             write(name, section)

@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from amalgam.schooling import supervised
-from amalgam.signals import ProbabilityTargets, TensorRows
+from amalgam.signals import ProbabilityTargets, TensorRows, stepwise
 from amalgam.students.label_chain import LabelChain
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit
@@ -129,7 +128,7 @@ def make_teachers(folder: Path, features: int, hidden: int) -> list[Path]:
         truth = annotated[:, known]
         settings = Training(epochs=8, batch_size=64, learning_rate=5e-3, validation=0.0, patience=None)
         targets = ProbabilityTargets(truth, torch.ones_like(truth))
-        fit(teacher, rows, targets, supervised, settings, seed=number, accelerator=Accelerator(cpu=True))
+        fit(teacher, rows, targets, stepwise, settings, seed=number, accelerator=Accelerator(cpu=True))
         saved.append(teacher.save(folder / f"teacher-{number}"))
     return saved
 

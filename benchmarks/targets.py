@@ -10,7 +10,7 @@ import torch
 
 from amalgam.panel import Ballots, Panel, Seat, seat
 from amalgam.signals import ProbabilityTargets, TensorRows
-from amalgam.strategies.ant import ANT
+from amalgam.strategies.ant import ANT, Learned
 from amalgam.student import Student, load
 from benchmarks.common import Result, make_teachers, spread, task, timed, workplace
 from tests.reference.ant import amalgamate
@@ -97,7 +97,7 @@ def _batched(panel: Panel, inputs: torch.Tensor, chunk: int) -> tuple[torch.Tens
     for where, some in rows.chunks(chunk):
         scores = tuple(panel.vote(k, some)["scores"] for k in range(len(panel.seats)))
         votes = Ballots(panel, len(some), scores).at(slice(0, len(some)))
-        targets = STRATEGY.targets(panel, TensorRows(values=inputs[where]), votes, {})
+        targets = STRATEGY.targets(panel, TensorRows(values=inputs[where]), votes, Learned({}, {}))
         assert isinstance(targets, ProbabilityTargets)
         made.append(targets.probabilities)
         hard = votes.binary() > 0  # confidence transfers wherever two teachers contradict each other

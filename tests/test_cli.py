@@ -192,8 +192,8 @@ def test_version(cli: Cli) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["distill", "show", "evaluate", "predict", "export", "doctor", "teachers list", "teachers show", "teachers train",
-     "teachers check", "recipes list", "recipes show", "cache list", "cache clear"],
+    ["distill", "show", "evaluate", "report", "bench", "predict", "export", "doctor", "teachers list", "teachers show",
+     "teachers train", "teachers check", "recipes list", "recipes show", "cache list", "cache clear"],
 )  # fmt: skip
 def test_every_help_has_an_example(command: str, cli: Cli) -> None:
     code, out, _ = cli(*command.split(), "--help")

@@ -21,7 +21,8 @@ def test_clamped_is_the_gaussian_conditional_mean(seed: int, labels: int) -> Non
     scores, believed = chance.normal(size=(6, labels)), chance.normal(size=(6, labels))
     told = chance.random((6, labels)) < 0.4
     believed[~told] = np.nan
-    fast = Dependence(torch.tensor(covariance), torch.zeros(len(covariance))).given(torch.tensor(scores), torch.tensor(believed), True).numpy()
+    dependence = Dependence(torch.tensor(covariance), torch.zeros(labels))
+    fast = dependence.given(torch.tensor(scores), torch.tensor(believed), True).numpy()
     for row in range(6):
         which = np.flatnonzero(told[row])
         expected = scores[row].copy()

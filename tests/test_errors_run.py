@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -31,17 +32,23 @@ def finished(distil: Distil) -> Distil:
 
 
 RESUME = ("distill", "--resume", "--out", "run", "--trust-code")
-RECIPES = "(built in: ant, ant-paper; or a path to a file)"
-HYPERPARAMETERS = "indicator, clamp, rounds, contradiction, supervise"
+CHECKOUT = Path(__file__).parents[1]
+STRATEGIES = ", ".join(sorted(path.stem for path in CHECKOUT.glob("amalgam/strategies/[!_]*.py")))
+SHIPPED = ", ".join(sorted(path.stem for path in CHECKOUT.glob("recipes/*.yaml")))
+RECIPES = f"(built in: {SHIPPED}; or a path to a file)"
+HYPERPARAMETERS = ", ".join(field.name for field in dataclasses.fields(ANT))  # spelt out in test_recipe.py
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("distill --strategy an", "unknown strategy 'an'; did you mean 'ant'? (known: ant)"),
-        ("distill ant --strategy atn", "unknown strategy 'atn'; did you mean 'ant'? (known: ant)"),
+        ("distill --strategy an", f"unknown strategy 'an'; did you mean 'ant'? (known: {STRATEGIES})"),
+        ("distill ant --strategy atn", f"unknown strategy 'atn'; did you mean 'ant'? (known: {STRATEGIES})"),
         ("distill antt", f"no recipe 'antt'; did you mean 'ant'? {RECIPES}"),
-        ("distill", "nothing says what to distil: name a recipe (ant, ant-paper, or a path) or --strategy (ant)"),
+        (
+            "distill",
+            f"nothing says what to distil: name a recipe ({SHIPPED}, or a path) or --strategy ({STRATEGIES})",
+        ),
         ("distill --resume", "--resume needs the run to go on with: --out runs/NAME"),
         (
             "distill --resume --out gone",
@@ -100,7 +107,11 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
             f"recipe ant: unknown key 'strategy.clam'; did you mean 'clamp'? (known: {HYPERPARAMETERS})",
         ),
         ("strategy.clamp=maybe", "recipe ant: strategy.clamp is 'maybe', expected a valid boolean"),
-        ("strategy.indicator=sure", "recipe ant: strategy.indicator is 'sure', expected 'positive' or 'confidence'"),
+        (
+            "strategy.indicator=sure",
+            "recipe ant: strategy.indicator is 'sure', expected 'positive', 'confidence', 'calibrated', 'familiarity' "
+            "or 'agreement'",
+        ),
         ("strategy=3", "recipe RECIPES/ant.yaml: strategy is 3, expected a mapping of keys to values"),
         ("seed=-1", "recipe RECIPES/ant.yaml: seed is -1, expected greater than or equal to 0"),
         ("data=digits", "recipe RECIPES/ant.yaml: data is 'digits', expected a mapping of keys to values"),

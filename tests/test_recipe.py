@@ -74,7 +74,7 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.Mo
     ("spec", "message"),
     [
         ({"name": "ant", "clamped": True}, "recipe r: unknown key 'strategy.clamped'; did you mean 'clamp'? "
-         "(known: indicator, revision, clamp, rounds, contradiction, temperature, supervise)"),
+         "(known: indicator, revision, clamp, rounds, contradiction, prevalence, temperature, supervise)"),
         ({"name": "ant", "clamp": "yes"}, "recipe r: strategy.clamp is 'yes', expected a valid boolean"),
         ({"name": "ant", "indicator": "negative"},
          "recipe r: strategy.indicator is 'negative', expected 'positive', 'confidence', 'calibrated', 'familiarity' "

@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parents[1] / "amalgam"
 
 # What a room may see. A room that is not listed may see any but the commands.
 SEES = {
-    "strategies": {"conditional", "errors", "labels", "panel", "signals", "strategy", "teacher"},
+    "strategies": {"conditional", "errors", "habit", "labels", "panel", "signals", "strategy", "teacher"},
     "strategy": {"labels", "panel", "signals", "teacher"},
     "training": {"errors", "files", "progress", "signals", "training"},
     "adapters": {"adapters", "errors", "files", "fingerprint", "labels", "schema", "signals", "student", "teacher"},
@@ -104,6 +104,7 @@ def test_no_module_needs_itself() -> None:
         "recipes show ant",
         "teachers list",
         "cache list",
+        "report --help",
         "bench --help",
         "bench --list",
     ],

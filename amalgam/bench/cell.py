@@ -10,29 +10,26 @@ from typing import Any
 
 import torch
 
-from amalgam import strategies, student
 from amalgam.bench.audit import audit
-from amalgam.bench.ground import Ground, Tell, bounds, extent, lessons, prepared
-from amalgam.bench.scores import Cell, Score
+from amalgam.bench.checks import methods_of
+from amalgam.bench.ground import Ground, bounds, built, extent, prepared, within
+from amalgam.bench.scores import Cell, Score, Tell
 from amalgam.bench.table import Table
 from amalgam.collect import surrogate
-from amalgam.errors import RequestError
 from amalgam.journal import Journal
 from amalgam.metrics import measures
 from amalgam.processes import nonce, processes
 from amalgam.progress import Silent
 from amalgam.schema import parse
-from amalgam.signals import ProbabilityTargets, Rows, Targets
+from amalgam.signals import ProbabilityTargets, Rows, Targets, stepwise
 from amalgam.strategies.ant import ANT
-from amalgam.strategy import Strategy, stepwise
+from amalgam.strategy import Strategy
 from amalgam.student import Student
 from amalgam.training.settings import Training
 from amalgam.training.state import LossFunction
-from amalgam.training.together import Member, Outcome, fit_together, stackable
+from amalgam.training.together import Member, fit_together, stackable
 from amalgam.training.trainer import fit
 
-SUPERVISED = "supervised"
-"""The strategy name of the bound that learns from the truth."""
 _TEACHERS = 0.35  # of a cell's time, about: its teachers
 _TARGETS = 0.45  # and when the targets are there
 
@@ -74,7 +71,7 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
     began, setting = time.monotonic(), table.settings[name]
     where = f"table {table.name}, setting {name}"
     training = parse(Training, {**table.training, **setting.training}, f"{where}, training")
-    methods = built(table, where)
+    methods = methods_of(table, f"table {table.name}")
     with ExitStack() as passing:
         journal = Journal(Silent(), nonce(), passing)
         features = any(method is not None and method.sees_features() for method in methods.values())
@@ -86,9 +83,10 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
             share = _TEACHERS + (_TARGETS - _TEACHERS) * number / len(methods)
             tell(share, f"targets of {table.shown(key)}")
             spec = {**table.student, **setting.student}
-            tasks[key] = supervised(ground, spec, seed, where) if method is None else distilled(
-                ground, method, spec, training, seed, where, journal
-            )  # fmt: skip
+            with within(f"method {key}"):
+                tasks[key] = supervised(ground, spec, seed, where) if method is None else distilled(
+                    ground, method, spec, training, seed, where, journal
+                )  # fmt: skip
         learned = taught(tasks, ground.learn, training, seed, tell)
         scores = {key: scored(task, learned[key], ground) for key, task in tasks.items()}
     return Cell(
@@ -103,40 +101,12 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
     )  # fmt: skip
 
 
-def ready(table: Table) -> None:
-    """Refuse, before any cell is begun, what is wrong with a table's methods, students, teachers and labels.
-
-    Raises:
-        RequestError: what is wrong, and where.
-    """
-    where = f"table {table.name}"
-    if table.test + table.apart >= 1:
-        raise RequestError(
-            f"{where}: test {table.test:g} and apart {table.apart:g} leave no rows for the teachers; lower one of them"
-        )
-    built(table, where)
-    for name, setting in table.settings.items():
-        here = f"{where}, setting {name}"
-        student.settings_of({**table.student, **setting.student}, f"{here}, student")
-        for number, teacher in enumerate(lessons(setting, extent(setting, here).labels, 0, here)):
-            student.settings_of({**table.teacher, **teacher.student}, f"{here}, teacher {number}")
-
-
-def built(table: Table, where: str) -> dict[str, Strategy[Any] | None]:
-    """Every method's strategy, None for the supervised bound; checked before any work."""
-    made = dict[str, Strategy[Any] | None]()
-    for key, method in table.methods.items():
-        spec = method.strategy
-        made[key] = None if spec["name"] == SUPERVISED else strategies.build(spec, f"{where}, method {key}")
-    return made
-
-
 def untrained(ground: Ground, spec: dict[str, Any], seed: int, where: str) -> Student:
     """A student as it begins, the same for every method."""
     shape = tuple(ground.learn.inputs(slice(0, 1)).shape[1:])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = student.build(spec, shape, ground.panel.space.names, f"{where}, student")
+        made = built(spec, shape, ground.panel.space.names, f"{where}, student")
     made.scaling.fit(ground.learn)
     return made
 
@@ -182,23 +152,23 @@ def taught(
     def progressed(share: float, note: str) -> None:
         tell(_TARGETS + (1.0 - _TARGETS) * share, note)
 
-    outcomes: list[Outcome]
+    epochs: dict[str, int] = {}
     if stackable([task.student for task in tasks.values()], rows, training):
         members = [
             Member(f"the student of {key}", task.student, task.targets, task.loss, task.companion)
             for key, task in tasks.items()
         ]
         outcomes = fit_together(members, rows, training, seed=seed, device=device, tell=progressed)
+        epochs = {key: outcome.epochs for key, outcome in zip(tasks, outcomes, strict=True)}
     else:
-        outcomes = []
         for number, (key, task) in enumerate(tasks.items()):
             progressed(number / len(tasks), key)
-            fitted = fit(
-                task.student, rows, task.targets, task.loss, training,
-                seed=seed, accelerator=processes(training), companion=task.companion,
-            )  # fmt: skip
-            outcomes.append(Outcome(len(fitted.history), fitted.best_epoch, 0.0))
-    epochs = {key: outcome.epochs for key, outcome in zip(tasks, outcomes, strict=True)}
+            with within(f"the student of {key}"):
+                fitted = fit(
+                    task.student, rows, task.targets, task.loss, training,
+                    seed=seed, accelerator=processes(training), companion=task.companion,
+                )  # fmt: skip
+            epochs[key] = len(fitted.history)
     share = (time.monotonic() - began) / max(sum(epochs.values()), 1)
     return {key: (count, count * share) for key, count in epochs.items()}
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from amalgam.bench.folder import Bench, packed
 from amalgam.bench.scope import Key
-from amalgam.bench.scores import Cell
+from amalgam.bench.scores import Cell, Tell
 from amalgam.bench.table import Table
 from amalgam.errors import AmalgamError, WorkError
 from amalgam.files import write_text
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-Tell: TypeAlias = Callable[[float, str], None]
-"""How a cell tells which share of it is done, 0 to 1, and what it is at."""
 Run: TypeAlias = Callable[[Table, str, int, Tell], Cell]
 """How the cell of a table in a setting under a seed is computed; a module's function, which other processes import."""
 Cost: TypeAlias = Callable[[Table, str], float]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from amalgam import datasets, schooling, student
 from amalgam.adapters.torch import wrap
-from amalgam.bench.scores import Score
-from amalgam.bench.table import Draw, Schooled, Setting, Table
+from amalgam.bench.draw import Draw, Schooled
+from amalgam.bench.scores import Score, Tell
+from amalgam.bench.table import ORACLE, Setting, Table
 from amalgam.collect import vote
 from amalgam.datasets.split import split
-from amalgam.errors import RequestError, listed, nearest
+from amalgam.errors import AmalgamError, RequestError, WorkError, listed, nearest
 from amalgam.fingerprint import of_rows
 from amalgam.journal import Journal
 from amalgam.metrics import measures
@@ -25,8 +29,6 @@ from amalgam.progress import Silent
 from amalgam.schema import parse
 from amalgam.signals import Rows
 from amalgam.training.settings import Training
-
-Tell = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,16 @@ class Ground:
 
 @dataclass(frozen=True)
 class Extent:
-    """How much data there is: rows, numbers in an input, and the labels."""
+    """How much data there is: rows, the shape of an input, and the labels."""
 
     rows: int
-    width: int
+    shape: tuple[int, ...]
     labels: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """How many numbers an input is."""
+        return prod(self.shape)
 
 
 _EXTENTS: dict[tuple[str, str], Extent] = {}  # of every setting that was looked at; the rows themselves are let go
@@ -122,7 +129,8 @@ def prepared(
 
 def loaded(setting: Setting, where: str) -> Rows:
     """The rows of a setting; RequestError when they are not annotated."""
-    rows = _loaded(setting.data, setting.options.model_dump_json())
+    with within(where):
+        rows = _loaded(setting.data, setting.options.model_dump_json())
     if rows.annotated is None:
         raise RequestError(
             f"{where}: data {setting.data!r} has no annotations, which teachers are trained on; name its label columns "
@@ -141,7 +149,7 @@ def extent(setting: Setting, where: str) -> Extent:
     key = setting.data, setting.options.model_dump_json()
     if key not in _EXTENTS:
         rows = loaded(setting, where)
-        _EXTENTS[key] = Extent(len(rows), rows.inputs(slice(0, 1)).numel(), rows.labels)
+        _EXTENTS[key] = Extent(len(rows), tuple(rows.inputs(slice(0, 1)).shape[1:]), rows.labels)
     return _EXTENTS[key]
 
 
@@ -155,10 +163,11 @@ def lessons(setting: Setting, labels: tuple[str, ...], seed: int, where: str) ->
         where: who asks, for messages.
 
     Raises:
-        RequestError: a label that the data does not have, or one that a teacher has twice.
+        RequestError: a label that the data does not have, or one that a teacher has twice; too few to be drawn.
     """
     given = setting.teachers
-    teachers = given.draw(len(labels), seed) if isinstance(given, Draw) else given
+    with within(where):
+        teachers = given.draw(len(labels), seed) if isinstance(given, Draw) else given
     named = []
     for number, one in enumerate(teachers):
         for label in one.labels:
@@ -180,6 +189,13 @@ def lessons(setting: Setting, labels: tuple[str, ...], seed: int, where: str) ->
             )
         named.append(Schooled(labels=names, student=one.student))
     return tuple(named)
+
+
+def built(spec: dict[str, Any], shape: tuple[int, ...], labels: tuple[str, ...], where: str) -> student.Student:
+    """A new student; a name that is unknown is told with who asks for it, as its settings are."""
+    with within(where):
+        student.student_class(str(spec["name"]))
+    return student.build(spec, shape, labels, where)
 
 
 def shares(table: Table, teachers: int) -> dict[str, float]:
@@ -217,4 +233,17 @@ def bounds(ground: Ground) -> dict[str, Score]:
         for column, f1 in zip(own, each, strict=True):
             if f1 > best[column]:
                 best[column], chosen[:, column] = f1, hard[number][:, column]
-    return {**found, "oracle": Score(measures(chosen, truth), truth.shape[1])}
+    return {**found, ORACLE: Score(measures(chosen, truth), truth.shape[1])}
+
+
+@contextmanager
+def within(where: str) -> Iterator[None]:
+    """What is refused or fails meanwhile is told with where it was."""
+    try:
+        yield
+    except AmalgamError as error:
+        kind = RequestError if isinstance(error, RequestError) else WorkError
+        raise kind(f"{where}: {error}") from error
+    except Exception as error:
+        error.add_note(where)
+        raise

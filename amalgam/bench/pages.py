@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from amalgam.bench.notes import notes
+from amalgam.bench.scope import Scope
 from amalgam.bench.scores import Cell
 from amalgam.bench.shown import Mark, by_setting, sections
 from amalgam.bench.standing import Standing, standing
@@ -27,22 +28,22 @@ _LATEX = {
 }  # fmt: skip
 
 
-def write(table: Table, cells: Sequence[Cell], folder: Path, seeds: Sequence[int] | None = None) -> list[Path]:
+def write(table: Table, cells: Sequence[Cell], folder: Path, scope: Scope | None = None) -> list[Path]:
     """Write `table.html`, `table.md`, `table.csv`, `cells.csv` and `table.tex`, each whole or not at all.
 
     Args:
         table: whose cells they are.
         cells: that are there; what is missing is named.
         folder: where the files go; those of an earlier time are replaced.
-        seeds: that were asked for; by default those that any cell has.
+        scope: that was asked for; by default the seeds that any cell has.
 
     Returns:
         The files, the page first.
     """
-    found = standing(table, cells, seeds)
+    found = standing(table, cells, None if scope is None else [seed for _, seed in scope.keys(table)])
     texts = {
-        "table.html": page(found),
-        "table.md": markdown(found),
+        "table.html": page(found, scope),
+        "table.md": markdown(found, scope),
         "table.csv": statistics_csv(found),
         "cells.csv": cells_csv(found),
         "table.tex": latex(found),
@@ -52,7 +53,7 @@ def write(table: Table, cells: Sequence[Cell], folder: Path, seeds: Sequence[int
     return [folder / name for name in texts]
 
 
-def page(standing: Standing) -> str:
+def page(standing: Standing, scope: Scope | None = None) -> str:
     """One HTML page that needs no other file; every name in it is escaped."""
     from markupsafe import Markup
 
@@ -71,12 +72,12 @@ def page(standing: Standing) -> str:
         blocks=len(overall.blocks),
         sections=sections(standing),
         notes=notes(standing),
-        again=_again(standing),
+        again=_again(standing, scope),
         seconds=duration(sum(cell.seconds for cell in standing.cells)),
     )
 
 
-def markdown(standing: Standing) -> str:
+def markdown(standing: Standing, scope: Scope | None = None) -> str:
     """The table in Markdown, in which no sign of a name has a meaning."""
     table = standing.table
     lead, *others = verdict(standing)
@@ -84,7 +85,7 @@ def markdown(standing: Standing) -> str:
     parts += ["## How it is measured", *map(literal, _paragraphs(table.protocol))]
     for section in sections(standing):
         parts += [f"## {literal(section.title)}", *map(literal, section.notes), *map(_markdown, section.sheets)]
-    parts += ["## Notes", _list([*notes(standing), "Run it again:"]) + f" `{_again(standing)}`"]
+    parts += ["## Notes", _list([*notes(standing), "Run it again:"]) + f" `{_again(standing, scope)}`"]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -138,8 +139,8 @@ def latex(standing: Standing) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _again(standing: Standing) -> str:
-    return f"amalgam bench {standing.table.name} --seeds {len(standing.seeds)}"
+def _again(standing: Standing, scope: Scope | None) -> str:
+    return (scope or Scope(seeds=max(len(standing.seeds), 1))).command(standing.table)
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -60,6 +61,16 @@ class Scope(BaseModel):
         seeds = min(self.seeds, table.quick.seeds) if self.quick and table.quick is not None else self.seeds
         return [(setting, seed) for setting in table.settings for seed in range(seeds)]
 
+    def command(self, table: Table) -> str:
+        """What runs again, in its directory, a table that `of` gave: by name while it is the shelf's, else by file."""
+        try:
+            known = not _differences(self.of(read_table(table.name)), table)
+        except RequestError:
+            known = False
+        words = ["amalgam", "bench", table.name if known else TABLE, "--seeds", str(self.seeds)]
+        words += ["--quick"] * self.quick + ["--settings", ",".join(self.settings)] * bool(self.settings)
+        return shlex.join(words)
+
 
 def begun(out: Path | None, given: Mapping[str, Any], table: Table | None) -> tuple[Table, Scope]:
     """The table and the scope of the bench in a directory.
@@ -84,7 +95,7 @@ def begun(out: Path | None, given: Mapping[str, Any], table: Table | None) -> tu
             before, now = (_option(key, one) for one in (getattr(scope, key), value))
             raise RequestError(f"--resume: {out} was begun {before}, not {now}; {_OTHER_BENCH}")
     if table is not None:
-        changed = list(_changes(there.model_dump(mode="json"), scope.of(table).model_dump(mode="json")))
+        changed = _differences(there, scope.of(table))
         if changed:
             raise RequestError(
                 f"--resume: {out / TABLE} differs from table {table.name!r} in {listed(changed)}; {_OTHER_BENCH}"
@@ -98,6 +109,11 @@ def _option(key: str, value: Any) -> str:
         return f"without --{key}"
     told = "" if value is True else f" {','.join(value) if isinstance(value, tuple) else value}"
     return f"with --{key}{told}"
+
+
+def _differences(before: Table, now: Table) -> list[str]:
+    """The keys at which two tables differ."""
+    return list(_changes(before.model_dump(mode="json"), now.model_dump(mode="json")))
 
 
 def _changes(before: Any, now: Any, path: str = "") -> Iterator[str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from amalgam.metrics import Measures, Number
+
+Tell: TypeAlias = Callable[[float, str], None]
+"""How a cell tells which share of it is done, 0 to 1, and what it is at."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from math import ceil
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,9 +18,11 @@ from pydantic import (
     model_validator,
 )
 
+from amalgam.bench.draw import Draw, Schooled
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError, nearest
 from amalgam.metrics import MEASURES
+from amalgam.recipe import anchored
 from amalgam.schema import parse, read_yaml
 from amalgam.shelf import names, shelf
 from amalgam.training.settings import Training
@@ -29,6 +30,12 @@ from amalgam.training.settings import Training
 _FORBID = ConfigDict(extra="forbid", frozen=True)
 
 Role = Literal["compared", "variant", "bound"]
+
+SUPERVISED = "supervised"
+"""The strategy name of the bound that learns from the truth."""
+ORACLE = "oracle"
+"""The bound that takes each label from its best teacher."""
+_A_TEACHER = re.compile(r"teacher \d+")
 
 
 def _with_name(spec: dict[str, Any]) -> dict[str, Any]:
@@ -67,78 +74,6 @@ class Method(BaseModel):
         if isinstance(given, dict) and isinstance(given.get("strategy"), str):
             given = {**given, "strategy": {"name": given["strategy"]}}
         return given
-
-
-class Schooled(BaseModel):
-    """A teacher that the bench trains.
-
-    Attributes:
-        labels: the labels it knows: numbers of the data's label columns, or names.
-        student: what is added to the table's `teacher`, such as `{hidden: 64}`.
-    """
-
-    model_config = _FORBID
-
-    labels: tuple[int | str, ...] = Field(min_length=1)
-    student: dict[str, Any] = {}
-
-    @field_validator("labels")
-    @classmethod
-    def _each_once(cls, labels: tuple[int | str, ...]) -> tuple[int | str, ...]:
-        if len(set(labels)) < len(labels):
-            raise ValueError("each label once")
-        if any(isinstance(label, int) and label < 0 for label in labels):
-            raise ValueError("numbers of label columns, from 0 on, or names")
-        return labels
-
-
-class Draw(BaseModel):
-    """Teachers whose label sets are drawn anew for every seed.
-
-    Attributes:
-        teachers: how many.
-        shared: the share of each teacher's labels that another one knows too (the papers' tables: one half).
-        students: what is added to the table's `teacher` for each, in order.
-    """
-
-    model_config = _FORBID
-
-    teachers: int = Field(default=2, ge=2)
-    shared: float = Field(default=0.5, ge=0, le=1)
-    students: tuple[dict[str, Any], ...] = ()
-
-    @model_validator(mode="after")
-    def _students_of_teachers(self) -> Draw:
-        if len(self.students) > self.teachers:
-            raise ValueError(f"students for at most {self.teachers} teachers, not {len(self.students)}")
-        return self
-
-    def draw(self, labels: int, seed: int) -> tuple[Schooled, ...]:
-        """Label sets of equal size that together hold every label, neighbours sharing `shared` of theirs.
-
-        Sizes and shares are whole numbers: neighbours share up to 1.5 labels more or fewer. When nothing is to be
-        shared, nothing is, and sizes may differ by one.
-
-        Args:
-            labels: L, how many there are.
-            seed: of the draw.
-
-        Raises:
-            RequestError: there are fewer labels than teachers.
-        """
-        if labels < self.teachers:
-            raise RequestError(f"{self.teachers} teachers cannot be drawn from {labels} labels; draw fewer teachers")
-        order = list(range(labels))
-        random.Random(seed).shuffle(order)
-        own = labels / (self.teachers - (self.teachers - 1) * self.shared)  # K n − (K − 1) s n = L
-        size = max(round(own), ceil(labels / self.teachers))
-        starts = [round(k * (labels - size) / (self.teachers - 1)) for k in range(self.teachers)]
-        ends = [start + size for start in starts] if self.shared else [*starts[1:], labels]
-        students = [*self.students, *[{}] * self.teachers]
-        return tuple(
-            Schooled(labels=tuple(sorted(order[start:end])), student=student)
-            for start, end, student in zip(starts, ends, students, strict=False)
-        )
 
 
 def _drawn_or_schooled(given: object) -> str:
@@ -243,6 +178,11 @@ class Table(BaseModel):
 
     @model_validator(mode="after")
     def _meets(self) -> Table:
+        for key, one in self.methods.items():
+            if key == ORACLE or _A_TEACHER.fullmatch(key):
+                raise ValueError(f"another key than methods.{key}, which is a bound that the bench adds itself")
+            if one.strategy["name"] == SUPERVISED and one.role != "bound":
+                raise ValueError(f"methods.{key}.role to be 'bound', for it learns from the truth, not {one.role!r}")
         if self.headline not in self.compared:
             raise ValueError(
                 f"a headline among the compared methods ({', '.join(self.compared)}), not {self.headline!r}"
@@ -296,6 +236,8 @@ def tables() -> list[str]:
 def read_table(name: str) -> Table:
     """A table by name or path.
 
+    Paths of data are relative to the file, or else to the folder where the user is; they come back absolute.
+
     Raises:
         RequestError: no such table, or the first key that is wrong.
     """
@@ -306,7 +248,10 @@ def read_table(name: str) -> Table:
             raise RequestError(f"no table {name!r}{nearest(name, known)} (built in: {', '.join(known)}; or a file)")
         path = shelf("recipes/papers") / f"{name}.yaml"
     where = f"table {path.name}"
-    table = parse(Table, read_yaml(path, "table"), where)
+    content = read_yaml(path, "table")
+    for folder in (path.parent, Path.cwd()):
+        _anchor(content.get("settings"), folder)
+    table = parse(Table, content, where)
     for kind in ("teacher_training", "training"):
         common = getattr(table, kind)
         parse(Training, common, f"{where}, {kind}")
@@ -315,3 +260,13 @@ def read_table(name: str) -> Table:
         if table.quick is not None:
             parse(Training, {**common, **table.quick.training}, f"{where}, quick.training")
     return table
+
+
+def _anchor(settings: object, folder: Path) -> None:
+    """Make the data paths of settings absolute that exist in a folder."""
+    for setting in settings.values() if isinstance(settings, dict) else ():
+        if isinstance(setting, dict):
+            options = setting.get("options")
+            for where, key in ((setting, "data"), (options, "xml")):
+                if isinstance(where, dict) and key in where:
+                    where[key] = anchored(where[key], folder)

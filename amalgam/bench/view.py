@@ -22,6 +22,7 @@ from amalgam.shelf import names, shelf
 if TYPE_CHECKING:
     from amalgam.bench.conduct import Cost, Run
     from amalgam.bench.folder import Bench
+    from amalgam.bench.scope import Scope
 
 
 def list_tables() -> None:
@@ -47,6 +48,7 @@ def bench_and_show(
     """
     from amalgam import run
     from amalgam.bench import cell
+    from amalgam.bench.checks import ready
     from amalgam.bench.folder import opened
     from amalgam.bench.scope import Scope, begun
     from amalgam.bench.table import read_table
@@ -57,12 +59,12 @@ def bench_and_show(
     else:
         scope = Scope(**given)
         table = scope.of(asked)
-        cell.ready(table)
+        ready(table)
     folder = out or run.fresh(f"bench-{table.name}")
     with opened(folder, table, scope, resume) as bench, shown() as progress:
         progress.say(f"bench directory: {folder}")
-        _conducted(bench, cell.run, cell.cost, jobs or cores(), progress)
-        files = _written(bench)
+        _conducted(bench, scope, cell.run, cell.cost, jobs or cores(), progress)
+        files = _written(bench, scope)
     _show(bench, files)
 
 
@@ -71,7 +73,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _conducted(bench: Bench, run: Run, cost: Cost, jobs: int, progress: Progress) -> None:
+def _conducted(bench: Bench, scope: Scope, run: Run, cost: Cost, jobs: int, progress: Progress) -> None:
     """Compute what is missing; when it fails or is stopped, write what there is and say how to go on."""
     from amalgam.bench.conduct import conduct
 
@@ -81,7 +83,7 @@ def _conducted(bench: Bench, run: Run, cost: Cost, jobs: int, progress: Progress
         finished = len(bench.kept().cells)
         if finished:
             with suppress(AmalgamError):  # a full disk has been told of
-                _written(bench)
+                _written(bench, scope)
         elif isinstance(error, RequestError):
             raise
         kind, said = (type(error), str(error)) if isinstance(error, AmalgamError) else (WorkError, "stopped")
@@ -90,11 +92,11 @@ def _conducted(bench: Bench, run: Run, cost: Cost, jobs: int, progress: Progress
         raise kind(f"{said}; {kept}; go on with: {again}") from None
 
 
-def _written(bench: Bench) -> list[Path]:
+def _written(bench: Bench, scope: Scope) -> list[Path]:
     """The pages of the cells that are there."""
     from amalgam.bench import pages
 
-    return pages.write(bench.table, list(bench.kept().cells.values()), bench.folder, bench.seeds)
+    return pages.write(bench.table, list(bench.kept().cells.values()), bench.folder, scope)
 
 
 def _show(bench: Bench, files: list[Path]) -> None:

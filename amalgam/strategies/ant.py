@@ -11,8 +11,9 @@ proof that a better informed prediction of a shared label informs the others bet
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -20,26 +21,45 @@ from pydantic import Field
 from torch import Tensor
 
 from amalgam.conditional import Dependence, learn_dependence
+from amalgam.habit import Habit, learn_habit
 from amalgam.panel import Ballots, Panel
-from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy
-from amalgam.strategy import Learn, Paper, Strategy, stepwise
+from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy, stepwise
+from amalgam.strategy import Learn, Paper, Strategy
 from amalgam.teacher import ConditionalScorer
 
-State = Mapping[int, Dependence]
-"""Teacher number → its labels' dependence, for the teachers of whom it is needed."""
+
+@dataclass(frozen=True)
+class Learned:
+    """What is known of the teachers by number, of those of whom it is needed.
+
+    Attributes:
+        habits: how each usually scores its labels.
+        dependences: how its labels depend on each other.
+    """
+
+    habits: Mapping[int, Habit]
+    dependences: Mapping[int, Dependence]
+
+    def thresholds(self, panel: Panel, scores: Tensor) -> Tensor:
+        """(K, 1, L) the logits above which the teachers' decisions lie, 0 where none was learned."""
+        found = torch.zeros(len(panel.seats), 1, scores.shape[2], dtype=scores.dtype, device=scores.device)
+        for k, habit in self.habits.items():
+            found[k] = panel.space.spread(k, habit.threshold[None].to(found)).nan_to_num(0.0)
+        return found
+
 
 Indicator = Literal["positive", "confidence", "calibrated", "familiarity", "agreement"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ANT(Strategy[State]):
+class ANT(Strategy[Learned]):
     """Adaptive knowledge transfer.
 
     Attributes:
         indicator: who is trusted where teachers contradict each other. `positive` (the paper): the surest positive
             teacher tells the negative ones. The others let the likeliest to be right tell, whichever its side:
             `confidence`, whose logit is largest; `calibrated`, whose logit is largest beside those it usually gives
-            for the label; `familiarity`, whose logits for the whole row are largest beside its usual ones;
+            on that side of the label; `familiarity`, whose logits for the whole row are largest beside its usual ones;
             `agreement`, whose other labels make its claim most expected, by how its labels depend on each other.
         revision: how a told teacher revises its other labels. `teacher`: it is asked again, if it can be told;
             `dependence`: by how its labels depend on each other over all rows, as for a teacher that cannot.
@@ -49,6 +69,8 @@ class ANT(Strategy[State]):
             0 only integrates.
         contradiction: the target of a label on which teachers still contradict each other. `positive` (Eq. 28): the
             highest probability. `mean`: that of the mean logit. `confident`: that of the surest teacher.
+        prevalence: how far each teacher's decisions move from p > 0.5 (0, the paper) to where it affirms each label on
+            as many rows as its probabilities add up to (1). It pays where labels are rare and teachers hesitate.
         temperature: what the integrated logits are divided by to make targets; 1 in the paper, 0 makes the targets hard
             decisions.
         supervise: which logits of a chain student meet the targets: `steps`, every step's, summed (the authors' code,
@@ -67,21 +89,26 @@ class ANT(Strategy[State]):
     clamp: bool = False
     rounds: int | None = None
     contradiction: Literal["positive", "mean", "confident"] = "positive"
+    prevalence: Annotated[float, Field(ge=0, le=1)] = 0.0
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     supervise: Literal["steps", "final"] = "steps"
 
-    def prepare(self, panel: Panel, rows: Rows, ballots: Ballots, learn: Learn) -> State:
-        """Learn how the labels depend on each other, of every teacher that cannot be told or must be weighed."""
-        if self.rounds == 0:
-            return {}
-        weighed = self.indicator in ("calibrated", "familiarity", "agreement")
-        return {
-            k: learn_dependence(panel.space.own(k, votes.binary()[k]) for _, votes in ballots.chunks(4096))
-            for k, seat in enumerate(panel.seats)
-            if weighed or not _revises(seat.teacher, self.revision)
-        }
+    def prepare(self, panel: Panel, rows: Rows, ballots: Ballots, learn: Learn) -> Learned:
+        """Learn what the teachers usually say, and how the labels of those depend on each other that need it."""
 
-    def targets(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> ProbabilityTargets:
+        def votes(k: int) -> Iterator[Tensor]:
+            return (panel.space.own(k, votes.binary()[k]) for _, votes in ballots.chunks(4096))
+
+        everyone = range(len(panel.seats))
+        habitual = self.prevalence > 0 or (self.rounds != 0 and self.indicator == "calibrated")
+        weighed = self.indicator in ("familiarity", "agreement")
+        dependent = [k for k in everyone if weighed or not _revises(panel.seats[k].teacher, self.revision)]
+        return Learned(
+            {k: learn_habit(partial(votes, k), self.prevalence) for k in everyone} if habitual else {},
+            {k: learn_dependence(votes(k)) for k in dependent} if self.rounds != 0 else {},
+        )
+
+    def targets(self, panel: Panel, rows: Rows, votes: Votes, state: Learned) -> ProbabilityTargets:
         """Transfers until none is left, then Eq. (28)."""
         exchange = self.exchange(panel, rows, votes, state)
         logits = integrate(exchange.scores, votes.known, self.contradiction)
@@ -89,14 +116,15 @@ class ANT(Strategy[State]):
             "contradictions": contradicted(exchange.original, votes.known).sum(0),
             "transfers": exchange.transfers,
             "changed": exchange.changed.sum(1),
+            "moved": ((exchange.original > 0) != (votes.binary() > 0)).sum(1),
             "rows": torch.tensor(len(logits)),
         }
         said = probabilities(logits / self.temperature) if self.temperature else (logits > 0).to(logits.dtype)
         return ProbabilityTargets(said, torch.ones_like(logits), counts)
 
-    def exchange(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> Exchange:
+    def exchange(self, panel: Panel, rows: Rows, votes: Votes, state: Learned) -> Exchange:
         """What the teachers tell each other of a chunk of rows, and what each says in the end."""
-        exchange = Exchange(panel, rows, votes.binary(), votes.known, state, self)
+        exchange = Exchange(panel, rows, votes, state, self)
         rounds = 0
         while (self.rounds is None or rounds < self.rounds) and exchange.round():
             rounds += 1
@@ -114,6 +142,7 @@ class ANT(Strategy[State]):
             "transfers": int(told.sum()),
             **between,
             "other labels changed by transfers": int(counts["changed"].sum()),
+            **({"decisions moved by prevalence": int(counts["moved"].sum())} if self.prevalence else {}),
         }
 
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
@@ -138,31 +167,33 @@ def contradicted(scores: Tensor, known: Tensor) -> Tensor:
     return positive.any(0) & (~positive & known[:, None]).any(0)
 
 
-def trust(panel: Panel, scores: Tensor, indicator: Indicator, dependences: State) -> Tensor:
+def trust(panel: Panel, scores: Tensor, thresholds: Tensor, indicator: Indicator, learned: Learned) -> Tensor:
     """How likely each teacher's side of each label is to be right, (K, B, L), comparable between teachers.
 
     Args:
         panel: K teachers.
-        scores: (K, B, L) logits, NaN where unknown.
+        scores: (K, B, L) logits minus thresholds, NaN where unknown.
+        thresholds: (K, 1, L).
         indicator: see `ANT`.
-        dependences: of all teachers, for the indicators that weigh a teacher by what it usually says.
+        learned: of all teachers, for the indicators that weigh a teacher by what it usually says.
     """
     if indicator == "positive":
         return scores
     if indicator == "confidence":
         return scores.abs()
     weighed = list[Tensor]()
-    for k, spread in enumerate(scores):
-        own, usual = panel.space.own(k, spread), dependences[k]
+    for k, (spread, threshold) in enumerate(zip(scores, thresholds, strict=True)):
+        own = panel.space.own(k, spread)
         if indicator == "calibrated":
-            own = own.abs() / usual.size.clamp_min(1e-9)
-        elif indicator == "familiarity":
-            size = own.square().mean(1, keepdim=True).sqrt() / usual.size.square().mean().sqrt().clamp_min(1e-9)
-            own = size.expand_as(own)
+            weighed.append(panel.space.spread(k, learned.habits[k].sureness(own)))
+            continue
+        usual, said = learned.dependences[k], own + panel.space.own(k, threshold)
+        if indicator == "familiarity":
+            size = said.square().mean(1, keepdim=True).sqrt() / usual.size.square().mean().sqrt().clamp_min(1e-9)
+            weighed.append(panel.space.spread(k, size.expand_as(said)))
         else:
-            expected = usual.expected(own)
-            own = torch.where(own > 0, expected, -expected)
-        weighed.append(panel.space.spread(k, own))
+            expected = usual.expected(said) - panel.space.own(k, threshold)
+            weighed.append(panel.space.spread(k, torch.where(own > 0, expected, -expected)))
     return torch.stack(weighed)
 
 
@@ -221,6 +252,8 @@ def integrate(scores: Tensor, known: Tensor, contradiction: str = "positive") ->
 class Exchange:
     """The teachers' present scores on a chunk of rows, and what they have told each other.
 
+    All logits are measured from the teachers' thresholds, so that above 0 they affirm.
+
     Attributes:
         original: (K, B, L) what each teacher said at first.
         scores: (K, B, L) what each says now.
@@ -228,12 +261,12 @@ class Exchange:
         transfers: (K, K, L) how many rows a teacher told another of a label: from, to, label.
     """
 
-    def __init__(
-        self, panel: Panel, rows: Rows, scores: Tensor, known: Tensor, dependences: State, strategy: ANT
-    ) -> None:
-        self.panel, self.rows, self.known, self.strategy = panel, rows, known, strategy
-        self.dependences, self.original, self.scores = dependences, scores, scores.clone()
-        self.believed = torch.full_like(scores, torch.nan)
+    def __init__(self, panel: Panel, rows: Rows, votes: Votes, learned: Learned, strategy: ANT) -> None:
+        self.panel, self.rows, self.known, self.strategy, self.learned = panel, rows, votes.known, strategy, learned
+        scores = votes.binary()
+        self.thresholds = learned.thresholds(panel, scores)
+        self.original = scores - self.thresholds
+        self.scores, self.believed = self.original.clone(), torch.full_like(scores, torch.nan)
         teachers, _, labels = scores.shape
         self.transfers = torch.zeros(teachers, teachers, labels, dtype=torch.long)  # from, to, label
 
@@ -250,7 +283,7 @@ class Exchange:
     def round(self) -> bool:
         """One round of transfers, all decided on the present scores; whether there was any."""
         indicator = self.strategy.indicator
-        trusted = trust(self.panel, self.scores, indicator, self.dependences)
+        trusted = trust(self.panel, self.scores, self.thresholds, indicator, self.learned)
         transferor, transferee = indicate(self.scores, self.known, self.received, indicator, trusted)
         if not bool(transferee.any()):
             return False
@@ -266,15 +299,18 @@ class Exchange:
     def revise(self, teacher: int, where: Tensor) -> None:
         """Eq. (26): a teacher's scores of some rows, given all it has been told of them."""
         space, clamp = self.panel.space, self.strategy.clamp
-        believed = space.own(teacher, self.believed[teacher, where])
+        threshold = space.own(teacher, self.thresholds[teacher])
+        believed = space.own(teacher, self.believed[teacher, where]) + threshold
         if _revises(self.panel.seats[teacher].teacher, self.strategy.revision):
             revised = self.panel.score_given(teacher, self.rows.inputs(where.cpu()), believed, clamp)
         else:
-            said = space.own(teacher, self.original[teacher, where])
-            revised = self.dependences[teacher].given(said, believed, clamp)
+            said = space.own(teacher, self.original[teacher, where]) + threshold
+            revised = self.learned.dependences[teacher].given(said, believed, clamp)
+        revised = revised.to(self.scores.device) - threshold
+        self.scores[teacher, where] = space.spread(teacher, revised)
         if clamp:
-            revised = torch.where(believed.isnan(), revised, believed)
-        self.scores[teacher, where] = space.spread(teacher, revised.to(self.scores.device))
+            told = self.believed[teacher, where]
+            self.scores[teacher, where] = torch.where(told.isnan(), self.scores[teacher, where], told)
 
 
 def _revises(teacher: object, revision: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -26,8 +27,9 @@ class Training(BaseModel):
         validation: share of the rows held out for early stopping; what is measured there is the same loss against the
             surrogate targets: no ground truth is assumed.
         patience: epochs without a better validation loss before training stops; None always trains to the end.
-        improvement: the share of the best validation loss by which an epoch must beat it to count as better; above 0,
-            a loss that creeps on for ever stops, too.
+        improvement: the share of the first epoch's validation loss by which the best must be beaten to count as better;
+            above 0, a loss that creeps on for ever stops, too. The best loss itself would be no fair measure: soft
+            targets leave it far above zero, hard ones do not.
         compile: torch.compile the student.
         threads: CPU threads of torch while training; None leaves torch its own choice. One is best for a small student:
             its operations are too short to share.
@@ -63,3 +65,7 @@ class Training(BaseModel):
     @classmethod
     def _no_is_no_boolean(cls, precision: object) -> object:
         return "no" if precision is False else precision  # YAML reads an unquoted `no` as false
+
+    def better(self, loss: float, best: float, first: float) -> bool:
+        """Whether a validation loss counts as better than the best so far, given that of the first epoch."""
+        return math.isinf(best) or loss < best - self.improvement * abs(first)

@@ -22,12 +22,13 @@ class Linears(nn.Module):
         self.bias = nn.Parameter(torch.stack(biases)) if biases else None
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Every member's outputs."""
-        if inputs.ndim == 2:
-            inputs = inputs.expand(len(self.weight), *inputs.shape)
-        if self.bias is None:
-            return torch.bmm(inputs, self.weight.mT)
-        return torch.baddbmm(self.bias[:, None], inputs, self.weight.mT)
+        """Every member's outputs; in an order that leaves the gradients of the weights to be written, not copied."""
+        if inputs.ndim == 2:  # the same for all: one product of all their weights
+            bias = None if self.bias is None else self.bias.flatten()
+            together = nn.functional.linear(inputs, self.weight.flatten(0, 1), bias)
+            return together.view(len(inputs), *self.weight.shape[:2]).transpose(0, 1).contiguous()
+        outputs = torch.bmm(self.weight, inputs.mT).mT
+        return outputs if self.bias is None else outputs + self.bias[:, None]
 
 
 def stack(students: Sequence[nn.Module]) -> nn.Module:
@@ -72,33 +73,50 @@ def forget(optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter])
 
 
 def alike(students: Sequence[nn.Module], inputs: Tensor) -> bool:
-    """Whether students can be stacked: of one kind, shape, settings and scaling, and nothing is drawn at random.
+    """Whether students can be stacked: of one kind, shape, settings and scaling, all trained, and nothing is drawn.
 
     All their weights are those of linear layers, and stacked they answer some inputs (B, ...) as each does alone, in
     training mode: a student whose operations do not take a leading dimension does not.
     """
     first = students[0]
     weighty = [module for module in first.modules() if next(module.parameters(recurse=False), None) is not None]
-    drawing = any(isinstance(module, nn.Dropout) and module.p > 0 for module in first.modules())
-    if drawing or any(type(module) is not nn.Linear for module in weighty):
+    if any(type(module) is not nn.Linear for module in weighty):
         return False
     if not all(_one_kind(one, first) for one in students):
         return False
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        copies = [_moved(one).train() for one in students]
+        state = torch.get_rng_state()
         try:
-            together = stack(students).train()(inputs)
-            answers = [(pick(together, place), deepcopy(one).train()(inputs)) for place, one in enumerate(students)]
+            together = stack(copies)(inputs)
+            answers = [(pick(together, place), one(inputs)) for place, one in enumerate(copies)]
         except (RuntimeError, IndexError, ValueError):
             return False
-    return all(_same(stacked, alone) for stacked, alone in answers)
+        drawn = not torch.equal(torch.get_rng_state(), state)
+    changed = not all(_fixed_alike(one, copy) for one, copy in zip(students, copies, strict=True))
+    return not drawn and not changed and all(_same(stacked, alone) for stacked, alone in answers)
+
+
+def _moved(student: nn.Module) -> nn.Module:
+    """A copy with weights of its own: students that begin alike would hide what takes one's weights for another's."""
+    copy = deepcopy(student)
+    for weight in copy.parameters():
+        weight.add_(0.1 * torch.randn_like(weight))
+    return copy
 
 
 def _one_kind(one: nn.Module, other: nn.Module) -> bool:
-    """The same class, layers, settings and fixed numbers, such as the scaling of inputs."""
+    """The same class, layers, settings and fixed numbers, such as the scaling of inputs, and no weight is frozen."""
     described = [(type(module), repr(module), getattr(module, "settings", None)) for module in (one, other)]
-    if described[0] != described[1]:
-        return False
-    return all(torch.equal(mine, its) for mine, its in zip(one.buffers(), other.buffers(), strict=True))
+    trained = all(weight.requires_grad for weight in one.parameters())
+    return trained and described[0] == described[1] and _fixed_alike(one, other)
+
+
+def _fixed_alike(one: nn.Module, other: nn.Module) -> bool:
+    """The same numbers in the buffers."""
+    mine, its = list(one.buffers()), list(other.buffers())
+    return len(mine) == len(its) and all(map(torch.equal, mine, its))
 
 
 def _same(one: StudentOutput, other: StudentOutput) -> bool:

@@ -121,7 +121,7 @@ class Learning:
 
     def learn(self, batch: Tensor, micro: Iterator[tuple[Tensor, Targets]], rate: float) -> None:
         """One optimiser step on this process's micro-batches of a batch of row numbers, at a learning rate."""
-        _reseed(mix(self.seed, self.steps_done, self.accelerator.process_index), self.accelerator.device)
+        reseed(mix(self.seed, self.steps_done, self.accelerator.process_index), self.accelerator.device)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
@@ -174,7 +174,7 @@ class Learning:
         self.epoch, self.step = self.epoch + 1, 0
         self.epoch_loss.zero_()
         self.epoch_count.zero_()
-        if math.isinf(self.best_loss) or measured < self.best_loss - self.settings.improvement * abs(self.best_loss):
+        if self.settings.better(measured, self.best_loss, self.history[0]["validation"]):
             self.best_loss, self.best_epoch, self.bad_epochs = measured, self.epoch, 0
             self.best = {name: value.detach().clone() for name, value in self.candidate.state_dict().items()}
         else:
@@ -271,7 +271,7 @@ def mix(seed: int, step: int, rank: int) -> int:
     return (seed * 1_000_003 + step * 8_191 + rank) % 2**63
 
 
-def _reseed(seed: int, device: torch.device) -> None:
+def reseed(seed: int, device: torch.device) -> None:
     """Seed what dropout draws from; `torch.manual_seed` takes a traceback for each kind of device not in use."""
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":

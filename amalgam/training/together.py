@@ -3,25 +3,25 @@
 A small student keeps a processor waiting: its operations are too short. M of them, their weights stacked into one
 module, take each operation together. Every member goes its own way: the gradient of a sum is each member's own, Adam
 works number by number, and clipping, early stopping and the best weights are kept for each member. What comes out is
-what `trainer.fit` makes of each alone, up to rounding.
+what `trainer.fit` makes of each alone, up to rounding: a chain decides hard, so that over many epochs the rounding
+grows, as it does from a difference in the last bit of the first weights.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from amalgam.errors import WorkError
-from amalgam.signals import ProbabilityTargets, Rows, StudentOutput, Targets
-from amalgam.strategy import stepwise
+from amalgam.signals import ProbabilityTargets, Rows, StudentOutput, Targets, stepwise
 from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
 from amalgam.training.stacked import alike, forget, narrow, pick, stack
-from amalgam.training.state import LossFunction, Weights, mix, widest
+from amalgam.training.state import LossFunction, Weights, mix, reseed, widest
 from amalgam.training.trainer import batches_of, held_out, learning_rate, optimizer_of, surroundings
 
 _ALONE = {"accumulate": 1, "precision": "no", "ema": None, "compile": False, "tracker": None}
@@ -65,11 +65,13 @@ class Outcome:
         epochs: how many it was trained for.
         best_epoch: the epoch whose weights it has.
         best_loss: its validation loss there.
+        first_loss: its validation loss after the first epoch.
     """
 
     epochs: int
     best_epoch: int
     best_loss: float
+    first_loss: float
 
 
 def stackable(students: Sequence[nn.Module], rows: Rows, settings: Training) -> bool:
@@ -94,7 +96,7 @@ def fit_together(
         members: M students that are `stackable`.
         rows: N rows; only their inputs are read.
         settings: how.
-        seed: of the validation split, the order of rows and what companions draw.
+        seed: of the validation split, the order of rows and what losses and companions draw.
         device: where.
         tell: told of the share that is done and where the training is, after each epoch.
 
@@ -184,10 +186,10 @@ class _Group:
             said = stepwise(answer, ProbabilityTargets(self.probabilities[place, where], self.weights[place, where]))
             return said.sum, said.count
         member, targets = self.members[number], self.targets[number].at(index).to(self.device)
+        reseed(mix(self.seed, self.steps_done, 0), self.device)  # as `trainer.fit` seeds every step
         said = member.loss(answer, targets)
         if member.companion is None:
             return said.sum, said.count
-        torch.manual_seed(mix(self.seed, self.steps_done, 0))  # as `trainer.fit` seeds every step
         return said.sum + member.companion(answer, targets).sum, said.count
 
     def _clip(self) -> None:
@@ -195,7 +197,8 @@ class _Group:
         if self.settings.clip_norm is None:
             return
         stacked = [one.grad for one in self.module.parameters() if one.grad is not None]
-        squares = torch.stack([grad.flatten(1).square().sum(1) for grad in stacked]).sum(0)
+        norms = [torch.linalg.vector_norm(grad.flatten(1), dim=1) for grad in stacked]
+        squares = torch.stack(norms).square().sum(0)
         beside = {
             place: [one.grad for one in companion.parameters() if one.grad is not None]
             for place, companion in self._companions().items()
@@ -222,11 +225,11 @@ class _Group:
                     "for extreme input values"
                 )
             before = self.outcomes.get(number)
-            if before is None or loss < before.best_loss - self.settings.improvement * abs(before.best_loss):
-                self.outcomes[number] = Outcome(epoch, epoch, loss)
+            if before is None or self.settings.better(loss, before.best_loss, before.first_loss):
+                self.outcomes[number] = Outcome(epoch, epoch, loss, loss if before is None else before.first_loss)
                 self.best[number] = self._weights(place)
             else:
-                self.outcomes[number] = Outcome(epoch, before.best_epoch, before.best_loss)
+                self.outcomes[number] = replace(before, epochs=epoch)
             patience = self.settings.patience
             if patience is not None and epoch - self.outcomes[number].best_epoch >= patience:
                 finished.append(place)

@@ -12,8 +12,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from amalgam.bench.conduct import Tell
-from amalgam.bench.scores import Cell, Score
+from amalgam.bench.scores import Cell, Score, Tell
 from amalgam.bench.table import Table
 from amalgam.errors import RequestError
 from amalgam.metrics import Measures

@@ -81,7 +81,7 @@ def test_a_bench_killed_again_and_again_is_the_quiet_bench(tmp_path: Path, tally
     quiet.path(("a", 0)).parent.mkdir(parents=True)
     for key in quiet.keys:
         quiet.path(key).write_text(packed(stand_ins.cell(*key), quiet.code), encoding="utf-8")
-    pages.write(table, list(quiet.kept().cells.values()), quiet.folder, range(3))
+    pages.write(table, list(quiet.kept().cells.values()), quiet.folder, Scope(seeds=3))
 
     words: tuple[object, ...] = (stand_ins.table_file(tmp_path), "--seeds", 3)
     finished = out / "cells"
@@ -164,6 +164,20 @@ def test_a_cell_that_fails_names_itself_and_says_how_to_go_on(
     put(monkeypatch, "endless")  # nothing is left to compute
     for words in ([table, "--resume"], ["--resume", "--seeds", 2], [table, "--resume", "--settings", "a"]):
         assert cli("bench", *words, "--out", out)[0] == 0
+
+
+def test_the_pages_say_how_it_was_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    put(monkeypatch, "quick")
+    out, again = tmp_path / "out", "`amalgam bench table.yaml --seeds 3 --quick --settings b`\n"
+    words = ("--seeds", 3, "--quick", "--settings", "b", "--jobs", 1)
+    assert cli("bench", stand_ins.table_file(tmp_path), *words, "--out", out)[0] == 0
+    assert (out / "table.md").read_text(encoding="utf-8").endswith(f"- Run it again: {again}")
+    pages = {name: (out / name).read_bytes() for name in FILES}
+    assert cli("bench", "--resume", "--out", out)[0] == 0
+    assert {name: (out / name).read_bytes() for name in FILES} == pages
+    monkeypatch.chdir(out)
+    assert cli(*again.strip("`\n").split()[1:], "--jobs", 1, "--out", "again")[0] == 0
+    assert (out / "again" / "cells.csv").read_bytes() == pages["cells.csv"]
 
 
 def test_a_first_cell_that_is_wrong_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:

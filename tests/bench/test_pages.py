@@ -13,7 +13,9 @@ import pytest
 from rich.console import Console
 
 from amalgam.bench.pages import cells_csv, latex, markdown, page, statistics_csv, write
+from amalgam.bench.scope import Scope
 from amalgam.bench.standing import Standing, standing
+from amalgam.bench.table import read_table
 from amalgam.bench.terminal import rendered
 
 from .made_up import METHODS, cell, real_cells, real_table, score, table
@@ -125,7 +127,30 @@ def test_a_setting_in_markdown() -> None:
         "| teacher x (4 of 6 labels) | .2000 ± .0000 | .2000 ± .0000 | .8000 ± .0000 | .8000 ± .0000 |  |\n"
     ) in text
     assert "- Missing: 2 of 4 cells: emotions (seeds 0 and 1)." in text
-    assert text.endswith("- Run it again: `amalgam bench made-up --seeds 2`\n")
+    assert text.endswith("- Run it again: `amalgam bench table.yaml --seeds 2`\n")
+
+
+@pytest.mark.parametrize(
+    ("scope", "says"),
+    [
+        (Scope(seeds=2), "ant-digits --seeds 2"),
+        (Scope(seeds=3, quick=True), "ant-digits --seeds 3 --quick"),
+        (Scope(seeds=1, settings=("digits-random",)), "ant-digits --seeds 1 --settings digits-random"),
+        (Scope(seeds=9, quick=True, settings=("digits",)), "ant-digits --seeds 9 --quick --settings digits"),
+    ],
+)
+def test_it_is_run_again_as_it_was(scope: Scope, says: str, tmp_path: Path) -> None:
+    shelf = read_table("ant-digits")
+    ran = scope.of(shelf)
+    cells = [cell(*key, {"ant": 0.5}) for key in scope.keys(ran)]
+    other = ran.model_copy(update={"test": 0.3})  # of the same name, as a file that was copied and changed
+    for of, line in ((ran, says), (other, says.replace("ant-digits", "table.yaml"))):
+        write(of, cells, tmp_path, scope)
+        found = standing(of, cells)
+        assert (tmp_path / "table.md").read_text(encoding="utf-8") == markdown(found, scope)
+        assert markdown(found, scope).endswith(f"- Run it again: `amalgam bench {line}`\n")
+        assert f"<li>Run it again: <code>amalgam bench {line}</code>." in page(found, scope)
+        assert f"<code>amalgam bench {line}</code>" in (tmp_path / "table.html").read_text(encoding="utf-8")
 
 
 def test_equal_looks_get_equal_marks_and_variants_and_a_lone_method_none() -> None:

@@ -13,7 +13,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from amalgam.bench.table import Draw, Schooled, Table, read_table, tables
+from amalgam.bench.draw import Draw, Schooled
+from amalgam.bench.table import Table, read_table, tables
 from amalgam.errors import RequestError
 
 TABLE: dict[str, Any] = {
@@ -126,8 +127,8 @@ TABLE_KEYS = (
     "test, title, training"
 )
 TRAINING_KEYS = (
-    "accumulate, batch_size, checkpoint_seconds, clip_norm, compile, ema, epochs, learning_rate, momentum, optimizer, "
-    "patience, precision, schedule, threads, tracker, validation, warmup, weight_decay, workers"
+    "accumulate, batch_size, checkpoint_seconds, clip_norm, compile, ema, epochs, improvement, learning_rate, "
+    "momentum, optimizer, patience, precision, schedule, threads, tracker, validation, warmup, weight_decay, workers"
 )
 NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
 
@@ -163,6 +164,21 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
             "methods/bl",
             {"strategy": "bl", "rol": "bound"},
             ": unknown key 'methods.bl.rol'; did you mean 'role'? (known: note, role, shown, strategy)",
+        ),
+        (
+            "methods/oracle",
+            "bl",
+            ": expected another key than methods.oracle, which is a bound that the bench adds itself",
+        ),
+        (
+            "methods/teacher 10",
+            "bl",
+            ": expected another key than methods.teacher 10, which is a bound that the bench adds itself",
+        ),
+        (
+            "methods/supervised/role",
+            "variant",
+            ": expected methods.supervised.role to be 'bound', for it learns from the truth, not 'variant'",
         ),
         (
             "methods/ant/role",
@@ -270,6 +286,40 @@ def test_a_wrong_table_is_refused(
     with pytest.raises(RequestError) as refusal:
         read_table(written(changed(path, value)))
     assert str(refusal.value) == f"table small.yaml{says}"
+
+
+def test_data_lies_beside_the_table_or_else_where_the_user_is(
+    written: Callable[[dict[str, Any]], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, here = tmp_path / "tables", tmp_path / "here"
+    for path in (
+        there / "rows.arff", there / "rows.xml", there / "digits", here / "rows.arff", here / "mine.arff",
+        tmp_path / "up.npz",
+    ):  # fmt: skip
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(here)
+    wanted = {
+        "rows.arff": there / "rows.arff",
+        "../up.npz": tmp_path / "up.npz",
+        "mine.arff": here / "mine.arff",
+        str(here / "rows.arff"): here / "rows.arff",
+        "nowhere.arff": "nowhere.arff",
+        "digits": "digits",  # a name, whatever lies there
+    }
+    content = changed("quick", REMOVED)
+    one = content["settings"].pop("two")
+    content["settings"] = {
+        f"setting {number}": {**one, "data": data, "options": {"xml": "rows.xml"}} for number, data in enumerate(wanted)
+    }
+    path = Path(written(content)).rename(there / "small.yaml")
+    table = read_table("../tables/small.yaml")
+    assert table == read_table(str(path))
+    assert [setting.data for setting in table.settings.values()] == [str(one) for one in wanted.values()]
+    assert {setting.options.xml for setting in table.settings.values()} == {str(there / "rows.xml")}
+    (here / "again.yaml").write_text(yaml.safe_dump(table.model_dump(mode="json")), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert read_table("here/again.yaml") == table, "what a bench wrote down means the same elsewhere"
 
 
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:

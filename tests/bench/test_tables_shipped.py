@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from amalgam import datasets, recipe, shelf, strategies, student
-from amalgam.bench.table import Draw, Table, read_table, tables
+from amalgam.bench.draw import Draw
+from amalgam.bench.table import Table, read_table, tables
 from amalgam.errors import RequestError
 from tests.conftest import Cli
 

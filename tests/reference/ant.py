@@ -1,7 +1,8 @@
 """ANT (ch. 4, Eqs. 15-28 and 37) for one instance, in plain loops, and our own choices beside the paper's.
 
-A hard prediction is positive when the logit is above 0, which is p > 0.5 (Sec. 4.5.1). Teachers are known by their
-place in the panel, 0 first. Labels come in the order in which the teachers first name them.
+A hard prediction is positive when the logit is above 0, which is p > 0.5 (Sec. 4.5.1); by our own choice a teacher may
+have another threshold, and then every logit here is measured from it, but for those that a teacher gives or is given.
+Teachers are known by their place in the panel, 0 first. Labels come in the order in which the teachers first name them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 from tests.reference import sigmoid
-from tests.reference.dependence import Habit, expected, told
+from tests.reference.dependence import Dependence, expected, told
+from tests.reference.habit import Habit
 
 Indicator = Literal["positive", "confidence", "calibrated", "familiarity", "agreement"]
 Revision = Literal["teacher", "dependence"]
@@ -39,6 +41,21 @@ class ToldTeacher(InstanceTeacher, Protocol):
         """Its revised logits given beliefs, label → logit (Eq. 26)."""
 
 
+class Learned(NamedTuple):
+    """What is known of a teacher: how it usually answers, and how its labels depend on each other."""
+
+    habit: Habit
+    dependence: Dependence
+
+    def measured(self, logits: Logits) -> Logits:
+        """Logits that the teacher gives, from its thresholds."""
+        return {label: logit - self.habit.threshold[label] for label, logit in logits.items()}
+
+    def given(self, measured: Logits) -> Logits:
+        """Logits as the teacher gives them, of those from its thresholds."""
+        return {label: logit + self.habit.threshold[label] for label, logit in measured.items()}
+
+
 class Transfer(NamedTuple):
     """One transfer pattern T^transferor → T^transferee of one round; rounds count from 1."""
 
@@ -52,19 +69,23 @@ class Amalgamation(NamedTuple):
     """What ANT makes of one instance.
 
     Attributes:
+        original: K dictionaries of the logits at first.
         logits: K dictionaries of final logits.
         transfers: all that were made.
         received: K dictionaries of what each teacher was told, label → logit.
         integrated: label → P(y|x).
         changed: the teachers and labels whose side is another in the end though nobody told that teacher that label.
+        moved: the teachers and labels whose side at first is not that of p > 0.5.
         weighed: the logits that each round saw, and how each teacher was trusted; of the last round the logits alone.
     """
 
+    original: list[Logits]
     logits: list[Logits]
     transfers: list[Transfer]
     received: list[Logits]
     integrated: dict[str, float]
     changed: set[tuple[int, str]]
+    moved: set[tuple[int, str]]
     weighed: list[tuple[list[Logits], list[Logits]]]
 
 
@@ -94,16 +115,16 @@ def binary(logits: Logits) -> Logits:
     return odds
 
 
-def trust(logits: Logits, indicator: Indicator, habit: Habit | None) -> Logits:
+def trust(logits: Logits, indicator: Indicator, learned: Learned | None) -> Logits:
     """How much a teacher is trusted on each label of one instance.
 
     Args:
         logits: its present logits.
-        indicator: "positive": the logit; "confidence": how far it is from 0; "calibrated": the same, beside the root
-            mean square of the teacher's logits of the label; "familiarity": the root mean square of all its logits of
-            the instance, beside that of all its logits; "agreement": how far on its side of 0 the label is expected to
-            be by the teacher's other labels.
-        habit: what the teacher says of all instances, for the last three.
+        indicator: "positive": the logit; "confidence": how far it is from 0; "calibrated": the same, beside how far the
+            teacher's logits of the label usually are on that side; "familiarity": the root mean square of all logits
+            that it gives for the instance, beside that of all it ever gives; "agreement": how far on its side of 0 the
+            label is expected to be by the teacher's other labels.
+        learned: what is known of the teacher, for the last three.
     """
     trusted = {}
     for label, logit in logits.items():
@@ -112,16 +133,18 @@ def trust(logits: Logits, indicator: Indicator, habit: Habit | None) -> Logits:
         elif indicator == "confidence":
             trusted[label] = abs(logit)
         else:
-            assert habit is not None
+            assert learned is not None
+            habit, dependence, given = learned.habit, learned.dependence, learned.given(logits)
             if indicator == "calibrated":
-                trusted[label] = abs(logit) / math.sqrt(habit.square[label])
+                trusted[label] = abs(logit) / (habit.affirmed if logit > 0 else habit.denied)[label]
             elif indicator == "familiarity":
-                here = sum(one**2 for one in logits.values()) / len(logits)
-                usually = sum(habit.square.values()) / len(logits)
+                here = sum(one**2 for one in given.values()) / len(given)
+                usually = sum(dependence.square.values()) / len(given)
                 trusted[label] = math.sqrt(here) / math.sqrt(usually)
             else:
                 assert indicator == "agreement"
-                trusted[label] = expected(habit, logits, label) * (1 if logit > 0 else -1)
+                away = expected(dependence, given, label) - habit.threshold[label]
+                trusted[label] = away if logit > 0 else -away
     return trusted
 
 
@@ -144,7 +167,7 @@ def transfers(
             any other: the transferor is the most trusted, the transferees are those who contradict it.
             The earliest of equal teachers is the transferor.
         round: which round this is.
-        trusted: each teacher's `trust`, for the indicators that need a habit.
+        trusted: each teacher's `trust`, for the indicators that need to know more of it.
 
     Returns:
         The transfers, in the order of the labels' names, then of the transferees.
@@ -177,7 +200,7 @@ def amalgamate(
     contradiction: Contradiction,
     revision: Revision = "teacher",
     temperature: float = 1.0,
-    habits: Sequence[Habit] | None = None,
+    learned: Sequence[Learned] | None = None,
 ) -> Amalgamation:
     """ANT: transfer round by round (Eq. 26 and the recursion after it), then integrate (Eqs. 27 and 28).
 
@@ -190,12 +213,14 @@ def amalgamate(
         clamp: told labels are fixed: their logits are the believed ones afterwards.
         rounds: at most so many; None: until a round has no transfer; 0: no transfer at all.
         contradiction: see `integrate`.
-        revision: "teacher": a told teacher is asked again, if it can be told; "dependence": it is revised by its habit.
+        revision: "teacher": a told teacher is asked again, if it can be told; "dependence": by its labels' dependence.
         temperature: see `integrate`.
-        habits: what each teacher says of all instances; None where nobody needs it.
+        learned: what is known of each teacher; None where nobody needs it, and every threshold is 0.
     """
     related = relations(teachers)
-    logits = [first(teacher) for teacher in teachers]
+    given = [first(teacher) for teacher in teachers]
+    original = [learned[k].measured(one) if learned else one for k, one in enumerate(given)]
+    logits = list(original)
     weighed = list[tuple[list[Logits], list[Logits]]]()
     received: list[Logits] = [{} for _ in teachers]
     made: list[Transfer] = []
@@ -203,7 +228,7 @@ def amalgamate(
 
     done = 0
     while rounds is None or done < rounds:
-        trusted = [trust(one, indicator, habits[k] if habits else None) for k, one in enumerate(logits)]
+        trusted = [trust(one, indicator, learned[k] if learned else None) for k, one in enumerate(logits)]
         weighed.append((list(logits), trusted))
         new = transfers(related, logits, received, indicator=indicator, round=done + 1, trusted=trusted)
         if not new:
@@ -214,12 +239,13 @@ def amalgamate(
             assert transfer.label not in received[transfer.transferee]
             received[transfer.transferee][transfer.label] = logits[transfer.transferor][transfer.label]
         for n in sorted({transfer.transferee for transfer in new}):
-            teacher = teachers[n]
+            teacher, believed = teachers[n], learned[n].given(received[n]) if learned else dict(received[n])
             if revision == "teacher" and can_be_told(teacher):
-                logits[n] = dict(teacher.logits_given(dict(received[n]), clamp))  # Eq. 26
+                revised = dict(teacher.logits_given(believed, clamp))  # Eq. 26
             else:
-                assert habits is not None
-                logits[n] = told(habits[n], first(teachers[n]), received[n], clamp)
+                assert learned is not None
+                revised = told(learned[n].dependence, given[n], believed, clamp)
+            logits[n] = learned[n].measured(revised) if learned else revised
             if clamp:
                 logits[n].update(received[n])
         made += new
@@ -228,12 +254,14 @@ def amalgamate(
     for label in label_order(teachers):
         candidates = [logits[t][label] for t in range(len(teachers)) if label in teachers[t].labels]
         integrated[label] = integrate(candidates, contradiction, temperature)
-    changed = set()
-    for n, teacher in enumerate(teachers):
-        for label, logit in first(teacher).items():
+    changed, moved = set(), set()
+    for n in range(len(teachers)):
+        for label, logit in original[n].items():
             if label not in received[n] and (logit > 0) != (logits[n][label] > 0):
                 changed.add((n, label))
-    return Amalgamation(logits, made, received, integrated, changed, [*weighed, (logits, [])])
+            if (logit > 0) != (given[n][label] > 0):
+                moved.add((n, label))
+    return Amalgamation(original, logits, made, received, integrated, changed, moved, [*weighed, (logits, [])])
 
 
 def first(teacher: InstanceTeacher) -> Logits:

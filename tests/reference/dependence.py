@@ -8,8 +8,8 @@ from typing import NamedTuple
 Logits = Mapping[str, float]
 
 
-class Habit(NamedTuple):
-    """What a teacher says of all instances.
+class Dependence(NamedTuple):
+    """How a teacher's labels vary over all instances.
 
     Attributes:
         mean: label → mean logit.
@@ -26,8 +26,8 @@ class Habit(NamedTuple):
         return [label for label in labels if self.covariance[label, label] > 1e-12]
 
 
-def learn(said: Sequence[Logits]) -> Habit:
-    """The habit of a teacher that says this of N instances, label → logit."""
+def learn(said: Sequence[Logits]) -> Dependence:
+    """How the labels of a teacher depend on each other that says this of N instances, label → logit."""
     rows, labels = len(said), list(said[0])
     mean = {label: sum(one[label] for one in said) / rows for label in labels}
     square = {label: sum(one[label] ** 2 for one in said) / rows for label in labels}
@@ -37,31 +37,33 @@ def learn(said: Sequence[Logits]) -> Habit:
             products = [(row[one] - mean[one]) * (row[other] - mean[other]) for row in said]
             kept = 1.0 if one == other else 1 - len(labels) / (rows + len(labels))
             covariance[one, other] = kept * sum(products) / rows
-    return Habit(mean, square, covariance)
+    return Dependence(mean, square, covariance)
 
 
-def expected(habit: Habit, logits: Logits, label: str) -> float:
+def expected(dependence: Dependence, logits: Logits, label: str) -> float:
     """What the other labels of an instance make a label's logit expected to be; its own logit is not looked at."""
-    others = habit.varies([other for other in logits if other != label])
-    system = [[habit.covariance[one, other] for other in others] for one in others]
-    surprise = solve(system, [logits[other] - habit.mean[other] for other in others])
-    return habit.mean[label] + sum(habit.covariance[label, o] * s for o, s in zip(others, surprise, strict=True))
+    others = dependence.varies([other for other in logits if other != label])
+    system = [[dependence.covariance[one, other] for other in others] for one in others]
+    surprise = solve(system, [logits[other] - dependence.mean[other] for other in others])
+    return dependence.mean[label] + sum(
+        dependence.covariance[label, o] * s for o, s in zip(others, surprise, strict=True)
+    )
 
 
-def told(habit: Habit, logits: Logits, believed: Logits, clamp: bool) -> dict[str, float]:
+def told(dependence: Dependence, logits: Logits, believed: Logits, clamp: bool) -> dict[str, float]:
     """The logits of an instance of which some are believed to be otherwise.
 
     Clamped, the believed labels are what is believed; otherwise a belief is an observation as uncertain as its label.
     """
-    labels = habit.varies(list(believed))
-    system = [[habit.covariance[one, other] for other in labels] for one in labels]
+    labels = dependence.varies(list(believed))
+    system = [[dependence.covariance[one, other] for other in labels] for one in labels]
     if not clamp:
         for place in range(len(labels)):
             system[place][place] *= 2
     surprise = solve(system, [believed[label] - logits[label] for label in labels])
     revised = {}
     for label, logit in logits.items():
-        moved = sum(habit.covariance[label, o] * s for o, s in zip(labels, surprise, strict=True))
+        moved = sum(dependence.covariance[label, o] * s for o, s in zip(labels, surprise, strict=True))
         revised[label] = believed[label] if clamp and label in believed else logit + moved
     return revised
 

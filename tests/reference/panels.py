@@ -221,17 +221,21 @@ def panels(draw: st.DrawFn) -> DrawnPanel:
 def mixed_panel(seed: int, indicator: Indicator, revision: Revision) -> DrawnPanel:
     """2-4 teachers on 3-5 labels, of 8-16 rows: some can be told, some cannot, some of each kind are softmax teachers.
 
-    The labels of a teacher depend on each other; some have the same logit everywhere. Logits are on a grid, so
-    that a label varies either not at all or by much more than a solver adds to it.
+    The labels of a teacher depend on each other; some are hesitant and rare, some have the same logit everywhere.
+    Logits are on a grid, so that a label varies either not at all or by much more than a solver adds to it; no
+    threshold lies on that grid.
     """
     chance = random.Random(seed)
     rows, names = chance.randint(8, 16), list("abcde")[: chance.randint(3, 5)]
     known = chance.choice([0.5, 0.8, 1.0])
 
-    def column(common: list[float], scale: float) -> list[float]:
+    def column(common: list[float], exclusive: bool, place: int) -> list[float]:
         constant, turned = chance.random() < 0.1, chance.choice((-1, 1))
-        numbers = [turned * each + chance.uniform(-1.5, 1.5) for each in common]
-        return [scale * (round(16 * (numbers[0] if constant else each)) + 0.5) / 16 for each in numbers]
+        sure, usual = chance.choice(((1.0, 0.0), (0.3, -0.5)))
+        numbers = [usual + sure * (turned * each + chance.uniform(-1.5, 1.5)) for each in common]
+        if exclusive:  # the log odds of a surer softmax lose digits; apart, two labels' are on no threshold's grid
+            return [(round(16 * (numbers[0] if constant else each)) + 0.2 * place) / 64 for each in numbers]
+        return [(round(16 * (numbers[0] if constant else each)) + 0.125) / 16 for each in numbers]
 
     teachers: list[TableTeacher | PlainTeacher] = []
     for _ in range(chance.randint(2, 4)):
@@ -239,7 +243,7 @@ def mixed_panel(seed: int, indicator: Indicator, revision: Revision) -> DrawnPan
         chance.shuffle(labels)
         exclusive = chance.random() < 0.3
         common = [chance.uniform(-3, 3) for _ in range(rows)]
-        columns = [column(common, 0.25 if exclusive else 1.0) for _ in labels]  # a surer softmax's log odds lose digits
+        columns = [column(common, exclusive, place) for place in range(len(labels))]
         base = [list(row) for row in zip(*columns, strict=True)]
         if chance.random() < 0.5:
             teachers.append(PlainTeacher(labels, base, exclusive))

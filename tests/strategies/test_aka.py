@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from amalgam import recipe, store
+from amalgam.collect import learner
 from amalgam.errors import RequestError
 from amalgam.journal import Journal
 from amalgam.panel import Ballots, Panel
-from amalgam.pipeline import learner
 from amalgam.progress import Silent
 from amalgam.signals import FeatureTargets, Loss, StudentOutput, TensorRows
 from amalgam.strategies import build
@@ -217,7 +217,7 @@ def trained(seed: int) -> FeatureTargets:
     ballots = ballots_of(panel, rows)
     wanted = recipe.read("aka", {}, ["training.epochs=3", f"seed={seed}"])
     with ExitStack() as passing:
-        learn = learner(rows, wanted, Journal(Silent(), "a test", passing))
+        learn = learner(rows, wanted.training, wanted.seed, Journal(Silent(), "a test", passing))
         return made(panel, rows, ballots, SMALL.prepare(panel, rows, ballots, learn))
 
 
@@ -233,7 +233,9 @@ def test_components_learn_what_the_surest_teachers_say() -> None:
     ballots = ballots_of(panel, rows)
     wanted = recipe.read("aka", {}, ["training.epochs=60"])
     with ExitStack() as passing:
-        state = AKA().prepare(panel, rows, ballots, learner(rows, wanted, Journal(Silent(), "a test", passing)))
+        state = AKA().prepare(
+            panel, rows, ballots, learner(rows, wanted.training, wanted.seed, Journal(Silent(), "a test", passing))
+        )
     scores = SpreadScores(ballots)[slice(0, 400)]
     surest = scores.gather(1, most_confident(scores)[:, None])[:, 0].sigmoid()
     said = AKA().targets(panel, rows, ballots.at(slice(0, 400)), state).probabilities

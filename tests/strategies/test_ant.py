@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -12,28 +9,20 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 
-from amalgam import panel as panels
-from amalgam.panel import Ballots, Panel, Seat
+from amalgam.habit import Habit
+from amalgam.panel import Ballots, Panel
 from amalgam.signals import ProbabilityTargets, StudentOutput, TensorRows, cross_entropy
-from amalgam.strategies.ant import ANT, Exchange, Indicator, integrate, trust
+from amalgam.strategies.ant import ANT, Learned, integrate, trust
 from tests.laws import untaught
 from tests.reference import ant as slow
-from tests.reference import dependence
-from tests.reference.panels import DrawnPanel, PlainTeacher, TableTeacher, mixed_panel
+from tests.reference import dependence, habit
+from tests.reference.panels import DrawnPanel, PlainTeacher, TableTeacher
 from tests.reference.panels import panels as drawn_panels
+from tests.strategies.seated import prepared, seated, table
 
 EVERY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-PANELS = 40  # enough of every kind
-INDICATORS = get_args(slow.Indicator)  # those that have a slow truth
-UNWEIGHED = ("positive", "confidence")
-
-
-def seated(drawn: DrawnPanel) -> tuple[Panel, TensorRows, Ballots]:
-    seats = [Seat(f"t{number}", teacher) for number, teacher in enumerate(drawn.teachers)]
-    panel = panels.seat(seats)
-    rows = TensorRows(values=drawn.inputs())
-    scores = tuple(panel.vote(k, rows.values)["scores"] for k in range(len(seats)))
-    return panel, rows, Ballots(panel, len(rows), scores)
+INDICATORS = get_args(slow.Indicator)
+NOTHING = Learned({}, {})
 
 
 def targets_of(strategy: ANT, panel: Panel, rows: TensorRows, ballots: Ballots) -> ProbabilityTargets:
@@ -64,188 +53,35 @@ def test_fast_equals_slow(drawn: DrawnPanel) -> None:
     assert torch.equal(fast.counts["transfers"], transfers)
 
 
-def is_settled(truth: slow.Amalgamation, contradiction: str) -> bool:
-    """Whether nothing hung on the last digits of a number: then float32 decides as the truth does."""
-    margins = [float("inf")]
-    for round, (logits, trusted) in enumerate(truth.weighed, start=1):
-        told = {(one.transferee, one.label) for one in truth.transfers if one.round < round}
-        margins += [abs(one) for each in logits for one in each.values()]
-        for m, n, label in shared(trusted):
-            if not told & {(m, label), (n, label)}:
-                margins.append(abs(trusted[m][label] - trusted[n][label]))
-    for label in truth.integrated:
-        candidates = [each[label] for each in truth.logits if label in each]
-        if contradiction == "mean":
-            margins.append(abs(sum(candidates) / len(candidates)))
-        elif contradiction == "confident":
-            margins += [abs(one + other) for one in candidates for other in candidates]
-    return min(margins) > 2e-3
-
-
-def shared(logits: Sequence[slow.Logits]) -> list[tuple[int, int, str]]:
-    """Every two teachers, the earlier first, with every label that both know."""
-    return [(m, n, label) for n, one in enumerate(logits) for m in range(n) for label in one if label in logits[m]]
-
-
-def spread(panel: Panel, said: Sequence[Sequence[slow.Logits]]) -> torch.Tensor:
-    """What the truth says of rows, row by row and teacher by teacher, as (K, B, L), NaN where it says nothing."""
-    names = panel.space.names
-    rows = [[[each.get(label, torch.nan) for label in names] for each in row] for row in said]
-    return torch.tensor(rows).transpose(0, 1)
-
-
-@pytest.mark.parametrize("revision", get_args(slow.Revision))
-@pytest.mark.parametrize("indicator", INDICATORS)
-def test_every_choice_equals_slow_for_any_rows_in_any_order(indicator: Any, revision: Any) -> None:
-    """Teachers of all kinds; the rows whose decisions are clear, in any order, cut into two chunks."""
-    seen: Counter[tuple[bool, str]] = Counter()
-    for seed in range(PANELS):
-        drawn, chance = mixed_panel(seed, indicator, revision), random.Random(seed)
-        choices: dict[str, Any] = {
-            "indicator": indicator,
-            "revision": revision,
-            "clamp": drawn.clamp,
-            "rounds": drawn.rounds,
-            "contradiction": drawn.contradiction,
-            "temperature": drawn.temperature,
-        }
-        said = [[slow.first(teacher) for teacher in drawn.at(row)] for row in range(drawn.rows)]
-        habits = [dependence.learn(one) for one in zip(*said, strict=True)]
-        truths = [slow.amalgamate(drawn.at(row), habits=habits, **choices) for row in range(drawn.rows)]
-        order = [row for row, truth in enumerate(truths) if is_settled(truth, drawn.contradiction)]
-        if not order:
-            continue
-        chance.shuffle(order)
-        cut = chance.randint(0, len(order))
-        said, truths = [said[row] for row in order], [truths[row] for row in order]
-        seen.update((drawn.clamp, what) for truth in truths for what in happened(truth))
-
-        strategy = ANT(**choices)
-        panel, rows, ballots = seated(drawn)
-        state = strategy.prepare(panel, rows, ballots, untaught)
-        chunks = [torch.tensor(one, dtype=torch.long) for one in (order[:cut], order[cut:])]
-        parts = [(panel, rows.take(one), votes_on(ballots, one), state) for one in chunks if len(one)]
-        assert_told(panel, [strategy.exchange(*part) for part in parts], said, truths)
-        made = [strategy.targets(*part) for part in parts]
-        got = torch.cat([one.probabilities for one in made])
-        wanted = torch.tensor([[truth.integrated[label] for label in panel.space.names] for truth in truths])
-        torch.testing.assert_close(got, wanted, rtol=0, atol=0.0 if drawn.temperature == 0 else 1e-4)
-        assert all(bool(one.weights.eq(1).all()) for one in made)
-        assert_counted(panel, [one.counts for one in made], said, truths)
-
-    for clamp in (False, True):
-        assert seen[clamp, "transfer"] > 0.3 * seen[clamp, "clear"] > 30, seen
-        assert min(seen[clamp, what] for what in ("again", "changed")) > 10, seen
-
-
-def happened(truth: slow.Amalgamation) -> list[str]:
-    """What the truth of a row is an example of."""
-    last = max((one.round for one in truth.transfers), default=0)
-    examples = {"clear": True, "transfer": last > 0, "again": last > 1, "changed": bool(truth.changed)}
-    return [what for what, does in examples.items() if does]
-
-
-def assert_told(
-    panel: Panel, made: Sequence[Exchange], said: Sequence[Sequence[slow.Logits]], truths: Sequence[slow.Amalgamation]
-) -> None:
-    """Exchanges, one after the other, are the truth of their rows, which said this at first."""
-
-    def all_of(name: str) -> torch.Tensor:
-        return torch.cat([getattr(one, name) for one in made], dim=1)
-
-    believed = spread(panel, [truth.received for truth in truths])
-    for name, wanted in {
-        "original": spread(panel, said),
-        "scores": spread(panel, [truth.logits for truth in truths]),
-        "believed": believed,
-    }.items():
-        torch.testing.assert_close(all_of(name), wanted, rtol=1e-4, atol=1e-3, equal_nan=True)
-    assert torch.equal(all_of("received"), ~believed.isnan())
-    changed = {(k, row, label) for row, truth in enumerate(truths) for k, label in truth.changed}
-    assert counted(panel, all_of("changed").long()).keys() == changed
-    transfers = Counter((one.transferor, one.transferee, one.label) for truth in truths for one in truth.transfers)
-    assert counted(panel, torch.stack([one.transfers for one in made]).sum(0)) == transfers
-
-
-def assert_counted(
-    panel: Panel,
-    made: Sequence[Mapping[str, torch.Tensor]],
-    said: Sequence[Sequence[slow.Logits]],
-    truths: Sequence[slow.Amalgamation],
-) -> None:
-    """The counts of chunks, which add up, and their facts, are those of the truth."""
-    counts = {name: torch.stack([one[name] for one in made]).sum(0) for name in made[0]}
-    transfers = Counter((one.transferor, one.transferee, one.label) for truth in truths for one in truth.transfers)
-    changed = Counter(pair for truth in truths for pair in truth.changed)
-    contradicted: Counter[tuple[str]] = Counter()
-    for row in said:
-        contradicted.update({(label,) for m, n, label in shared(row) if (row[m][label] > 0) != (row[n][label] > 0)})
-    assert counts.keys() == {"contradictions", "transfers", "changed", "rows"}
-    assert counted(panel, counts["transfers"]) == transfers
-    assert counted(panel, counts["changed"]) == changed
-    assert counted(panel, counts["contradictions"]) == contradicted
-    assert int(counts["rows"]) == len(truths)
-    among = Counter((m, n) for m, n, _ in transfers.elements())
-    assert ANT().facts(panel, counts) == {
-        "contradicted labels": contradicted.total(),
-        "transfers": transfers.total(),
-        **{f"transfers t{m} → t{n}": times for (m, n), times in among.items()},
-        "other labels changed by transfers": changed.total(),
-    }
-
-
-def counted(panel: Panel, counts: torch.Tensor) -> dict[tuple[Any, ...], int]:
-    """Counts (…, L) that are not 0: their place, with the label in words, → how many."""
-    return {(*place[:-1], panel.space.names[place[-1]]): int(counts[*place]) for place in counts.nonzero().tolist()}
-
-
-def votes_on(ballots: Ballots, rows: torch.Tensor) -> Any:
-    """The votes on some rows, in their order."""
-    return Ballots(ballots.panel, len(rows), tuple(one[rows] for one in ballots.scores)).at(slice(0, len(rows)))
-
-
-def table(labels: str, *base: Sequence[float], told: bool = False) -> PlainTeacher | TableTeacher:
-    """A teacher that says this of the rows, row by row; one that nobody may tell unless it is `told`."""
-    names, numbers = list(labels), [list(map(float, row)) for row in base]
-    return TableTeacher(names, numbers, [[2.0] * len(names)] * len(names)) if told else PlainTeacher(names, numbers)
-
-
-def prepared(strategy: ANT, *teachers: Any) -> tuple[Panel, TensorRows, Ballots, Any]:
-    panel, rows, ballots = seated(DrawnPanel(teachers, len(teachers[0].base), "positive", False, None, "positive"))
-    return panel, rows, ballots, strategy.prepare(panel, rows, ballots, untaught)
-
-
 PAIR = table("ab", (2, 1), (-2, -1), (4, -3), (-4, 3)), table("bc", (-6, 1), (6, 1), (6, 7), (-6, -7))
-
-
-def test_every_indicator_has_a_slow_truth() -> None:
-    assert get_args(Indicator) == INDICATORS
 
 
 def test_trust_by_hand_is_unknown_where_a_label_is() -> None:
     """The first teacher says ±2, ±4 of a, ±1, ±3 of b: variances 10 and 5, covariance (2 + 2 - 12 - 12) / 4 = -5.
 
     Shrunk by 2 / 6 that is -10/3. The second: b ±6, variance 36; c 1, 1, 7, -7, mean .5, variance 25 - .25; covariance
-    (-6 + 6 + 42 + 42) / 4 = 21, shrunk 14.
+    (-6 + 6 + 42 + 42) / 4 = 21, shrunk 14. With 1 added, the first teacher's sizes are usually 7 / 3 and 5 / 3 on both
+    sides, the second's of b 13 / 3, of c 10 / 4 where it affirms.
     """
     agreed = {"a": -10 / 3 / 5, "b": -10 / 3 / 10, "b too": 14 / 24.75, "c": 14 / 36}
     wanted: dict[str, list[tuple[float, ...]]] = {
         "positive": [(2.0, 1.0), (-6.0, 1.0)],
         "confidence": [(2.0, 1.0), (6.0, 1.0)],
-        "calibrated": [(2 / 10**0.5, 1 / 5**0.5), (1, 1 / 5)],
+        "calibrated": [(6 / 7, 3 / 5), (18 / 13, 4 / 10)],
         "familiarity": [((2.5 / 7.5) ** 0.5,) * 2, ((18.5 / 30.5) ** 0.5,) * 2],
         "agreement": [(agreed["a"] * 1, agreed["b"] * 2), (-agreed["b too"] * 0.5, 0.5 - agreed["c"] * 6)],
     }
     assert wanted.keys() == set(INDICATORS)
     for indicator in INDICATORS:
         for teacher, by_hand in zip(PAIR, wanted[indicator], strict=True):
-            habit = dependence.learn([teacher.at(row).logits() for row in range(4)])
-            truth = slow.trust(teacher.at(0).logits(), indicator, habit)
+            said = [teacher.at(row).logits() for row in range(4)]
+            learned = slow.Learned(habit.learn(said, 0.0), dependence.learn(said))
+            truth = slow.trust(said[0], indicator, learned)
             assert list(truth.values()) == pytest.approx(list(by_hand))
         panel, _, ballots, state = prepared(ANT(indicator=indicator), *PAIR)
         for rows in (slice(0, 4), slice(0, 1)):
             votes = ballots.at(rows)
-            trusted = trust(panel, votes.scores, indicator, state)
+            trusted = trust(panel, votes.scores, torch.zeros(2, 1, 3), indicator, state)
             assert torch.equal(trusted.isnan(), ~votes.known[:, None].expand_as(trusted))
             first = [panel.space.own(k, trusted[k, 0]) for k in range(2)]
             torch.testing.assert_close(torch.stack(first), torch.tensor(wanted[indicator]), rtol=1e-4, atol=1e-5)
@@ -257,7 +93,7 @@ def test_agreement_turns_with_the_claims_side_and_zero_is_the_negative_side() ->
     trusted = []
     for claim in (3.0, 1e-3, 0.0, -0.0, -5.0):
         scores[0, 0, 0] = claim
-        trusted.append(float(trust(panel, scores, "agreement", state)[0, 0, 0]))
+        trusted.append(float(trust(panel, scores, torch.zeros(2, 1, 3), "agreement", state)[0, 0, 0]))
     assert trusted == [trusted[0]] * 2 + [-trusted[0]] * 3
     assert trusted[0] != 0
 
@@ -265,34 +101,108 @@ def test_agreement_turns_with_the_claims_side_and_zero_is_the_negative_side() ->
 def test_a_teacher_of_one_label_expects_its_mean() -> None:
     varied, constant = table("a", (1,), (-2,), (4,)), table("a", (9,), (9,), (9,))
     panel, _, ballots, state = prepared(ANT(indicator="agreement"), varied, constant)
-    trusted = trust(panel, ballots.at(slice(0, 3)).scores, "agreement", state)
+    trusted = trust(panel, ballots.at(slice(0, 3)).scores, torch.zeros(2, 1, 1), "agreement", state)
     torch.testing.assert_close(trusted[:, :, 0], torch.tensor([[1.0, -1.0, 1.0], [9.0, 9.0, 9.0]]))
 
 
+THRESHOLDS = torch.tensor([[[-3.0, 2.0, torch.nan]], [[torch.nan, -1.0, 5.0]]])
+
+
 @pytest.mark.parametrize("indicator", INDICATORS)
-def test_dependences_are_learned_of_whom_they_are_needed(indicator: Any) -> None:
+def test_trust_is_of_the_side_of_the_threshold_that_a_claim_is_on(indicator: Any) -> None:
+    """Of what is usual only how large a row's logits are, and how labels depend, is the same whatever the threshold."""
+    panel, _, ballots, state = prepared(ANT(indicator=indicator), *PAIR)
+    votes = ballots.at(slice(0, 4))
+    habits = [
+        Habit(panel.space.own(k, THRESHOLDS[k, 0]), torch.tensor([[2.0, 3.0], [5.0, 7.0]]) / (k + 1)) for k in range(2)
+    ]
+    learned = Learned(dict(enumerate(habits)), state.dependences)
+    assert torch.equal(learned.thresholds(panel, votes.scores), THRESHOLDS.nan_to_num(0.0))
+    trusted = trust(panel, votes.scores - THRESHOLDS, THRESHOLDS.nan_to_num(0.0), indicator, learned)
+    for k, teacher in enumerate(PAIR):
+        said = [teacher.at(row).logits() for row in range(4)]
+        threshold, denied, affirmed = (
+            dict(zip(teacher.labels, each.tolist(), strict=True)) for each in (habits[k].threshold, *habits[k].usual)
+        )
+        known = slow.Learned(habit.Habit(threshold, denied, affirmed), dependence.learn(said))
+        wanted = [list(slow.trust(known.measured(one), indicator, known).values()) for one in said]
+        torch.testing.assert_close(panel.space.own(k, trusted[k]), torch.tensor(wanted), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("indicator", INDICATORS)
+@pytest.mark.parametrize("prevalence", [0.0, 0.25])
+def test_habits_and_dependences_are_learned_of_whom_they_are_needed(indicator: Any, prevalence: float) -> None:
     told, untold = table("ab", (2, 1), (-2, 1), told=True), table("ab", (-2, 1), (1, 1))
     softmax = TableTeacher(["a", "b"], untold.base, [[0.0, 0.0], [0.0, 0.0]], exclusive=True)
     cases: list[tuple[Any, set[int]]] = [("teacher", {1, 2}), ("dependence", {0, 1, 2})]
     for revision, needed in cases:
-        strategy = ANT(indicator=indicator, revision=revision)
+        strategy = ANT(indicator=indicator, revision=revision, prevalence=prevalence)
         _, _, _, state = prepared(strategy, told, untold, softmax)
-        assert state.keys() == (needed if indicator in UNWEIGHED else {0, 1, 2})
-        panel, rows, ballots, nothing = prepared(ANT(indicator=indicator, revision=revision, rounds=0), told, untold)
-        assert nothing == {}
-        made = ANT(indicator=indicator, revision=revision, rounds=0).targets(panel, rows, ballots.at(slice(0, 2)), {})
-        assert made.probabilities.logit()[:, 0].tolist() == pytest.approx([2, 1])  # Eq. (28) alone
+        assert state.dependences.keys() == ({0, 1, 2} if indicator in ("familiarity", "agreement") else needed)
+        assert state.habits.keys() == ({0, 1, 2} if indicator == "calibrated" or prevalence else set())
+        strategy = ANT(indicator=indicator, revision=revision, prevalence=prevalence, rounds=0)
+        panel, rows, ballots, state = prepared(strategy, told, untold)
+        assert state.dependences == {}
+        assert state.habits.keys() == ({0, 1} if prevalence else set())
+        made = strategy.targets(panel, rows, ballots.at(slice(0, 2)), state)
         assert made.counts["transfers"].sum() == made.counts["changed"].sum() == 0
+        if not prevalence:
+            assert made.probabilities.logit()[:, 0].tolist() == pytest.approx([2, 1])  # Eq. (28) alone
 
 
 def test_what_is_usual_is_learned_of_every_row() -> None:
     """More rows than are read at once, the last of another kind; of a softmax teacher the log odds, ±4 and ±2 here."""
     base = [[2.0, -2.0]] * 4096 + [[-1.0, 1.0]] * 4
-    _, _, _, state = prepared(ANT(indicator="calibrated"), PlainTeacher(["a", "b"], base, exclusive=True))
+    teacher = PlainTeacher(["a", "b"], base, exclusive=True)
+    _, _, _, state = prepared(ANT(indicator="familiarity"), teacher)
     mean = (4096 * 4 - 4 * 2) / 4100
     size = ((4096 * 4**2 + 4 * 2**2) / 4100) ** 0.5
-    torch.testing.assert_close(state[0].mean, torch.tensor([mean, -mean]), rtol=1e-5, atol=0)
-    torch.testing.assert_close(state[0].size, torch.tensor([size, size]), rtol=1e-5, atol=0)
+    torch.testing.assert_close(state.dependences[0].mean, torch.tensor([mean, -mean]), rtol=1e-5, atol=0)
+    torch.testing.assert_close(state.dependences[0].size, torch.tensor([size, size]), rtol=1e-5, atol=0)
+    _, _, _, state = prepared(ANT(indicator="calibrated"), teacher)
+    often, seldom = (4096 * 4 + 1) / 4097, (4 * 2 + 1) / 5
+    assert state.habits[0].threshold.tolist() == [0, 0]
+    torch.testing.assert_close(
+        state.habits[0].usual, torch.tensor([[seldom, often], [often, seldom]]), rtol=1e-5, atol=0
+    )
+
+
+def test_prevalence_moves_decisions_towards_as_many_as_the_probabilities_add_up_to() -> None:
+    """The probabilities .44, .27, .18, .32 add up to 1.21, so one row is affirmed, that above -9/32."""
+    teacher = table("a", (-0.25,), (-1,), (-1.5,), (-0.75,))
+    for prevalence, threshold, side in ((0.0, 0.0, 0), (0.25, -9 / 128, 0), (0.5, -9 / 64, 0), (1.0, -9 / 32, 1)):
+        for temperature in (1.0, 0.0):
+            strategy = ANT(prevalence=prevalence, temperature=temperature)
+            panel, rows, ballots, state = prepared(strategy, teacher)
+            made = strategy.targets(panel, rows, ballots.at(slice(0, 4)), state)
+            logits = torch.tensor(teacher.base) - threshold
+            assert torch.equal(made.probabilities, logits.sigmoid() if temperature else (logits > 0).float())
+            assert made.counts["moved"].tolist() == [[side]]
+            facts = strategy.facts(panel, made.counts)
+            assert facts.get("decisions moved by prevalence") == (side if prevalence else None)
+
+
+class Listener(TableTeacher):
+    """A teacher that says what it was told."""
+
+    def score_given(self, inputs: torch.Tensor, believed: torch.Tensor, clamp: bool) -> torch.Tensor:
+        return believed.nan_to_num(-9.0)
+
+
+@pytest.mark.parametrize("clamp", [True, False])
+def test_what_a_teacher_is_told_is_as_far_from_its_own_threshold(clamp: bool) -> None:
+    """4 is 3 above the speaker's threshold; 3 above the listener's is 1. Its answers are measured from there too."""
+    listener, speaker = Listener(["a", "b"], [[-2.5, 1.0]], []), table("a", (4,))
+    strategy = ANT(clamp=clamp)
+    panel, rows, ballots, _ = prepared(strategy, listener, speaker)
+    learned = Learned(
+        {0: Habit(torch.tensor([-2.0, 0.5]), torch.ones(2, 2)), 1: Habit(torch.ones(1), torch.ones(2, 1))}, {}
+    )
+    exchange = strategy.exchange(panel, rows, ballots.at(slice(0, 1)), learned)
+    assert exchange.original[:, 0].nan_to_num(99).tolist() == [[-0.5, 0.5], [3, 99]]
+    assert exchange.believed[:, 0].nan_to_num(99).tolist() == [[3, 99], [99, 99]]
+    assert exchange.scores[:, 0].nan_to_num(99).tolist() == [[3, -9.5], [3, 99]]
+    assert exchange.changed.nonzero().tolist() == [[0, 0, 1]]
 
 
 def test_by_dependence_no_teacher_is_asked() -> None:
@@ -339,7 +249,10 @@ def test_temperature_divides_the_logits_and_zero_decides() -> None:
 @pytest.mark.parametrize("clamp", [True, False])
 @pytest.mark.parametrize("contradiction", ["positive", "mean", "confident"])
 def test_one_row_says_nothing_of_dependence(clamp: bool, contradiction: Any) -> None:
-    """Then every teacher is as usual, so that the earliest tells; and its labels are expected as they are."""
+    """Then the size of every teacher's logits is as usual, so that the earliest tells; labels are expected as they are.
+
+    Beside its own size and 1, the larger of two logits is still the surer.
+    """
 
     teachers = table("ab", (1, 2)), table("ba", (-3, -1)), table("bc", (4, 5))
 
@@ -351,8 +264,8 @@ def test_one_row_says_nothing_of_dependence(clamp: bool, contradiction: Any) -> 
         assert made.probabilities[0, 2] == torch.tensor(5.0).sigmoid()
         return made.counts["transfers"].nonzero().tolist()
 
-    assert transfers("agreement") == transfers("confidence") == [[0, 1, 0], [2, 1, 1]]
-    assert transfers("calibrated") == transfers("familiarity") == [[0, 1, 0], [0, 1, 1]]
+    assert transfers("agreement") == transfers("confidence") == transfers("calibrated") == [[0, 1, 0], [2, 1, 1]]
+    assert transfers("familiarity") == [[0, 1, 0], [0, 1, 1]]
 
 
 def test_its_choices_are_given_by_name() -> None:
@@ -368,7 +281,7 @@ def test_a_row_gets_the_same_targets_in_any_chunk(drawn: DrawnPanel) -> None:
     together = targets_of(strategy, panel, rows, ballots).probabilities
     for row in range(drawn.rows):
         one = rows.take(torch.tensor([row]))
-        alone = strategy.targets(panel, one, ballots.at(slice(row, row + 1)), {})
+        alone = strategy.targets(panel, one, ballots.at(slice(row, row + 1)), NOTHING)
         torch.testing.assert_close(alone.probabilities[0], together[row], rtol=1e-6, atol=0)  # σ in other SIMD lanes
 
 

@@ -14,9 +14,18 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from amalgam.errors import WorkError
-from amalgam.signals import FeatureTargets, Loss, ProbabilityTargets, StudentOutput, Targets, TensorRows, cross_entropy
+from amalgam.signals import (
+    FeatureTargets,
+    Loss,
+    ProbabilityTargets,
+    StudentOutput,
+    Targets,
+    TensorRows,
+    cross_entropy,
+    stepwise,
+)
+from amalgam.strategies.cfl import CFL, CommonSpace
 from amalgam.strategies.kd import KD
-from amalgam.strategy import stepwise
 from amalgam.student import Student
 from amalgam.students.label_chain import LabelChain
 from amalgam.students.mlp import MLP
@@ -78,13 +87,14 @@ def featured(seed: int) -> FeatureTargets:
 
 def mixed(kind: str) -> list[Member]:
     """Two members that share a loss, and between them one with its own, one with a companion, one by weight."""
-    width = 6
+    width, sparse = 6, towards(5, weighed=True)
+    sparse.weights[N // 5 :] = 0  # some batches have no weight at all
     return [
         Member("one", student(kind, 1), towards(1), stepwise),
         Member("kd", student(kind, 2), towards(2), KD(temperature=2.0).loss),
         Member("beside", student(kind, 3), featured(3), stepwise, Beside(width, 3)),
         Member("other", student(kind, 4), towards(4, weighed=True), stepwise),
-        Member("weighed", student(kind, 5), towards(5, weighed=True), by_weight),
+        Member("weighed", student(kind, 5), sparse, by_weight),
     ]
 
 
@@ -117,6 +127,7 @@ def compare(members: list[Member], seed: int = 0, **settings: Any) -> list[Outco
         {"clip_norm": 0.05, "optimizer": "sgd", "learning_rate": 0.3},
         {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine", "warmup": 0.2},
         {"optimizer": "sgd", "weight_decay": 0.01, "schedule": "linear", "clip_norm": 1.0},
+        {"optimizer": "sgd", "momentum": 0.0, "learning_rate": 0.1},
     ],
     ids=lambda settings: ",".join(f"{key}={value}" for key, value in settings.items()),
 )
@@ -132,11 +143,40 @@ def test_members_that_are_done_leave_the_others_alone(kind: str, optimizer: str)
     for place, number in enumerate((1, 3)):
         steady = torch.full((N, LABELS), 0.2 + 0.5 * place)
         members[number] = replace(members[number], targets=ProbabilityTargets(steady, torch.ones_like(steady)))
-    rate = 0.3 if optimizer == "sgd" else 0.02
+    rate = {"mlp": 0.1, "chain": 0.3}[kind] if optimizer == "sgd" else 0.02
     outcomes = compare(members, epochs=25, patience=2, optimizer=optimizer, weight_decay=0.01, learning_rate=rate)
     assert len({one.epochs for one in outcomes}) >= 3, "the test wants members that stop at different epochs"
     assert max(one.epochs for one in outcomes) >= min(one.epochs for one in outcomes) + 3
     assert any(one.best_epoch < one.epochs for one in outcomes)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "chain"])
+def test_a_common_space_is_trained_beside_each(kind: str) -> None:
+    # Shortly: its kernels magnify rounding more than anything else here.
+    members = [Member("plain", student(kind, 9), towards(9, weighed=True), stepwise)]
+    for seed in (1, 2):
+        wanted = featured(seed)
+        shown = (*wanted.features, torch.randn(N, 7, generator=torch.Generator().manual_seed(seed)))
+        torch.manual_seed(seed)
+        space = CommonSpace(CFL(bandwidths=(0.5, 1.0)), 6, [4, 7])
+        members.append(Member(f"cfl {seed}", student(kind, seed), replace(wanted, features=shown), stepwise, space))
+    compare(members, epochs=2, optimizer="sgd", learning_rate=0.02)
+
+
+def test_what_a_loss_draws_it_draws_as_if_alone() -> None:
+    def noisy(output: StudentOutput, wanted: Targets) -> Loss:
+        assert isinstance(wanted, ProbabilityTargets)
+        drawn = torch.rand(output.logits.shape) if output.logits.requires_grad else torch.ones(output.logits.shape)
+        return cross_entropy(output.logits, replace(wanted, weights=drawn))
+
+    beside = Beside(6, 2)
+    beside.filter = beside.filter[:2]  # normalised, its bias has no gradient but rounding, of which Adam makes steps
+    members = [
+        Member("noisy", student("mlp", 1), towards(1), noisy),
+        Member("noisy beside", student("mlp", 2), featured(2), noisy, beside),
+        Member("noisy, too", student("mlp", 3), towards(3), noisy),
+    ]
+    compare(members, patience=None)
 
 
 def test_an_epoch_counts_as_better_by_the_same_rule() -> None:
@@ -310,6 +350,53 @@ class Noisy(Normed):
         return StudentOutput(self.head(features), features)
 
 
+class Faint(Normed):
+    """Draws at random, and so little that its answers hardly show it."""
+
+    def forward(self, inputs: Tensor) -> StudentOutput:
+        return super().forward(inputs + 1e-7 * torch.randn_like(inputs))
+
+
+class Tied(nn.Module):
+    """One layer under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(INPUTS, INPUTS), nn.Linear(INPUTS, LABELS)
+        self.again = self.body
+
+    def forward(self, inputs: Tensor) -> StudentOutput:
+        features = self.again(self.body(inputs).relu())
+        return StudentOutput(self.head(features), features)
+
+
+class Counting(Normed):
+    """Notes in a buffer how often it was trained; some have another one."""
+
+    def __init__(self, *more: str) -> None:
+        super().__init__(nn.ReLU())
+        for name in ("seen", *more):
+            self.register_buffer(name, torch.zeros(()))
+        self.counts = not more
+
+    seen: Tensor
+
+    def forward(self, inputs: Tensor) -> StudentOutput:
+        self.seen += float(self.training and self.counts)
+        return super().forward(inputs)
+
+
+def twins(one: nn.Module) -> list[nn.Module]:
+    """Students that begin alike, as those of a table of methods do."""
+    return [one, deepcopy(one)]
+
+
+def frozen(kind: str) -> Student:
+    other = student(kind)
+    next(other.parameters()).requires_grad_(False)
+    return other
+
+
 def scaled(kind: str) -> Student:
     other = student(kind)
     other.scaling.mean += 1
@@ -334,14 +421,29 @@ def scaled(kind: str) -> Student:
         [Flat(nn.ReLU()), Flat(nn.ReLU())],
         [Noisy(nn.ReLU()), Noisy(nn.ReLU())],
         [Slope(1.0), Slope(1.0)],
+        twins(Flat(nn.ReLU())),
+        twins(Faint(nn.ReLU())),
+        twins(Tied()),
+        twins(Counting()),
+        [Counting("more"), Counting("more", "and more")],
+        twins(frozen("mlp")),
+        [student("chain"), frozen("chain")],
+        [student("mlp"), student("mlp").double()],
     ],
     ids=["kind", "shape", "hidden", "steps", "settings", "scaling", "dropout", "without a hidden layer", "layer norm",
-         "prelu", "batch norm", "a linear layer of its own", "written for two dimensions", "hidden dropout", "bare"],
+         "prelu", "batch norm", "a linear layer of its own", "written for two dimensions", "hidden dropout", "bare",
+         "twins for two dimensions", "faint noise", "tied weights", "counting", "buffers", "frozen", "one frozen",
+         "precision"],
 )  # fmt: skip
 def test_what_cannot_be_stacked(students: list[nn.Module]) -> None:
     before = torch.random.get_rng_state()
     assert not stackable(students, TensorRows(values=values(N)), Training(**PLAIN))
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("one", [student("mlp"), student("chain"), Normed(nn.ReLU()), Counting("more")])
+def test_students_that_begin_alike_can_be_stacked(one: nn.Module) -> None:
+    assert stackable(twins(one), TensorRows(values=values(N)), Training(**PLAIN))
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,23 @@ def test_validation_measures_the_moving_average() -> None:
     assert fitted.history[0]["validation"] == pytest.approx(0.95)
 
 
+def test_an_epoch_is_better_that_beats_the_best_by_a_share_of_the_first_epochs_loss() -> None:
+    inputs, noise = values(60), values(60, seed=1)
+    wanted = ProbabilityTargets((inputs + noise > 0)[:, :3].float(), torch.ones(60, 3))
+    fitted = train(mlp(), inputs, wanted, epochs=60, patience=4, improvement=0.02, validation=0.3, learning_rate=0.01)
+    losses = [one["validation"] for one in fitted.history]
+    best, since = math.inf, 0
+    for epoch, loss in enumerate(losses, 1):
+        since += 1
+        if best - loss > 0.02 * losses[0]:
+            best, at, since = loss, epoch, 0
+        assert since < 4 or epoch == len(losses)
+    assert since == 4
+    assert len(losses) < 60
+    assert fitted.best_epoch == at
+    assert min(losses) < best  # which a rule without a margin would have kept
+
+
 def test_the_best_epoch_is_taken_and_patience_stops() -> None:
     inputs, noise, student, bare = values(60), values(60, seed=1), mlp(), mlp()
     wanted = ProbabilityTargets((inputs + noise > 0)[:, :3].float(), torch.ones(60, 3))

@@ -1,0 +1,81 @@
+"""What is refused before any cell is begun, so that nobody waits an hour to be told of a misspelt key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amalgam import strategies
+from amalgam.adapters.torch import wrap
+from amalgam.bench.ground import Extent, built, extent, lessons, within
+from amalgam.bench.table import SUPERVISED, Setting, Table
+from amalgam.errors import RequestError, nearest
+from amalgam.panel import Panel, Seat, seat
+from amalgam.processes import processes
+from amalgam.schema import parse
+from amalgam.strategy import Strategy
+from amalgam.training.settings import Training
+
+
+def ready(table: Table) -> None:
+    """Refuse what is wrong with a table's methods, data, labels, teachers, students or trainings.
+
+    The data of every setting is read for it; nothing is trained.
+
+    Raises:
+        RequestError: what is wrong, and where.
+    """
+    where = f"table {table.name}"
+    if table.test + table.apart >= 1:
+        raise RequestError(
+            f"{where}: test {table.test:g} and apart {table.apart:g} leave no rows for the teachers; lower one of them"
+        )
+    methods = methods_of(table, where)
+    for name, setting in table.settings.items():
+        here = f"{where}, setting {name}"
+        for kind, common in (("teacher_training", table.teacher_training), ("training", table.training)):
+            wanted = parse(Training, {**common, **setting.training}, f"{here}, {kind}")
+            with within(f"{here}, {kind}"):
+                processes(wanted)
+        data = extent(setting, here)
+        panel = untaught(table, setting, data, here)
+        built({**table.student, **setting.student}, data.shape, panel.space.names, f"{here}, student")
+        for key, method in methods.items():
+            if method is not None:
+                with within(f"{here}, method {key}"):
+                    panel.require(method.needs, type(method).__name__)
+
+
+def methods_of(table: Table, where: str) -> dict[str, Strategy[Any] | None]:
+    """Every method's strategy, None for the supervised bound.
+
+    Raises:
+        RequestError: no such strategy, or a hyperparameter that is wrong.
+    """
+    known = [*strategies.names(), SUPERVISED]
+    made = dict[str, Strategy[Any] | None]()
+    for key, method in table.methods.items():
+        here, spec = f"{where}, method {key}", method.strategy
+        if spec["name"] not in known:
+            raise RequestError(
+                f"{here}: unknown strategy {spec['name']!r}{nearest(spec['name'], known)} (known: {', '.join(known)})"
+            )
+        if spec["name"] == SUPERVISED:
+            for setting in spec.keys() - {"name"}:
+                raise RequestError(f"{here}: unknown key 'strategy.{setting}'; {SUPERVISED} has no hyperparameters")
+        made[key] = None if spec["name"] == SUPERVISED else strategies.build(spec, here)
+    return made
+
+
+def untaught(table: Table, setting: Setting, data: Extent, where: str) -> Panel:
+    """A setting's panel before its teachers have learned anything: what it knows and what it can be asked.
+
+    Raises:
+        RequestError: the table asks for a teacher that there cannot be.
+    """
+    seats = []
+    for number, teacher in enumerate(lessons(setting, data.labels, 0, where)):
+        name = f"teacher {number}"
+        labels = tuple(map(str, teacher.labels))
+        model = built({**table.teacher, **teacher.student}, data.shape, labels, f"{where}, {name}")
+        seats.append(Seat(name, wrap(model, labels, name)))
+    return seat(seats)
