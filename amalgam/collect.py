@@ -17,15 +17,15 @@ from amalgam.panel import Ballots, Panel
 from amalgam.processes import processes
 from amalgam.signals import Rows, Targets
 from amalgam.strategy import Learn, Network, Strategy
+from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
 from amalgam.training.state import LossFunction
 from amalgam.training.trainer import fit
 
 _VOTING = ("amalgam.panel", "amalgam.signals", "amalgam.labels")  # whose change makes other votes
+_TARGETS = (*_VOTING, "amalgam.conditional", "amalgam.habit", "amalgam.scaling", "amalgam.strategy")  # other targets
 
-_TRAINING = ("amalgam.training.trainer", "amalgam.training.state", "amalgam.training.feed")
-
-_RESIDENT_BYTES = 2**31  # targets up to this size are read into memory whole, beside rows that are in memory
+_RESIDENT_BYTES = 2**31  # votes or targets up to this size are read into memory whole, beside rows that are in memory
 _SMALL_BYTES = 2**24  # and up to this size beside rows that stay on disk, so that memory stays flat as they grow
 
 
@@ -59,7 +59,8 @@ def vote(
             journal.pass_by("votes", key)
         for done in ("computed", "reused", "repaired"):
             journal.votes[done] = journal.votes.get(done, 0) + getattr(stored[-1], done)
-    parts = {part: tuple(one.array(part) for one in stored) for part in ("scores", *(["features"] if features else []))}
+    read = [_read(one, rows) for one in stored]
+    parts = {part: tuple(one[part] for one in read) for part in ("scores", *(["features"] if features else []))}
     return Ballots(panel, len(rows), **parts)
 
 
@@ -91,9 +92,9 @@ def surrogate(
     whose = [one.fingerprint or [journal.nonce, one.name] for one in panel.seats]
     spec = {one.name: getattr(strategy, one.name) for one in fields(strategy)}
     columns = [list(own) for own in panel.space.columns]
-    code = of_code(*_VOTING, type(strategy).__module__, "amalgam.conditional")
+    code = of_code(*_TARGETS, type(strategy).__module__)
     name = type(strategy).__module__.rpartition(".")[2]
-    how = [training.model_dump(mode="json"), seed, of_code(*_TRAINING)] if strategy.trains else []
+    how = [training.model_dump(mode="json"), seed, of_code(*TRAINING)] if strategy.trains else []
     key = fingerprint("targets", whose, panel.space.names, columns, name, spec, rows_key, code, how)
     state = _Once(lambda: strategy.prepare(panel, rows, ballots, learner(rows, training, seed, journal)))
 
@@ -110,13 +111,17 @@ def surrogate(
     if not all(one.fingerprint for one in panel.seats):
         journal.pass_by("targets", key)
     counted = {name.removeprefix("count."): torch.as_tensor(stored.total(name)) for name in stored.counts}
-    arrays: dict[str, Any] = dict(stored.arrays)
-    most = _SMALL_BYTES if rows.resident is None else _RESIDENT_BYTES
-    if sum(array.dtype.itemsize * math.prod(array.shape) for array in arrays.values()) <= most:
-        arrays = {name: torch.from_numpy(stored.whole(name)) for name in arrays}
     content = {part: [of_array(array[start : start + store.CHUNK]) for start in range(0, len(rows), store.CHUNK)]
                for part, array in stored.arrays.items()}  # fmt: skip
-    return strategy.form.of(arrays), strategy.facts(panel, counted), fingerprint(rows_key, content)
+    return strategy.form.of(_read(stored, rows)), strategy.facts(panel, counted), fingerprint(rows_key, content)
+
+
+def _read(stored: store.Stored, rows: Rows) -> dict[str, Any]:
+    """The arrays of an entry: whole in memory where they fit beside the rows, else read where they lie."""
+    most = _SMALL_BYTES if rows.resident is None else _RESIDENT_BYTES
+    if sum(array.dtype.itemsize * math.prod(array.shape) for array in stored.arrays.values()) > most:
+        return dict(stored.arrays)
+    return {name: torch.from_numpy(stored.whole(name)) for name in stored.arrays}
 
 
 def learner(rows: Rows, training: Training, seed: int, journal: Journal) -> Learn:

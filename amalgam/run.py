@@ -92,7 +92,10 @@ def opened(out: Path | None, recipe: Recipe, resume: bool, keep: bool, chief: bo
 
 def versions() -> dict[str, str]:
     """The versions a run's numbers may depend on."""
-    names = ("amalgam", "torch", "numpy", "scikit-learn", "accelerate", "onnxruntime")
+    names = (
+        "amalgam", "torch", "torchvision", "timm", "torchmetrics", "accelerate", "onnx", "onnxruntime", "numpy",
+        "scipy", "scikit-learn", "pandas", "pyarrow",
+    )  # fmt: skip
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 

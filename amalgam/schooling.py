@@ -18,14 +18,14 @@ from amalgam.progress import Progress
 from amalgam.schema import parse
 from amalgam.signals import ProbabilityTargets, Rows, stepwise
 from amalgam.teacher import Card, Schooling
+from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit
 
 _CODE = (
-    "amalgam.training.trainer",
-    "amalgam.training.state",
-    "amalgam.training.feed",
+    *TRAINING,
     "amalgam.student",
+    "amalgam.scaling",
     "amalgam.signals",
     __name__,
 )

@@ -90,6 +90,11 @@ class Strategy(ABC, Generic[State]):
         """Cross-entropy with the targets, summed over the steps of a chain, unless a paper says otherwise."""
         return stepwise(output, targets)
 
+    @property
+    def learns_stepwise(self) -> bool:
+        """Whether `loss` is `signals.stepwise`: students of such strategies are trained together faster."""
+        return type(self).loss is Strategy.loss
+
     def companion(self, panel: Panel, targets: Targets, width: int) -> nn.Module | None:
         """A network trained beside the student and left behind with the training; by default none.
 

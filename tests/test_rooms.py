@@ -20,13 +20,14 @@ PACKAGE = Path(__file__).parents[1] / "amalgam"
 
 # What a room may see. A room that is not listed may see any but the commands.
 SEES = {
-    "strategies": {"conditional", "errors", "habit", "labels", "panel", "signals", "strategy", "teacher"},
+    "strategies": {"conditional", "errors", "habit", "labels", "panel", "scaling", "signals", "strategy", "teacher"},
     "strategy": {"labels", "panel", "signals", "teacher"},
     "training": {"errors", "files", "progress", "signals", "training"},
     "adapters": {"adapters", "errors", "files", "fingerprint", "labels", "schema", "signals", "student", "teacher"},
     "students": {"signals", "student"},
     "datasets": {"datasets", "errors", "files", "fingerprint", "labels", "signals"},
     "signals": set(),
+    "scaling": {"signals"},
     "labels": {"errors"},
     "panel": {"errors", "labels", "signals", "teacher"},
     "store": {"chunked", "errors", "files", "fingerprint", "progress"},
@@ -154,3 +155,18 @@ def _numbers(text: str) -> list[int]:
     for first, last in re.findall(r"\((\d+)\)(?:–\((\d+)\))?", text):
         numbers += range(int(first), int(last or first) + 1)
     return numbers
+
+
+def test_stored_targets_go_by_the_code_of_all_that_strategies_may_compute_with() -> None:
+    from amalgam.collect import _TARGETS
+
+    contracts = {"amalgam.errors", "amalgam.teacher"}  # which say things, and compute nothing
+    assert {f"amalgam.{name}" for name in SEES["strategies"]} - contracts == set(_TARGETS)
+
+
+def test_stored_weights_go_by_the_code_of_the_trainer() -> None:
+    from amalgam.training.settings import CODE
+
+    shown = {"checkpoint", "together", "stacked"}  # one saves, two stand beside the trainer, which never sees them
+    files = {path.stem for path in (PACKAGE / "training").glob("*.py")} - {"__init__"}
+    assert {f"amalgam.training.{name}" for name in files - shown} == set(CODE)

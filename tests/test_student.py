@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from amalgam.errors import RequestError
+from amalgam.scaling import Scaling
 from amalgam.signals import TensorRows
-from amalgam.student import Scaling, Student, build, load, student_class
+from amalgam.student import Student, build, load, student_class
 
 SPECS: list[dict[str, Any]] = [
     {"name": "mlp", "hidden": [5, 4], "dropout": 0.5},

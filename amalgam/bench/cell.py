@@ -22,7 +22,6 @@ from amalgam.processes import nonce, processes
 from amalgam.progress import Silent
 from amalgam.schema import parse
 from amalgam.signals import ProbabilityTargets, Rows, Targets, stepwise
-from amalgam.strategies.ant import ANT
 from amalgam.strategy import Strategy
 from amalgam.student import Student
 from amalgam.training.settings import Training
@@ -98,6 +97,8 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
         scores={**scores, **bounds(ground)},
         notes=tuple(journal.notes),
         seconds=round(time.monotonic() - began, 3),
+        names=ground.panel.space.names,
+        test=ground.measured,
     )  # fmt: skip
 
 
@@ -137,10 +138,9 @@ def distilled(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         companion = strategy.companion(ground.panel, targets, made.width(ground.learn.inputs(slice(0, 1))))
-    # What is trained by the same function is trained together faster; ANT's own differs for final logits alone.
-    same = type(strategy).loss is Strategy.loss or (isinstance(strategy, ANT) and strategy.supervise == "steps")
     judged = audit(strategy, ground.panel, ground.learn, ground.ballots, targets, ground.truth)
-    return Task(made, targets, stepwise if same else strategy.loss, companion, {**facts, **judged}, seconds)
+    loss = stepwise if strategy.learns_stepwise else strategy.loss
+    return Task(made, targets, loss, companion, {**facts, **judged}, seconds)
 
 
 def taught(

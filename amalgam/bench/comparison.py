@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Pair:
     Attributes:
         rival: the other method.
         wins: blocks where the headline is better; `ties` and `losses` likewise.
-        p: Wilcoxon's signed-rank test.
+        p: Wilcoxon's signed-rank test of the `pooled` differences.
         corrected: p after Holm's correction for the number of rivals.
         effect: the rank-biserial correlation, positive when the headline is better.
     """
@@ -113,7 +114,8 @@ def compare(
     pairs = list[Pair]()
     rivals = [method for method in methods if method != headline] if headline in average else []
     gaps = {rival: [gap(numbers, headline, rival, block) for block in whole] for rival in rivals}
-    tests = {rival: signed_rank(differences) for rival, differences in gaps.items()}
+    measures = [measure for _, measure in whole]
+    tests = {rival: signed_rank(pooled(list(zip(measures, of, strict=True)))) for rival, of in gaps.items()}
     corrected = holm([test.p for test in tests.values()])
     for (rival, (p, effect)), least in zip(tests.items(), corrected, strict=True):
         pairs.append(Pair(rival, *tally(gaps[rival]), p, least, effect))
@@ -133,6 +135,21 @@ def gap(numbers: Mapping[Key, Summary], one: str, other: str, block: Block) -> f
     means = (numbers[setting, method, measure].mean for method in (one, other))
     mine, theirs = (gain(measure, mean) for mean in means)
     return round(mine - theirs, 12)
+
+
+def pooled(gaps: Sequence[tuple[str, float]]) -> list[float]:
+    """Differences by several measures on one scale: each divided by the root mean square of its measure's; 0 stays 0.
+
+    Signed ranks order differences by size: without this the measure with the largest numbers would decide.
+
+    Args:
+        gaps: the measure and the difference of each block.
+    """
+    by_measure = dict[str, list[float]]()
+    for measure, difference in gaps:
+        by_measure.setdefault(measure, []).append(difference)
+    scale = {measure: math.sqrt(statistics.fmean(one * one for one in of)) for measure, of in by_measure.items()}
+    return [difference / scale[measure] if difference else 0.0 for measure, difference in gaps]
 
 
 def tally(gaps: Sequence[float]) -> tuple[int, int, int]:

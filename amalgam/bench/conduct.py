@@ -17,9 +17,11 @@ from multiprocessing import connection, get_context, parent_process, resource_tr
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from amalgam.bench.folder import Bench, packed
+from amalgam.bench.origin import Origin
 from amalgam.bench.scope import Key
 from amalgam.bench.scores import Cell, Tell
 from amalgam.bench.table import Table
+from amalgam.bench.words import plural
 from amalgam.errors import AmalgamError, WorkError
 from amalgam.files import write_text
 from amalgam.progress import Bar, Progress
@@ -59,9 +61,14 @@ def conduct(bench: Bench, run: Run, cost: Cost, jobs: int, progress: Progress) -
     """
     kept = bench.kept()
     missing = [key for key in bench.keys if key not in kept.cells]
-    for keys, why in ((kept.damaged, "are damaged"), (kept.foreign, "other code or other libraries computed")):
+    for keys, why in (
+        (kept.damaged, "the files are damaged"),
+        (kept.foreign, "other code or other libraries computed them"),
+        (kept.altered, "the table asks otherwise now"),
+        (kept.stale, "the data has changed"),
+    ):
         if keys:
-            progress.say(f"cells that {why} and that are computed again: {'; '.join(map(called, keys))}")
+            progress.say(f"computed again since {why}, {plural(len(keys), 'cell')}: {'; '.join(map(called, keys))}")
     jobs = min(jobs, len(missing))
     there = f"{len(kept.cells)} of them there already; {jobs} at a time" if missing else "all there already"
     progress.say(f"{len(bench.keys)} cells, {there}")
@@ -194,7 +201,7 @@ def _hired(bench: Bench, run: Run) -> _Worker:
     # Spawned, for a fork of a process that has used CUDA or threads is broken.
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, bench.table, bench.code, run), name="amalgam bench")
+    process = context.Process(target=_serve, args=(theirs, bench.table, bench.origins, run), name="amalgam bench")
     process.start()
     theirs.close()  # so that the worker's death ends the pipe
     return _Worker(process, ours)
@@ -229,7 +236,7 @@ def _interrupts_later() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: Connection, table: Table, code: str, run: Run) -> None:
+def _serve(pipe: Connection, table: Table, origins: Mapping[str, Origin], run: Run) -> None:
     """A worker's life: cells, one after the other, until the parent closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
@@ -246,7 +253,8 @@ def _serve(pipe: Connection, table: Table, code: str, run: Run) -> None:
         except EOFError:
             return
         try:
-            say(_Done(packed(run(table, setting, seed, lambda share, note: say(_Told(share, note))), code)))
+            cell = run(table, setting, seed, lambda share, note: say(_Told(share, note)))
+            say(_Done(packed(cell, origins[setting])))
         except AmalgamError as error:
             kind = next(one for one in type(error).__mro__ if one.__module__ == AmalgamError.__module__)
             say(_Failed(kind, str(error)))

@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import random
 from math import ceil
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    field_validator,
+    model_validator,
+)
 
 from amalgam.errors import RequestError
 
 _FORBID = ConfigDict(extra="forbid", frozen=True)
+
+
+def _number_or_name(label: object) -> object:
+    if isinstance(label, bool) or not isinstance(label, int | str):
+        raise ValueError(
+            "the number of a label column or a name; YAML takes on, off, yes, no, dates and numbers for what they "
+            "mean: quote a label of such a name"
+        )
+    return label
+
+
+Label = Annotated[StrictInt | StrictStr, BeforeValidator(_number_or_name)]
+"""A label column by its number, or by its name."""
 
 
 class Schooled(BaseModel):
@@ -23,7 +45,7 @@ class Schooled(BaseModel):
 
     model_config = _FORBID
 
-    labels: tuple[int | str, ...] = Field(min_length=1)
+    labels: tuple[Label, ...] = Field(min_length=1)
     student: dict[str, Any] = {}
 
     @field_validator("labels")

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from urllib.parse import quote
 
 import yaml
 from pydantic import TypeAdapter
 
-from amalgam import files, run
+from amalgam import files
+from amalgam.bench.origin import Origin, origins
 from amalgam.bench.scope import SCOPE, TABLE, Key, Scope
 from amalgam.bench.scores import Cell
 from amalgam.bench.table import Table
 from amalgam.errors import RequestError
-from amalgam.fingerprint import fingerprint, of_code
+from amalgam.fingerprint import fingerprint
 
 CELLS, _LOCK = "cells", ".lock"
-
-SHOWING = {
-    "__main__", "api", "cli", "compare", "doctor", "figures", "progress", "report", "results", "sheets", "views",
-    "bench.comparison", "bench.conduct", "bench.diagram", "bench.folder", "bench.notes", "bench.pages", "bench.scope",
-    "bench.shown", "bench.significance", "bench.standing", "bench.terminal", "bench.verdict", "bench.view",
-    "bench.words",
-}  # fmt: skip
-"""Rooms, and modules of the bench, that order, keep or show cells and have no part in their numbers; others have."""
 
 _CELL = TypeAdapter(Cell)
 
@@ -41,11 +33,15 @@ class Kept:
         cells: the finished ones, in the table's order.
         damaged: those whose file is not what was written.
         foreign: those that other code computed, or other versions of the libraries.
+        altered: those that the table asks for otherwise now.
+        stale: those whose data has changed.
     """
 
     cells: dict[Key, Cell] = field(default_factory=dict)
     damaged: list[Key] = field(default_factory=list)
     foreign: list[Key] = field(default_factory=list)
+    altered: list[Key] = field(default_factory=list)
+    stale: list[Key] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -56,13 +52,13 @@ class Bench:
         folder: where it lies.
         table: what is run.
         keys: its cells, in the table's order.
-        code: the fingerprint of what computes cells now.
+        origins: setting → what its cells follow from now.
     """
 
     folder: Path
     table: Table
     keys: list[Key]
-    code: str
+    origins: Mapping[str, Origin]
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -70,38 +66,43 @@ class Bench:
         return tuple(dict.fromkeys(seed for _, seed in self.keys))
 
     def path(self, key: Key) -> Path:
-        """The file of a cell; a setting may be called anything."""
+        """The file of a cell; a table refuses a setting's name that is no file's."""
         setting, seed = key
-        return self.folder / CELLS / f"{quote(setting, safe='')}-{seed}.json"
+        return self.folder / CELLS / f"{setting}-{seed}.json"
 
     def kept(self) -> Kept:
         """The cells that are there."""
         kept = Kept()
         for key in self.keys:
             try:
-                cell, made_by = unpacked(self.path(key).read_text(encoding="utf-8"))
+                cell, then = unpacked(self.path(key).read_text(encoding="utf-8"))
             except FileNotFoundError:
                 continue
             except ValueError:
                 kept.damaged.append(key)
                 continue
+            now = self.origins[key[0]]
             if (cell.setting, cell.seed) != key:
                 kept.damaged.append(key)
-            elif made_by != self.code:
+            elif then.code != now.code:
                 kept.foreign.append(key)
+            elif then.table != now.table:
+                kept.altered.append(key)
+            elif then.data != now.data:
+                kept.stale.append(key)
             else:
                 kept.cells[key] = cell
         return kept
 
 
-def packed(cell: Cell, code: str) -> str:
-    """A cell as JSON, floats to the last digit and NaN as null, with what computed it and a checksum of it all."""
-    content = json.loads(_CELL.dump_json(cell)) | {"code": code}
+def packed(cell: Cell, origin: Origin) -> str:
+    """A cell as JSON, floats to the last digit and NaN as null, with what it follows from and a checksum of it all."""
+    content = json.loads(_CELL.dump_json(cell)) | asdict(origin)
     return json.dumps(content | {"sum": fingerprint(content)}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def unpacked(text: str) -> tuple[Cell, str]:
-    """The cell of `packed`, and what computed it.
+def unpacked(text: str) -> tuple[Cell, Origin]:
+    """The cell of `packed`, and what it follows from.
 
     Raises:
         ValueError: it is not what was packed.
@@ -109,21 +110,8 @@ def unpacked(text: str) -> tuple[Cell, str]:
     content = json.loads(text)
     if not isinstance(content, dict) or content.pop("sum", None) != fingerprint(content):
         raise ValueError("the checksum differs")
-    made_by = str(content.pop("code", ""))
-    return _CELL.validate_python(content), made_by
-
-
-def computed_by() -> str:
-    """The fingerprint of the modules that a cell's numbers may depend on, and of the libraries' versions."""
-    package = Path(__file__).parents[1]
-    paths = (path.relative_to(package).with_suffix("") for path in package.rglob("*.py"))
-    modules = sorted(name for name in (".".join(path.parts) for path in paths) if counts(name))
-    return fingerprint(of_code(*(f"amalgam.{name}" for name in modules)), run.versions())
-
-
-def counts(module: str) -> bool:
-    """Whether a cell's numbers may depend on a module, `strategies.ant`."""
-    return not {module, module.partition(".")[0]} & SHOWING
+    origin = Origin(**{one.name: str(content.pop(one.name, "")) for one in fields(Origin)})
+    return _CELL.validate_python(content), origin
 
 
 @contextmanager
@@ -139,7 +127,7 @@ def opened(folder: Path, table: Table, scope: Scope, resume: bool) -> Iterator[B
     A request that turns out to be wrong before any cell was finished leaves no new directory behind.
 
     Raises:
-        RequestError: the directory holds something else, or a bench that another process is at.
+        RequestError: the directory holds something else, or a bench that another process is at; or there is no data.
     """
     from filelock import FileLock, Timeout
 
@@ -158,7 +146,7 @@ def opened(folder: Path, table: Table, scope: Scope, resume: bool) -> Iterator[B
             for name, content in ((SCOPE, scope), (TABLE, table)):
                 text = yaml.safe_dump(content.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
                 files.write_text(folder / name, text)
-        yield Bench(folder, table, scope.keys(table), computed_by())
+        yield Bench(folder, table, scope.keys(table), origins(table))
     except RequestError:
         if not resume:
             _leave_nothing(folder)

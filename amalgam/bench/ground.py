@@ -15,12 +15,13 @@ from torch import Tensor
 from amalgam import datasets, schooling, student
 from amalgam.adapters.torch import wrap
 from amalgam.bench.draw import Draw, Schooled
+from amalgam.bench.naming import ORACLE
 from amalgam.bench.scores import Score, Tell
-from amalgam.bench.table import ORACLE, Setting, Table
+from amalgam.bench.table import Setting, Table
 from amalgam.collect import vote
 from amalgam.datasets.split import split
 from amalgam.errors import AmalgamError, RequestError, WorkError, listed, nearest
-from amalgam.fingerprint import of_rows
+from amalgam.fingerprint import fingerprint, of_array, of_rows
 from amalgam.journal import Journal
 from amalgam.metrics import measures
 from amalgam.panel import Ballots, Panel, Seat, seat
@@ -29,6 +30,7 @@ from amalgam.progress import Silent
 from amalgam.schema import parse
 from amalgam.signals import Rows
 from amalgam.training.settings import Training
+from amalgam.training.state import mix
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Ground:
         truth: their annotations (N, L), for bounds and for judging targets, never for a method.
         test: the rows that are measured on.
         annotated: their annotations (M, L).
+        measured: the fingerprint of these rows, with the annotations of all the data's labels.
         ballots: the panel's votes on `learn`.
         judged: the panel's votes on `test`.
     """
@@ -52,6 +55,7 @@ class Ground:
     truth: Tensor
     test: Rows
     annotated: Tensor
+    measured: str
     ballots: Ballots
     judged: Ballots
 
@@ -101,7 +105,7 @@ def prepared(
         tell(number / len(teachers), f"teacher {number + 1} of {len(teachers)}")
         own = annotated_by(parts[f"teacher-{number}"], teacher, rows)
         folder = schooling.trained(
-            f"teacher {number}", own, {**table.teacher, **teacher.student}, settings, seed,
+            f"teacher {number}", own, {**table.teacher, **teacher.student}, settings, mix(seed, number, 1),
             accelerator=processes(settings), progress=Silent(), where=f"{where}, teacher {number}",
         )  # fmt: skip
         model = student.load(folder)
@@ -114,7 +118,7 @@ def prepared(
     assert learn.annotated is not None
     assert parts["test"].annotated is not None
     unseen, test = learn.unlabelled(), parts["test"].unlabelled()
-    key = of_rows(unseen)
+    key, test_key = of_rows(unseen), of_rows(test)
     return Ground(
         panel=panel,
         learn=unseen,
@@ -122,8 +126,9 @@ def prepared(
         truth=learn.annotated[:, columns],
         test=test,
         annotated=parts["test"].annotated[:, columns],
+        measured=fingerprint(test_key, of_array(parts["test"].annotated.numpy())),
         ballots=vote(panel, unseen, key, journal, features=features),
-        judged=vote(panel, test, of_rows(test), journal, name="test votes"),
+        judged=vote(panel, test, test_key, journal, name="test votes"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amalgam.bench.comparison import MEASURE
 from amalgam.bench.standing import Standing
-from amalgam.bench.words import among, plural
+from amalgam.bench.words import among, of_one_data_set, plural
 
 
 def notes(standing: Standing) -> list[str]:
@@ -37,6 +37,21 @@ def notes(standing: Standing) -> list[str]:
     for (setting, method), (least, of_seeds) in _fewer(standing).items():
         said.append(f"{table.shown(method)} has numbers of {least} of {plural(of_seeds, 'seed')} in {setting}.")
     return said + list(dict.fromkeys(f"{cell.setting}: {note}" for cell in standing.cells for note in cell.notes))
+
+
+def caveat(standing: Standing) -> str:
+    """Why the tests promise too much: they take blocks of one data set for independent; nothing when there are none."""
+    blocks = standing.overall.blocks
+    several = len({measure for _, measure in blocks}) > 1
+    data = standing.table.settings
+    alike = of_one_data_set(data[setting].data for setting in dict.fromkeys(setting for setting, _ in blocks))
+    if alike:
+        return (
+            f"{alike}. {'Settings and measures' if several else 'Settings'} of one data set depend on each other, so "
+            "all p-values and critical differences are optimistic."
+        )
+    over_all = "p-values and the critical difference over all blocks are optimistic."
+    return f"Measures of one data set depend on each other, so {over_all}" if several else ""
 
 
 def _fewer(standing: Standing) -> dict[tuple[str, str], tuple[int, int]]:

@@ -9,23 +9,25 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from amalgam.bench.notes import notes
+from amalgam.bench.notes import caveat, notes
 from amalgam.bench.scope import Scope
 from amalgam.bench.scores import Cell
-from amalgam.bench.shown import Mark, by_setting, sections
+from amalgam.bench.shown import Mark, sections
 from amalgam.bench.standing import Standing, standing
 from amalgam.bench.table import Table
 from amalgam.bench.verdict import verdict
 from amalgam.files import write_text
-from amalgam.sheets import Entry, Sheet, fill, literal
+from amalgam.sheets import Entry, Sheet, code, fill, literal
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "±": r"$\pm$", "−": r"$-$", "–": "--", "↓": r"$\downarrow$", "↑": r"$\uparrow$",
-    "×": r"$\times$",
-    "[": "{[}", "]": "{]}",  # after a line's end, an opening bracket would be its option
+    "×": r"$\times$", "χ": r"$\chi$", "²": r"$^2$", "`": "{`}", '"': r"\symbol{34}",
+    "[": "{[}", "]": "{]}", "*": "{*}",  # after a line's end, an opening bracket or a star would be its option
 }  # fmt: skip
+_COLUMNS = {"role": "l", "what it is": r"p{.5\linewidth}"}
+"""Headings of columns of words."""
 
 
 def write(table: Table, cells: Sequence[Cell], folder: Path, scope: Scope | None = None) -> list[Path]:
@@ -70,6 +72,7 @@ def page(standing: Standing, scope: Scope | None = None) -> str:
         # matplotlib has escaped the names in its SVG.
         diagram=Markup(critical_differences(standing)) if len(overall.average) > 1 else None,
         blocks=len(overall.blocks),
+        caveat=caveat(standing),
         sections=sections(standing),
         notes=notes(standing),
         again=_again(standing, scope),
@@ -85,7 +88,7 @@ def markdown(standing: Standing, scope: Scope | None = None) -> str:
     parts += ["## How it is measured", *map(literal, _paragraphs(table.protocol))]
     for section in sections(standing):
         parts += [f"## {literal(section.title)}", *map(literal, section.notes), *map(_markdown, section.sheets)]
-    parts += ["## Notes", _list([*notes(standing), "Run it again:"]) + f" `{_again(standing, scope)}`"]
+    parts += ["## Notes", _list([*notes(standing), "Run it again:"]) + f" {code(_again(standing, scope))}"]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -118,24 +121,15 @@ def cells_csv(standing: Standing) -> str:
 
 
 def latex(standing: Standing) -> str:
-    """A table for each setting, with booktabs; the best of the compared methods is bold, the second underlined."""
+    """The page's tables, with booktabs; the best of the compared methods is bold, the second underlined."""
     parts = [r"% Needs \usepackage{booktabs}."]
-    for place, setting in enumerate(standing.settings, 1):
-        sheet = by_setting(standing, setting)
-        label = re.sub(r"[^A-Za-z0-9]+", "-", f"{standing.table.name}-{setting}")
-        lines = [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_tex(standing.table.title)}: {_tex(setting)}.}}",
-            rf"\label{{tab:{label}-{place}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(sheet.headings) - 1)}}}",
-            r"\toprule",
-            _tex_row(map(_tex, sheet.headings)),
-        ]
-        for block in sheet.blocks:
-            lines.append(r"\midrule")
-            lines += [_tex_row([_tex(name), *map(_tex_entry, entries)]) for name, entries in block]
-        parts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]))
+    for section in sections(standing):
+        parts.append(" ".join([rf"\paragraph{{{_tex(section.title)}.}}", *map(_tex, section.notes)]))
+        for place, sheet in enumerate(section.sheets, 1):
+            named = ", ".join(filter(None, [section.title, sheet.title]))
+            label = re.sub(r"[^A-Za-z0-9]+", "-", f"{standing.table.name}-{named}-{place}")
+            above = rf"\caption{{{_tex(standing.table.title)}: {_tex(named)}.}}", rf"\label{{tab:{label}}}"
+            parts.append("\n".join([r"\begin{table}", r"\centering", *above, *_tabular(sheet), r"\end{table}"]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -178,12 +172,26 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(letter, letter) for letter in " ".join(text.split()))
 
 
+def _tabular(sheet: Sheet) -> list[str]:
+    columns = "l" + "".join(_COLUMNS.get(heading, "r") for heading in sheet.headings[1:])
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _tex_row(map(_tex, sheet.headings))]
+    for block in sheet.blocks:
+        lines += [r"\midrule", *(_tex_row([_tex(name), *map(_tex_entry, entries)]) for name, entries in block)]
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
+
+
 def _tex_row(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
 def _tex_entry(entry: Entry) -> str:
+    """An entry, and smaller below it what is under it."""
     text = _tex(entry.text)
     if entry.best:
-        return rf"\textbf{{{text}}}"
-    return rf"\underline{{{text}}}" if isinstance(entry, Mark) and entry.mark == "second" else text
+        text = rf"\textbf{{{text}}}"
+    elif isinstance(entry, Mark) and entry.mark == "second":
+        text = rf"\underline{{{text}}}"
+    if not entry.under:
+        return text
+    lines = [text, *(rf"\scriptsize {_tex(part)}" for part in entry.under.split("; "))]
+    return r"\begin{tabular}[t]{@{}r@{}}" + r" \\ ".join(lines) + r"\end{tabular}"

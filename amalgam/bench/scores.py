@@ -43,6 +43,8 @@ class Cell:
         scores: method → its score, bounds among them, in the table's order.
         notes: sentences for the reader of the table.
         seconds: that the cell took.
+        names: of those labels.
+        test: the fingerprint of the rows that were measured on, with all their annotations.
     """
 
     setting: str
@@ -52,3 +54,5 @@ class Cell:
     scores: Mapping[str, Score]
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    names: tuple[str, ...] = ()
+    test: str = ""

@@ -8,12 +8,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from amalgam.bench.comparison import MEASURE, Comparison, Says
+from amalgam.bench.notes import caveat
 from amalgam.bench.standing import Standing
 from amalgam.bench.words import ABSENT, chance, decimal, rank, span, spread
 from amalgam.results import plain
 from amalgam.sheets import Entry, Row, Sheet
 
 _ROLES = ("compared", "variant", "bound")
+_POOLED = (
+    "For Wilcoxon's test over all blocks, the differences by each measure are divided by their root mean square over "
+    "the settings, so that no measure counts for more because its numbers are larger."
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,8 @@ def sections(standing: Standing) -> list[Section]:
                 "signed-rank test on the means with Holm's correction for the number of methods. Friedman's test asks "
                 "whether the methods differ at all; average ranks that differ by less than Nemenyi's critical "
                 "difference cannot be told apart.",
-                "Measures of one data set depend on each other: p-values over all of them are optimistic.",
+                *[_POOLED] * (len(standing.table.measures) > 1),
+                *filter(None, [caveat(standing)]),
             ),
         ),
         Section(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from amalgam.bench.draw import Draw, Schooled
+from amalgam.bench.naming import check_keys, check_methods, check_shown
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError, nearest
 from amalgam.metrics import MEASURES
@@ -33,9 +33,6 @@ Role = Literal["compared", "variant", "bound"]
 
 SUPERVISED = "supervised"
 """The strategy name of the bound that learns from the truth."""
-ORACLE = "oracle"
-"""The bound that takes each label from its best teacher."""
-_A_TEACHER = re.compile(r"teacher \d+")
 
 
 def _with_name(spec: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +58,7 @@ class Method(BaseModel):
 
     model_config = _FORBID
 
-    shown: str = ""
+    shown: Annotated[str, AfterValidator(check_shown)] = ""
     strategy: Named
     role: Role = "compared"
     note: str = ""
@@ -142,7 +139,7 @@ class Table(BaseModel):
         teacher_training: the trainer's settings for teachers.
         student: the student, `name` and settings.
         training: the trainer's settings for students.
-        methods: the rows, by key.
+        methods: the rows, by key (see `naming.check_keys`).
         settings: the column groups, by key.
         quick: what `--quick` runs.
     """
@@ -178,9 +175,10 @@ class Table(BaseModel):
 
     @model_validator(mode="after")
     def _meets(self) -> Table:
+        check_keys("methods", self.methods)
+        check_keys("settings", self.settings)
+        check_methods({key: self.shown(key) for key in self.methods})
         for key, one in self.methods.items():
-            if key == ORACLE or _A_TEACHER.fullmatch(key):
-                raise ValueError(f"another key than methods.{key}, which is a bound that the bench adds itself")
             if one.strategy["name"] == SUPERVISED and one.role != "bound":
                 raise ValueError(f"methods.{key}.role to be 'bound', for it learns from the truth, not {one.role!r}")
         if self.headline not in self.compared:

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from amalgam.bench.comparison import MEASURE, Comparison, Pair, gap, place, tally
+from amalgam.bench.notes import caveat
 from amalgam.bench.significance import ALPHA, least_holm
 from amalgam.bench.standing import Standing
 from amalgam.bench.words import among, chance, decimal, ordinal, plural, rank
@@ -65,9 +66,7 @@ def _tests(standing: Standing) -> list[str]:
         sentences.append(f"Friedman's test {finds} (χ² = {chi_square:.1f}, p {_p(p)}).")
     against = _against(standing, overall.pairs)
     sentences.append(f"{name} is {against} (Wilcoxon's signed-rank test, Holm's correction, at {decimal(ALPHA, 2)}).")
-    if len({measure for _, measure in overall.blocks}) > 1:
-        sentences.append("Measures of one data set depend on each other, so p-values over all blocks are optimistic.")
-    return [" ".join(sentences)]
+    return [" ".join(filter(None, [*sentences, caveat(standing)]))]
 
 
 def _against(standing: Standing, pairs: Sequence[Pair]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 ABSENT = "–"
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
@@ -42,6 +44,20 @@ def among(names: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *rest, last = names
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def of_one_data_set(data: Iterable[str]) -> str:
+    """`3 settings are of one data set (scene) and 2 of another (yeast)`; nothing when each is of its own.
+
+    Args:
+        data: the data SPEC of each setting.
+    """
+    several = [(Path(spec).name, number) for spec, number in Counter(data).items() if number > 1]
+    said = [
+        f"{number} of another ({name})" if place else f"{number} settings are of one data set ({name})"
+        for place, (name, number) in enumerate(several)
+    ]
+    return among(said) if said else ""
 
 
 def ordinal(place: int) -> str:

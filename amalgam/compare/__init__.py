@@ -81,4 +81,6 @@ def _bench(folder: Path) -> Account:
 
     bench = read_bench(str(folder), folder)
     found = standing(bench.table, bench.cells.values(), bench.asked)
-    return Account(rendered(found), lambda: markdown(found), lambda: page(found), facts(found))
+    return Account(
+        rendered(found), lambda: markdown(found, bench.scope), lambda: page(found, bench.scope), facts(found)
+    )

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from amalgam.bench.comparison import gain
+from amalgam.bench.comparison import gain, pooled
 from amalgam.bench.significance import signed_rank
-from amalgam.bench.words import ABSENT, chance, decimal, plural, spread
+from amalgam.bench.words import ABSENT, chance, decimal, of_one_data_set, plural, spread
 from amalgam.compare.cells import FEW, Bench, Number, common_settings, numbers_of, obstacles, read_bench, reproduced
 from amalgam.compare.common import differences, flat, names, told
 from amalgam.errors import RequestError, listed
@@ -114,21 +114,21 @@ def _overall(benches: Sequence[Bench], numbers: Sequence[Number]) -> Sheet:
     for method in dict.fromkeys(number.method for number in numbers):
         for place, one in enumerate(others, 1):
             gains = _gains([number for number in numbers if number.method == method], place)
-            p = chance(signed_rank(gains).p) if len(gains) >= FEW else ABSENT
+            p = chance(signed_rank(pooled(gains)).p) if len(gains) >= FEW else ABSENT
             rows.append((f"{first.table.shown(method)} · {one.name}", [*map(Entry, (*_tally(gains), p))]))
     headings = ("method", "better", "equal", "worse", "Wilcoxon p")
     return Sheet(f"Means over settings × measures, beside {first.name}", headings, (rows,))
 
 
-def _gains(numbers: Sequence[Number], place: int) -> list[float]:
-    """By how much a bench is better than the first, number by number, where they can be compared."""
+def _gains(numbers: Sequence[Number], place: int) -> list[tuple[str, float]]:
+    """Each measure by which a bench can be compared with the first, and by how much it is better; rounding is not."""
     gaps = [(number.measure.key, number.gap(place)) for number in numbers]
-    return [gain(measure, gap) for measure, gap in gaps if gap is not None]
+    return [(measure, round(gain(measure, gap), 12)) for measure, gap in gaps if gap is not None]
 
 
-def _tally(gains: Sequence[float]) -> tuple[str, str, str]:
+def _tally(gains: Sequence[tuple[str, float]]) -> tuple[str, str, str]:
     """How many are better, equal and worse."""
-    better, worse = sum(one > 0 for one in gains), sum(one < 0 for one in gains)
+    better, worse = sum(one > 0 for _, one in gains), sum(one < 0 for _, one in gains)
     return str(better), str(len(gains) - better - worse), str(worse)
 
 
@@ -188,7 +188,7 @@ def _notes(
     if pairs == {0}:
         said.append("no seed is common, so nothing is paired")
     if pairs and len(numbers) >= FEW:
-        said.append("measures of one data set depend on each other: p-values over all of them are optimistic")
+        said += _over_all(first, [number for number in numbers if any(number.level[1:])])
     compared = {(number.setting, number.method) for number in numbers}
     for one in benches:
         alone = [
@@ -207,6 +207,19 @@ def _notes(
         if one.code != first.code:
             said.append(f"{first.name} and {one.name} were computed by other code or other versions of libraries")
     return said
+
+
+def _over_all(first: Bench, numbers: Sequence[Number]) -> list[str]:
+    """What the test over settings × measures does, and what it takes for granted."""
+    data = first.table.settings
+    alike = of_one_data_set(data[setting].data for setting in dict.fromkeys(number.setting for number in numbers))
+    return [
+        "for p over settings × measures, the differences by each measure are divided by their root mean square over "
+        "the settings, so that no measure counts for more because its numbers are larger",
+        f"{alike}; settings and measures of one data set depend on each other: p-values over all of them are optimistic"
+        if alike
+        else "measures of one data set depend on each other: p-values over all of them are optimistic",
+    ]
 
 
 def _facts(benches: Sequence[Bench], number: Number) -> dict[str, Any]:

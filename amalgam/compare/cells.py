@@ -19,7 +19,7 @@ from amalgam.bench.standing import Standing
 from amalgam.bench.table import Table, read_table
 from amalgam.bench.verdict import verdict
 from amalgam.compare.common import differences, flat, told
-from amalgam.errors import RequestError
+from amalgam.errors import RequestError, listed
 from amalgam.metrics import MEASURES, Measure
 from amalgam.schema import parse, read_yaml
 
@@ -107,9 +107,9 @@ def read_bench(name: str, folder: Path) -> Bench:
     keys, cells, code = scope.keys(table), dict[Key, Cell](), set[str]()
     again = f"amalgam bench --resume --out {shlex.quote(str(folder))}"
     for key in keys:
-        path = kept.Bench(folder, table, keys, "").path(key)
+        path = kept.Bench(folder, table, keys, {}).path(key)
         try:
-            cell, made_by = kept.unpacked(path.read_text(encoding="utf-8"))
+            cell, origin = kept.unpacked(path.read_text(encoding="utf-8"))
             if (cell.setting, cell.seed) != key:
                 raise ValueError(f"it is of setting {cell.setting!r} and seed {cell.seed}")
         except FileNotFoundError:
@@ -118,7 +118,7 @@ def read_bench(name: str, folder: Path) -> Bench:
             reason = str(error).splitlines()[0]
             raise RequestError(f"{path} is damaged ({reason}); run this cell again: {again}") from None
         cells[key] = cell
-        code.add(made_by)
+        code.add(origin.code)
     if not cells:
         raise RequestError(f"{folder} has no finished cell; go on with it: {again}")
     return Bench(
@@ -165,16 +165,22 @@ def common_settings(benches: Sequence[Bench]) -> list[str]:
 
 
 def obstacles(first: Bench, other: Bench, setting: str) -> list[str]:
-    """Why the numbers of two benches in a setting were not measured on the same rows; nothing when they were."""
+    """Why the numbers of two benches in a setting were not measured alike, on the same rows; nothing when they were."""
     keys = (f"settings.{setting}.data", f"settings.{setting}.options", "test", "apart")
     every = [flat(one.table.model_dump(mode="json")) for one in (first, other)]
     for one in every:  # a folder's name says nothing of the file in it
         one[keys[0]] = Path(one[keys[0]]).name
     otherwise = differences([{k: v for k, v in one.items() if k.startswith(keys)} for one in every])
     found = [told(key.removeprefix(f"settings.{setting}."), values) for key, values in otherwise.items()]
-    for key in (key for key in first.cells if key[0] == setting and key in other.cells):
-        facts = [{"labels": one.cells[key].labels, **flat(dict(one.cells[key].rows), "rows")} for one in (first, other)]
-        found += [told(what, values) for what, values in differences(facts).items()]
+    common = [(cell, other.cells[key]) for key, cell in first.cells.items() if key[0] == setting and key in other.cells]
+    for cells in common:
+        counts = differences([flat(dict(one.rows), "rows") for one in cells])
+        found += [told(what, values) for what, values in counts.items()]
+    if not found and any(before.test != now.test for before, now in common):
+        found.append("other test rows")
+    for before, now in common:
+        for bench, alone in ((first, {*before.names} - {*now.names}), (other, {*now.names} - {*before.names})):
+            found += [f"labels of {bench.name} alone: {listed(sorted(alone))}"] * bool(alone)
     return list(dict.fromkeys(found))
 
 

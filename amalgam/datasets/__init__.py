@@ -20,7 +20,7 @@ from amalgam.signals import TensorRows
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["DataOptions", "Loaded", "from_arrays", "load", "names"]
+__all__ = ["DataOptions", "Loaded", "files", "from_arrays", "load", "names"]
 
 _OPTIONS: dict[str, set[str]] = {
     ".arff": {"labels", "label_count", "label_position", "xml", "drop", "missing"},
@@ -49,25 +49,29 @@ def load(spec: str, options: DataOptions | None = None) -> Loaded:
         RequestError: an unknown SPEC, an option that means nothing for it, or a file that cannot be read as it is.
     """
     options = options or DataOptions()
-    folders = _folders()
-    if spec == "digits":
-        _refuse_idle_options(spec, options, set())
+    kind, paths = _found(spec)
+    _refuse_idle_options(spec, options, _OPTIONS.get(kind, set()))
+    if not paths:
         return finish(digits.read(), options.missing)
-    if spec in folders:
-        return finish(mulan.read(mulan.find(folders[spec]), spec, options), options.missing)
-    path = Path(spec).expanduser()
-    kind = Path(plain_name(path)).suffix
-    if kind not in _OPTIONS or (path.suffix != kind and kind not in _COMPRESSIBLE):
-        raise _unknown(spec, path)
-    _refuse_idle_options(spec, options, _OPTIONS[kind])
     if kind == ".npy":
-        return table.read_npy(path, options)
+        return table.read_npy(paths[0], options)
     if kind == ".arff":
-        return finish(mulan.read([path], path.name, options), options.missing)
+        return finish(mulan.read(paths, Path(spec).name, options), options.missing)
     if kind == ".npz":
-        return finish(table.read_npz(path), options.missing)
+        return finish(table.read_npz(paths[0]), options.missing)
     reader = table.read_parquet if kind == ".parquet" else table.read_csv
-    return finish(reader(path, options), options.missing)
+    return finish(reader(paths[0], options), options.missing)
+
+
+def files(spec: str, options: DataOptions | None = None) -> list[Path]:
+    """The files that `load` reads; none for what is built in. They need not be there.
+
+    Raises:
+        RequestError: an unknown SPEC.
+    """
+    kind, paths = _found(spec)
+    xml = mulan.label_file(paths[0], options or DataOptions()) if kind == ".arff" else None
+    return paths if xml is None else [*paths, xml]
 
 
 def names() -> list[str]:
@@ -126,6 +130,20 @@ def _tensor(values: Any, what: str) -> torch.Tensor:
         )
     except (TypeError, ValueError, RuntimeError) as error:
         raise RequestError(f"{what} are no array of numbers: {' '.join(str(error).split())}") from None
+
+
+def _found(spec: str) -> tuple[str, list[Path]]:
+    """The kind of data that a SPEC names, and its files; none for what is built in."""
+    if spec == "digits":
+        return "", []
+    folders = _folders()
+    if spec in folders:
+        return ".arff", mulan.find(folders[spec])
+    path = Path(spec).expanduser()
+    kind = Path(plain_name(path)).suffix
+    if kind not in _OPTIONS or (path.suffix != kind and kind not in _COMPRESSIBLE):
+        raise _unknown(spec, path)
+    return kind, [path]
 
 
 def _folders() -> dict[str, Path]:

@@ -95,24 +95,33 @@ def _place(places: list[tuple[str, NDArray[np.int64]]], row: int) -> str:
 
 def _labels(file: arff.Arff, names: list[str], options: DataOptions) -> Sequence[str]:
     """The names of the labels: as the options say, else the XML file beside, else the MEKA relation name."""
+    xml = label_file(file.path, options)
     if options.labels is not None:
         missing = next((label for label in options.labels if label not in names), None)
         if missing is not None:
             raise RequestError(f"{file.path} has no attribute {missing!r} to be a label{nearest(missing, names)}")
         labels: Sequence[str] = options.labels
-    elif options.xml is not None:
-        labels = read_xml(Path(options.xml), file.path, names)
+    elif xml is not None:
+        labels = read_xml(xml, file.path, names)
     elif options.label_count is not None:
         labels = _counted(file, names, options.label_count, options.label_position or "end")
     else:
-        stem = plain_name(file.path).removesuffix(".arff")
-        bases = dict.fromkeys([stem, stem.removesuffix("-train").removesuffix("-test")])
-        beside = [path for path in (file.path.with_name(f"{base}.xml") for base in bases) if path.is_file()]
-        labels = read_xml(beside[0], file.path, names) if beside else _meka(file, names, options)
+        labels = _meka(file, names, options)
     dropped = next((label for label in labels if label in options.drop), None)
     if dropped is not None:
         raise RequestError(f"{dropped!r} is a label of {file.path} and cannot be dropped; take it out of `drop`")
     return labels
+
+
+def label_file(path: Path, options: DataOptions) -> Path | None:
+    """The XML file that names the labels of an ARFF file, if one does: as the options say, else one beside it."""
+    if options.xml is not None:
+        return Path(options.xml)
+    if options.labels is not None or options.label_count is not None:
+        return None
+    stem = plain_name(path).removesuffix(".arff")
+    beside = (path.with_name(f"{base}.xml") for base in (stem, stem.removesuffix("-train").removesuffix("-test")))
+    return next((one for one in beside if one.is_file()), None)
 
 
 def _meka(file: arff.Arff, names: list[str], options: DataOptions) -> Sequence[str]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from amalgam.panel import Ballots, Panel
+from amalgam.scaling import Scaling
 from amalgam.signals import (
     Columns,
     FeatureTargets,
@@ -111,28 +112,22 @@ class Components(nn.Module):
     """L perceptrons with one hidden layer of C units, as one: inputs (B, ...) to logits (B, L) and features (B, L, C).
 
     Args:
-        mean: of the inputs, column by column, (F,).
-        spread: their standard deviation, (F,).
+        scaling: of the inputs.
         labels: L.
         units: C.
     """
 
-    mean: Tensor
-    spread: Tensor
-
-    def __init__(self, mean: Tensor, spread: Tensor, labels: int, units: int) -> None:
+    def __init__(self, scaling: Scaling, labels: int, units: int) -> None:
         super().__init__()
-        self.register_buffer("mean", mean)
-        self.register_buffer("spread", spread)
-        self.hidden = nn.Linear(len(mean), labels * units)
+        self.scaling = scaling
+        self.hidden = nn.Linear(scaling.mean.numel(), labels * units)
         bound = units**-0.5  # as nn.Linear draws them
         self.weight = nn.Parameter(torch.empty(labels, units).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(labels).uniform_(-bound, bound))
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features."""
-        scaled = (inputs.flatten(1) - self.mean) / self.spread
-        features = self.hidden(scaled).relu().unflatten(1, self.weight.shape)
+        features = self.hidden(self.scaling(inputs).flatten(1)).relu().unflatten(1, self.weight.shape)
         return (features * self.weight).sum(2) + self.bias, features
 
 
@@ -187,10 +182,11 @@ class AKA(Strategy[Components]):
         """The first stage: a component network for each label, from the most confident teachers."""
         targets = VoteTargets(SpreadScores(replace(ballots, features=())), ballots.features)
         widths = tuple(int(torch.as_tensor(one[:1]).shape[1]) for one in ballots.features)
-        mean, spread = moments(rows)
+        scaling = Scaling(rows.inputs(slice(0, 1)).shape[1:])
+        scaling.fit(rows)
 
         def make() -> FirstStage:
-            components = Components(mean, spread, len(panel.space.names), self.component)
+            components = Components(scaling, len(panel.space.names), self.component)
             return FirstStage(components, widths, self.common)
 
         return learn(make, targets, self.learn_components, "component networks").components
@@ -205,7 +201,7 @@ class AKA(Strategy[Components]):
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: Components) -> FeatureTargets:
         """The components' probabilities, and their features (B, L·C) side by side."""
         with torch.no_grad():
-            logits, features = state(rows.inputs(slice(0, len(rows))).to(state.mean.device))
+            logits, features = state(rows.inputs(slice(0, len(rows))).to(state.weight.device))
         return FeatureTargets(logits.sigmoid(), torch.ones_like(logits), {}, (features.flatten(1),))
 
     def companion(self, panel: Panel, targets: Targets, width: int) -> nn.Module:
@@ -280,16 +276,3 @@ def unit_norm(aligner: Tensor) -> Tensor:
     other norms; here there are no others.
     """
     return F.normalize(aligner, dim=0)
-
-
-def moments(rows: Rows, chunk: int = 4096) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the flattened inputs, column by column, (F,); 1 for a constant column's."""
-    origin = rows.inputs(slice(0, 1)).double().flatten()  # sums of the values themselves would lose a small spread
-    total, squares = torch.zeros_like(origin), torch.zeros_like(origin)
-    for _, inputs in rows.chunks(chunk):
-        wide = inputs.double().flatten(1) - origin
-        total += wide.sum(0)
-        squares += wide.square().sum(0)
-    mean = total / len(rows)
-    spread = (squares / len(rows) - mean.square()).clamp_min(0).sqrt()
-    return (origin + mean).float(), torch.where(spread < 1e-6, 1.0, spread).float()

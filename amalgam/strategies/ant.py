@@ -117,7 +117,6 @@ class ANT(Strategy[Learned]):
             "transfers": exchange.transfers,
             "changed": exchange.changed.sum(1),
             "moved": ((exchange.original > 0) != (votes.binary() > 0)).sum(1),
-            "rows": torch.tensor(len(logits)),
         }
         said = probabilities(logits / self.temperature) if self.temperature else (logits > 0).to(logits.dtype)
         return ProbabilityTargets(said, torch.ones_like(logits), counts)
@@ -148,7 +147,12 @@ class ANT(Strategy[Learned]):
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
         """Eq. (37), for the final logits or summed over the steps of a chain."""
         assert isinstance(targets, ProbabilityTargets)
-        return cross_entropy(output.logits, targets) if self.supervise == "final" else stepwise(output, targets)
+        return stepwise(output, targets) if self.learns_stepwise else cross_entropy(output.logits, targets)
+
+    @property
+    def learns_stepwise(self) -> bool:
+        """Unless the final logits alone are supervised."""
+        return self.supervise == "steps"
 
 
 def probabilities(logits: Tensor) -> Tensor:

@@ -7,6 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+CODE = tuple(f"amalgam.training.{name}" for name in ("trainer", "state", "feed", "settings"))
+"""The modules whose change makes other weights of the same rows, targets and settings."""
+
 
 class Training(BaseModel):
     """The trainer's settings.
@@ -27,9 +30,9 @@ class Training(BaseModel):
         validation: share of the rows held out for early stopping; what is measured there is the same loss against the
             surrogate targets: no ground truth is assumed.
         patience: epochs without a better validation loss before training stops; None always trains to the end.
-        improvement: the share of the first epoch's validation loss by which the best must be beaten to count as better;
-            above 0, a loss that creeps on for ever stops, too. The best loss itself would be no fair measure: soft
-            targets leave it far above zero, hard ones do not.
+        improvement: by what share of all that was gained since the first epoch the best validation loss must be beaten
+            to count as better; above 0, a loss that creeps on for ever stops, too. A share of the loss itself would be
+            no fair measure: soft targets leave it far above zero, hard ones do not.
         compile: torch.compile the student.
         threads: CPU threads of torch while training; None leaves torch its own choice. One is best for a small student:
             its operations are too short to share.
@@ -68,4 +71,4 @@ class Training(BaseModel):
 
     def better(self, loss: float, best: float, first: float) -> bool:
         """Whether a validation loss counts as better than the best so far, given that of the first epoch."""
-        return math.isinf(best) or loss < best - self.improvement * abs(first)
+        return math.isinf(best) or loss < best - self.improvement * (first - best)

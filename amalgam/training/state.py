@@ -28,7 +28,8 @@ class Lesson(nn.Module):
     Args:
         student: maps inputs (B, ...) to what `loss` reads.
         loss: of the student's answer and its targets.
-        companion: maps the answer and its targets to a further Loss, counted as the first; or None.
+        companion: maps the answer and its targets to a further Loss, counted as the first; or None. Only in training:
+            what is validated is the student's own loss, which means the same whoever stands beside it.
     """
 
     def __init__(self, student: nn.Module, loss: LossFunction, companion: nn.Module | None = None) -> None:
@@ -39,8 +40,9 @@ class Lesson(nn.Module):
         """The loss of a batch: its sum and its count."""
         answer = self.student(inputs)
         said = self.loss(answer, targets)
-        beside = self.companion(answer, targets).sum if self.companion is not None else 0.0
-        return said.sum + beside, said.count
+        if self.companion is None or not self.training:
+            return said.sum, said.count
+        return said.sum + self.companion(answer, targets).sum, said.count
 
     def copy(self) -> Lesson:
         """The same networks again; the loss is a function, shared."""

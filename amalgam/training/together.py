@@ -188,7 +188,7 @@ class _Group:
         member, targets = self.members[number], self.targets[number].at(index).to(self.device)
         reseed(mix(self.seed, self.steps_done, 0), self.device)  # as `trainer.fit` seeds every step
         said = member.loss(answer, targets)
-        if member.companion is None:
+        if member.companion is None or not self.module.training:
             return said.sum, said.count
         return said.sum + member.companion(answer, targets).sum, said.count
 

@@ -26,9 +26,9 @@ TABLE = {
     "student": {"name": "mlp"},
     "methods": {"ant": "ant", "bl": "bl"},
     "settings": {
-        name: {"data": "digits", "teachers": [{"labels": [0, 1]}, {"labels": [1, 2]}]} for name in ("a", "b", "c/../d")
+        name: {"data": "digits", "teachers": [{"labels": [0, 1]}, {"labels": [1, 2]}]} for name in ("a", "b", "c.(d)")
     },
-    "quick": {"settings": ["b", "c/../d"], "seeds": 1, "training": {"epochs": 2}},
+    "quick": {"settings": ["b", "c.(d)"], "seeds": 1, "training": {"epochs": 2}},
 }
 TALLY = Path(os.environ.get("TALLY", os.devnull))
 """Where cells note that they were begun: a line `setting seed process` each."""
@@ -53,7 +53,7 @@ def cell(setting: str, seed: int, threads: int = 1) -> Cell:
     measures = Measures(1 / 3, 0.1 + 0.2, math.pi * (seed + 1), math.nan, (1e-300, math.nan, -0.0), 7)
     facts = {"transfers": 2 / 3, "share that is right": math.nan}
     scores = {"bl": Score(measures, 3), "ant": Score(measures, 3, facts, 4, 0.1), "a teacher": Score(measures, 2)}
-    return Cell(setting, seed, 3, {"train": 10, "threads": threads}, scores, ("a note",), 0.2)
+    return Cell(setting, seed, 3, {"train": 10, "threads": threads}, scores, ("a note",), 0.2, ("x", "y", "z"), "rows")
 
 
 def _begin(setting: str, seed: int, tell: Tell) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from amalgam.bench import pages
-from amalgam.bench.folder import Bench, computed_by, opened, packed
+from amalgam.bench.folder import Bench, opened, packed
+from amalgam.bench.origin import origins
 from amalgam.bench.scope import Scope
 from amalgam.bench.view import cores
 from amalgam.shelf import names
@@ -77,10 +78,10 @@ def begun(tally: Path) -> int:
 
 def test_a_bench_killed_again_and_again_is_the_quiet_bench(tmp_path: Path, tally: Path) -> None:
     out, table = tmp_path / "out", stand_ins.table()
-    quiet = Bench(tmp_path / "quiet", table, Scope(seeds=3).keys(table), computed_by())
+    quiet = Bench(tmp_path / "quiet", table, Scope(seeds=3).keys(table), origins(table))
     quiet.path(("a", 0)).parent.mkdir(parents=True)
     for key in quiet.keys:
-        quiet.path(key).write_text(packed(stand_ins.cell(*key), quiet.code), encoding="utf-8")
+        quiet.path(key).write_text(packed(stand_ins.cell(*key), quiet.origins[key[0]]), encoding="utf-8")
     pages.write(table, list(quiet.kept().cells.values()), quiet.folder, Scope(seeds=3))
 
     words: tuple[object, ...] = (stand_ins.table_file(tmp_path), "--seeds", 3)
@@ -216,7 +217,7 @@ def test_a_first_cell_that_is_wrong_leaves_nothing(tmp_path: Path, monkeypatch: 
             "other.yaml --resume --out begun",
             f"--resume: begun/table.yaml differs from table 'small' in 'training.epochs'; {GO_ON}",
         ),
-        ("TABLE --settings b,", "--settings: table 'small' has no setting '' (it has: a, b, c/../d)"),
+        ("TABLE --settings b,", "--settings: table 'small' has no setting '' (it has: a, b, c.(d))"),
     ],
 )
 def test_a_wrong_request_is_refused(

@@ -17,10 +17,11 @@ import yaml
 from torch import Tensor
 
 from amalgam import collect, datasets, schooling, student
-from amalgam.bench import cell
+from amalgam.bench import cell, ground
 from amalgam.bench.checks import ready
 from amalgam.bench.folder import packed, unpacked
 from amalgam.bench.ground import Ground, bounds, lessons, prepared
+from amalgam.bench.origin import Origin
 from amalgam.bench.scores import Cell, Score
 from amalgam.bench.table import Table, read_table
 from amalgam.datasets.digits import LABELS
@@ -120,6 +121,8 @@ def test_a_cell_is_a_function_of_its_seed(
     assert timeless(run(table("bl"))) != timeless(run(table("bl"), 1)).replace("seed=1", "seed=0")
     first = cells[0]
     assert (first.setting, first.seed, first.labels) == ("one", 0, 4)
+    assert sorted(first.names) == ["even", "prime", "square", "straight_strokes"]
+    assert len({one.test for one in cells}) == 1
     assert list(first.scores) == [*METHODS, "teacher 0", "teacher 1", "oracle"]
     assert [score.labels for score in first.scores.values()] == [4] * len(METHODS) + [3, 3, 4]
     assert [score.epochs for score in first.scores.values()] == [3] * len(METHODS) + [0, 0, 0]
@@ -147,7 +150,7 @@ def test_the_same_table_gives_the_same_numbers_in_other_processes_and_stores(
     found = list[list[str]]()
     for home in ("a", "b"):
         monkeypatch.setenv("AMALGAM_HOME", str(tmp_path / home))
-        found.append([timeless(unpacked(packed(run(of, seed), "code"))[0]) for seed in (0, 1)])
+        found.append([timeless(unpacked(packed(run(of, seed), Origin("", "", "")))[0]) for seed in (0, 1)])
     monkeypatch.setenv("AMALGAM_HOME", str(tmp_path / "c"))
     code, _, err = cli("bench", path, "--seeds", 2, "--jobs", 2, "--out", tmp_path / "out")
     assert (code, "2 at a time" in err) == (0, True), err
@@ -209,6 +212,42 @@ def test_teachers_students_and_test_have_rows_of_their_own(apart: float) -> None
     assert all(one < other for one, other in pairwise(ground.learn.ids.tolist()))
     found = run(table("bl", apart=apart)).rows
     assert found == {"teachers": len(seen[0]) + len(seen[1]), "students": len(ground.learn), "test": len(ground.test)}
+
+
+def test_a_cell_says_which_rows_it_was_measured_on(tmp_path: Path) -> None:
+    rows = datasets.load("digits").rows
+    assert rows.annotated is not None
+    whole = rows.annotated
+
+    def measured(
+        *sets: list[str], seed: int = 0, unknown: int | None = None, brighter: int | None = None
+    ) -> tuple[str, tuple[str, ...]]:
+        """Of digits in which one annotation, or one pixel, of a row is another; the split stays as it is."""
+        inputs, annotated = rows.inputs(slice(None)).clone(), whole.clone()
+        if unknown is not None:
+            annotated[unknown, annotated[unknown] == 0] = torch.nan
+        if brighter is not None:
+            inputs[brighter, 0] += 0.5
+        path = tmp_path / "digits.npz"
+        np.savez(path, inputs=inputs.numpy(), annotated=annotated.numpy(), labels=list(rows.labels))
+        ground._loaded.cache_clear()
+        setting = {"data": str(path), "teachers": [{"labels": one} for one in sets]}
+        found = cell.run(table("bl", setting=setting, teacher_training={"epochs": 1}, training={"epochs": 1}),
+                         "one", seed, lambda share, note: None)  # fmt: skip
+        return found.test, found.names
+
+    two = ["even", "prime"], ["prime", "square"]
+    test, names = measured(*two)
+    assert sorted(names) == ["even", "prime", "square"]
+    assert measured(*two) == (test, names)
+    others = measured(["even", "prime"], ["prime", "closed_loop"])
+    assert others[0] == test, "the same rows, whatever labels the panel knows"
+    assert sorted(others[1]) == ["closed_loop", "even", "prime"]
+    assert measured(*two, ["square"])[0] != test, "rows are split otherwise for three teachers"
+    assert measured(*two, seed=1)[0] != test
+    one = int(ground_of(table("bl", setting={"teachers": [{"labels": ["even"]}, {"labels": ["prime"]}]})).test.ids[0])
+    assert measured(*two, unknown=one)[0] != test
+    assert measured(*two, brighter=one)[0] != test
 
 
 def test_columns_meet_by_name() -> None:
@@ -394,7 +433,7 @@ def test_students_learn_together_what_each_learns_alone(
     begun = weights(cell.supervised(ground_of(of), {"name": "label_chain", "hidden": 5}, 0, "a test"))
     for key in methods.split():
         one, other = (weights(tasks[key]) for tasks in learned)
-        assert torch.allclose(one, other, atol=1e-5), key
+        assert torch.allclose(one, other, atol=5e-5), key
         assert float((one - begun).abs().max()) > 0.01, "nothing was learned"
         scores = together.scores[key], alone.scores[key]
         assert [score.epochs for score in scores] == [epochs, epochs]

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,9 +103,9 @@ def all_gone(tally: Path) -> bool:
 
 
 def test_every_cell_is_computed_once_and_the_longest_begin(whole: Whole) -> None:
-    keys = [(name, seed) for name in ("a", "b", "c/../d") for seed in (0, 1)]
+    keys = [(name, seed) for name in ("a", "b", "c.(d)") for seed in (0, 1)]
     assert repr(whole.cells) == repr([stand_ins.cell(*key, threads=1) for key in keys])
-    assert begun(whole.tally) == [("b", 0), ("b", 1), ("c/../d", 0), ("c/../d", 1), ("a", 0), ("a", 1)]
+    assert begun(whole.tally) == [("b", 0), ("b", 1), ("c.(d)", 0), ("c.(d)", 1), ("a", 0), ("a", 1)]
     said = whole.said
     assert said.lines == ["6 cells, 0 of them there already; 1 at a time"]
     assert said.steps == [("cells", 1000, "‰")]
@@ -132,18 +133,22 @@ def test_going_on_computes_only_what_is_missing_and_says_what_was_wrong(
     out = tmp_path / "out"
     shutil.copytree(whole.out, out)
     with bench(out, resume=True) as open_bench:
-        open_bench.path(("c/../d", 0)).write_text(packed(stand_ins.cell("c/../d", 0), "older code"), encoding="utf-8")
+        for key, part in {("c.(d)", 0): "code", ("b", 0): "table", ("c.(d)", 1): "data"}.items():
+            older = replace(open_bench.origins[key[0]], **{part: "older"})
+            open_bench.path(key).write_text(packed(stand_ins.cell(*key), older), encoding="utf-8")
     (out / "cells" / "a-0.json").unlink()
     (out / "cells" / "a-1.json").write_bytes(files(out)["a-1.json"][:99])
     (out / "cells" / "b-1.json").write_text("{}", encoding="utf-8")
     cells, said = run(out, stand_ins.quick, jobs=2, resume=True)
     assert repr(cells) == repr(whole.cells)
-    assert sorted(begun(tally)) == [("a", 0), ("a", 1), ("b", 1), ("c/../d", 0)]
+    assert sorted(begun(tally)) == sorted(begun(whole.tally)), "all of them"
     assert files(out) == files(whole.out)
     assert said.lines == [
-        "cells that are damaged and that are computed again: a, seed 1; b, seed 1",
-        "cells that other code or other libraries computed and that are computed again: c/../d, seed 0",
-        "6 cells, 2 of them there already; 2 at a time",
+        "computed again since the files are damaged, 2 cells: a, seed 1; b, seed 1",
+        "computed again since other code or other libraries computed them, 1 cell: c.(d), seed 0",
+        "computed again since the table asks otherwise now, 1 cell: b, seed 0",
+        "computed again since the data has changed, 1 cell: c.(d), seed 1",
+        "6 cells, 0 of them there already; 2 at a time",
     ]
     assert sum(rows for rows, _ in said.advances) == 1000
     assert said.advances[-1][1] == "6 of 6"

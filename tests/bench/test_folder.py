@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from amalgam.bench import folder
-from amalgam.bench.folder import Bench, computed_by, opened, packed, unpacked
+from amalgam.bench.folder import Bench, opened, packed, unpacked
+from amalgam.bench.origin import Origin
 from amalgam.bench.scope import Scope, begun
 from amalgam.bench.table import Table, read_table
 from amalgam.errors import RequestError
 from amalgam.files import write_text
 from tests.bench.stand_ins import TABLE, cell, table
-from tests.test_rooms import imported, modules
 
+ORIGIN = Origin("code", "table", "data")
 GO_ON = "a bench goes on with what it began with: leave the change out, or start another bench"
 
 
@@ -33,14 +33,14 @@ def bench(out: Path, resume: bool = False, run: Table | None = None, **scope: An
 
 def keep(out: Bench, *keys: tuple[str, int]) -> None:
     for key in keys:
-        write_text(out.path(key), packed(cell(*key), out.code))
+        write_text(out.path(key), packed(cell(*key), out.origins[key[0]]))
 
 
 def test_a_cell_comes_back_to_the_last_digit() -> None:
-    before = cell("c/../d", 1)
-    text = packed(before, "code")
-    after, made_by = unpacked(text)
-    assert made_by == "code"
+    before = cell("c.(d)", 1)
+    text = packed(before, ORIGIN)
+    after, origin = unpacked(text)
+    assert origin == ORIGIN
     # NaN is not equal to itself; its text is.
     assert repr(after) == repr(before)
     measures = after.scores["ant"].measures
@@ -56,10 +56,11 @@ def test_a_cell_is_json_for_everybody() -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    content = json.loads(packed(cell("a", 0), "code"), parse_constant=refuse)
+    content = json.loads(packed(cell("a", 0), ORIGIN), parse_constant=refuse)
     assert content["scores"]["ant"]["measures"]["f1_macro"] is None
     assert content["scores"]["ant"]["measures"]["subset_loss"] == 1 / 3
-    assert (content["setting"], content["seed"], content["code"]) == ("a", 0, "code")
+    assert (content["setting"], content["seed"], content["test"], content["names"]) == ("a", 0, "rows", ["x", "y", "z"])
+    assert (content["code"], content["table"], content["data"]) == ("code", "table", "data")
 
 
 @pytest.mark.parametrize(
@@ -71,8 +72,9 @@ def test_a_cell_is_json_for_everybody() -> None:
         lambda text: "{}",
         lambda text: text.replace("0.3333333333333333", "0.3333333333333334", 1),
         lambda text: text.replace('"code": "', '"code": "x'),
+        lambda text: text.replace('"data": "', '"data": "x'),
         lambda text: text.replace('"seed": 1', '"seed": 0'),
-        lambda text: packed(cell("a", 0), "code"),
+        lambda text: packed(cell("a", 0), ORIGIN),
     ],
 )  # fmt: skip
 def test_a_damaged_cell_is_no_cell(tmp_path: Path, damage: Any) -> None:
@@ -87,55 +89,31 @@ def test_a_damaged_cell_is_no_cell(tmp_path: Path, damage: Any) -> None:
     assert kept.foreign == []
 
 
-def test_other_code_makes_a_foreign_cell(tmp_path: Path) -> None:
+def test_a_cell_of_another_origin_is_no_cell(tmp_path: Path) -> None:
     with bench(tmp_path / "out") as out:
-        keep(replace(out, code="older"), ("a", 0))
-        keep(out, ("a", 1))
+        now = out.origins["a"]
+        keep(out, *out.keys)
+        for place, part in enumerate(("code", "table", "data")):
+            key = out.keys[place]
+            keep(replace(out, origins={key[0]: replace(now, **{part: "older"})}), key)
         kept = out.kept()
-    assert kept.foreign == [("a", 0)]
-    assert list(kept.cells) == [("a", 1)]
+    assert (kept.foreign, kept.altered, kept.stale) == ([("a", 0)], [("a", 1)], [("b", 0)])
+    assert list(kept.cells) == out.keys[3:]
 
 
-def test_no_setting_leads_out_of_the_directory(tmp_path: Path) -> None:
+def test_a_cell_without_an_origin_is_read_and_not_gone_on_with(tmp_path: Path) -> None:
+    text = packed(cell("a", 0), Origin("", "", ""))
+    assert unpacked(text)[1] == Origin("", "", "")
     with bench(tmp_path / "out") as out:
-        keep(out, ("c/../d", 1))
-        assert out.path(("c/../d", 1)) == tmp_path / "out" / "cells" / "c%2F..%2Fd-1.json"
-        assert list(out.kept().cells) == [("c/../d", 1)]
+        out.path(("a", 0)).write_text(text, encoding="utf-8")
+        assert out.kept().foreign == [("a", 0)]
 
 
-def test_the_code_of_a_cell_counts_and_that_of_a_page_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "amalgam"
-    for name in ("__init__", "cli", "metrics", "strategies/ant", "bench/__init__", "bench/cell", "bench/folder"):
-        (package / name).parent.mkdir(parents=True, exist_ok=True)
-        (package / f"{name}.py").write_text("", encoding="utf-8")
-    named = list[tuple[str, ...]]()
-    monkeypatch.setattr(folder, "__file__", str(package / "bench" / "folder.py"))
-    monkeypatch.setattr(folder, "of_code", lambda *modules: named.append(modules) or "code")
-    first = computed_by()
-    assert named == [
-        (
-            "amalgam.__init__",
-            "amalgam.bench.__init__",
-            "amalgam.bench.cell",
-            "amalgam.metrics",
-            "amalgam.strategies.ant",
-        )
-    ]
-    monkeypatch.setattr(folder.run, "versions", lambda: {"torch": "another"})
-    assert computed_by() != first
-
-
-def test_every_module_that_a_cell_needs_counts() -> None:
-    """But for the bars, which a cell does not show."""
-    needs = {name: set(imported(tree)) for name, tree in modules()}
-    assert {*needs, *(name.split(".")[0] for name in needs)} >= folder.SHOWING, "a module was renamed"
-    rooms = {"strategies", "students", "training"}  # found by name
-    new = {"bench.cell", *(name for name in needs if name.split(".")[0] in rooms)}
-    reached = set[str]()
-    while new:
-        reached |= new
-        new = {other for name in new for other in needs.get(name, ())} - reached
-    assert {name for name in reached if not folder.counts(name)} == {"progress"}
+def test_a_cell_lies_in_a_file_of_its_name(tmp_path: Path) -> None:
+    with bench(tmp_path / "out") as out:
+        keep(out, ("c.(d)", 1))
+        assert out.path(("c.(d)", 1)) == tmp_path / "out" / "cells" / "c.(d)-1.json"
+        assert list(out.kept().cells) == [("c.(d)", 1)]
 
 
 def test_a_directory_says_what_it_runs(tmp_path: Path) -> None:
@@ -151,8 +129,8 @@ def test_a_directory_says_what_it_runs(tmp_path: Path) -> None:
 
 def test_the_whole_table_is_every_setting_and_seed(tmp_path: Path) -> None:
     with bench(tmp_path / "out", seeds=2) as out:
-        assert out.keys == [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("c/../d", 0), ("c/../d", 1)]
-    assert Scope().keys(table())[-1] == ("c/../d", 4)
+        assert out.keys == [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("c.(d)", 0), ("c.(d)", 1)]
+    assert Scope().keys(table())[-1] == ("c.(d)", 4)
 
 
 def test_a_scope_is_settled_once() -> None:
@@ -167,11 +145,11 @@ def test_a_scope_is_settled_once() -> None:
     [
         (
             {"settings": ("a", "bb")},
-            "--settings: table 'small' has no setting 'bb'; did you mean 'b'? (it has: a, b, c/../d)",
+            "--settings: table 'small' has no setting 'bb'; did you mean 'b'? (it has: a, b, c.(d))",
         ),
         (
             {"settings": ("a",), "quick": True},
-            "--settings: table 'small' has no setting 'a' with --quick (it has: b, c/../d)",
+            "--settings: table 'small' has no setting 'a' with --quick (it has: b, c.(d))",
         ),
     ],
 )

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from amalgam.bench.pages import cells_csv, latex, markdown, page, statistics_csv, write
 from amalgam.bench.scope import Scope
+from amalgam.bench.shown import sections
 from amalgam.bench.standing import Standing, standing
-from amalgam.bench.table import read_table
+from amalgam.bench.table import Table, read_table
 from amalgam.bench.terminal import rendered
 
 from .made_up import METHODS, cell, real_cells, real_table, score, table
@@ -29,9 +30,14 @@ def real() -> Standing:
 
 def evil() -> Standing:
     methods = {**METHODS, "ant": {"strategy": "ant", "shown": EVIL, "note": EVIL}}
-    of = table((EVIL,), methods=methods, title=EVIL, protocol=EVIL, paper=EVIL)
+    of = named(EVIL, table(("yeast",), methods=methods, title=EVIL, protocol=EVIL, paper=EVIL))
     scores = {"bl": score(0.5), "ant": score(0.6, facts={EVIL: 1.0}), f"teacher {EVIL}": score(0.7, labels=3)}
     return standing(of, [cell(EVIL, 0, scores, notes=(EVIL,))])
+
+
+def named(setting: str, of: Table) -> Table:
+    """A table with its one setting called what no file of a table may call it."""
+    return of.model_copy(update={"settings": dict(zip([setting], of.settings.values(), strict=True))})
 
 
 class Page(HTMLParser):
@@ -153,6 +159,23 @@ def test_it_is_run_again_as_it_was(scope: Scope, says: str, tmp_path: Path) -> N
         assert f"<code>amalgam bench {line}</code>" in (tmp_path / "table.html").read_text(encoding="utf-8")
 
 
+def test_the_command_is_code_whatever_a_setting_is_called() -> None:
+    found = standing(named("a`b``|*c*", table(("yeast",))), [cell("a`b``|*c*", 0, {"ant": 0.5})])
+    text = markdown(found, Scope(seeds=1, settings=("a`b``|*c*",)))
+    assert text.endswith("- Run it again: ```amalgam bench table.yaml --seeds 1 --settings 'a`b``|*c*'```\n")
+
+
+def test_notes_keep_every_word() -> None:
+    """A ± in words is no deviation."""
+    note = "1 ± 2 ± 3 of the labels"
+    methods = {**METHODS, "ant": {"strategy": "ant", "shown": "ANT", "note": note}}
+    scores = {"ant": score(0.5, facts={"f": 1.0})}
+    shown = page(standing(table(methods=methods), [cell("scene", seed, scores) for seed in (0, 1)]))
+    assert f'<td class="left">{note}</td>' in shown
+    assert ["ANT", "compared", note] in Page(shown).rows
+    assert '.5000<span class="sd"> ± .0000</span>' in shown
+
+
 def test_equal_looks_get_equal_marks_and_variants_and_a_lone_method_none() -> None:
     tied = [cell("scene", 0, {"bl": 0.50001, "aka": 0.5, "ant": 0.4})]
     assert markdown(standing(table(), tied)).count("| **.5000** | **.5000** | **.5000** | **.5000** |") == 2
@@ -248,9 +271,9 @@ def test_names_are_names_in_csv() -> None:
 
 def test_a_setting_in_latex() -> None:
     cells = [cell("scene", 0, {"bl": 0.5, "aka": 0.7, "ant": 0.9, "oracle": 0.95})]
-    assert latex(standing(table(), cells)) == (
-        "% Needs \\usepackage{booktabs}.\n\n"
-        "\\begin{table}\n\\centering\n\\caption{A made-up table: scene.}\n\\label{tab:made-up-scene-1}\n"
+    assert (
+        "\n\n\\begin{table}\n\\centering\n\\caption{A made-up table: Results, scene.}\n"
+        "\\label{tab:made-up-Results-scene-1}\n"
         "\\begin{tabular}{lrrrrr}\n\\toprule\n"
         "method & subset loss $\\downarrow$ & Hamming loss $\\downarrow$ & F1 micro $\\uparrow$ & F1 macro $\\uparrow$ "
         "& rank $\\downarrow$ \\\\\n"
@@ -261,23 +284,86 @@ def test_a_setting_in_latex() -> None:
         "ANT & \\textbf{.1000} & \\textbf{.1000} & \\textbf{.9000} & \\textbf{.9000} & \\textbf{1.00} \\\\\n"
         "\\midrule\n"
         "oracle & .0500 & .0500 & .9500 & .9500 &  \\\\\n"
-        "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
+        "\\bottomrule\n\\end{tabular}\n\\end{table}\n\n"
+    ) in latex(standing(table(), cells))
+
+
+def test_the_statistics_in_latex() -> None:
+    text = latex(standing(table(), [cell("scene", 0, {"bl": 0.5, "aka": 0.7, "ant": score(0.1, 0.4, 0.9, 0.9)})]))
+    assert text.startswith("% Needs \\usepackage{booktabs}.\n\n\\paragraph{Average ranks.} Over the settings where ")
+    ranks = text[text.index("\\caption{A made-up table: Average ranks.}") :]
+    assert ranks.splitlines()[2:8] == [
+        r"\begin{tabular}{lrrrrr}",
+        r"\toprule",
+        r"method & over all & subset loss & Hamming loss & F1 micro & F1 macro \\",
+        r"\midrule",
+        r"ANT & \textbf{1.25} & \textbf{1.00} & \underline{2.00} & \textbf{1.00} & \textbf{1.00} \\",
+        r"AKA & \underline{1.75} & \underline{2.00} & \textbf{1.00} & \underline{2.00} & \underline{2.00} \\",
+    ]
+    text = latex(real())
+
+    def small(*lines: str) -> str:
+        return r"\begin{tabular}[t]{@{}r@{}}" + r" \\ \scriptsize ".join(lines) + r"\end{tabular}"
+
+    against = small("22/0/2", r"p \textless{} .0001", "better"), small("6/0/0", "p = .1875")
+    assert f"\nKD & {' & '.join(against)} & " in text
+    friedman = small("108.7", r"p \textless{} .0001")
+    assert rf"Friedman's $\chi$$^2$ & {friedman} & " in text
+    assert r"critical difference & 1.84 & 3.68 & 3.68 & 3.68 & 3.68 \\" in text
+
+
+def test_published_numbers_in_latex() -> None:
+    expected = {"scene": {"bl": [[0.7, 0.01], [0.4, 0.02], [0.5, 0.03], [0.6, 0.04]]}}
+    found = standing(table(expected=expected), [cell("scene", 0, {"bl": 0.5, "ant": 0.6})])
+    theirs = [
+        (".7000 $\\pm$ .0100", ".2000 better"),
+        (".4000 $\\pm$ .0200", ".1000 worse"),
+        (".5000 $\\pm$ .0300", "the same"),
+        (".6000 $\\pm$ .0400", ".1000 worse"),
+    ]
+    cells = (
+        rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}.5000 \\ \scriptsize {mean} \\ \scriptsize {says}\end{{tabular}}"
+        for mean, says in theirs
     )
+    text = latex(found)
+    assert f"\nBL & {' & '.join(cells)} \\\\\n\\bottomrule" in text
+    assert r"\caption{A made-up table: Beside the published numbers, scene.}" in text
+
+
+def test_latex_has_every_table_of_the_page() -> None:
+    found = real()
+    text, sheets = latex(found), [sheet for section in sections(found) for sheet in section.sheets]
+    floats = re.findall(r"\\begin\{table\}\n.*?\\end\{table\}\n", text, re.DOTALL)
+    assert len(floats) == len(sheets) == text.count(r"\begin{table}")
+    for one, sheet in zip(floats, sheets, strict=True):
+        rows = [line for line in one.splitlines() if line.endswith(r" \\")]
+        assert len(rows) == 1 + sum(map(len, sheet.blocks))
+        assert {row.count(" & ") for row in rows} == {len(sheet.headings) - 1}
+    labels = re.findall(r"\\label\{(.*?)\}", text)
+    assert len(set(labels)) == len(floats)
+    assert r"\begin{tabular}{llp{.5\linewidth}}" in floats[-1]  # what a method is may be a sentence
+    assert [letter for letter in text if ord(letter) > 127] == []  # so that every TeX reads it
+    assert text.count("{") == text.count("}")
 
 
 def test_names_are_names_in_latex() -> None:
     text = latex(evil())
     assert EVIL not in text
-    assert r"\caption{a\_b\textless{}\&\%\textbar{}: a\_b\textless{}\&\%\textbar{}.}" in text
-    assert r"\label{tab:made-up-a-b--1}" in text
-    unescaped = re.findall(r"(?<!\\)[_%#~^<>|]", text.partition("\n")[2])
-    assert unescaped == []
+    safe = r"a\_b\textless{}\&\%\textbar{}"
+    assert rf"\caption{{{safe}: Results, {safe}.}}" in text
+    assert r"\label{tab:made-up-Results-a-b-1}" in text
+    assert rf"\paragraph{{{safe} against each other method.}} " in text
+    assert f"{safe} & compared & {safe} \\\\" in text  # the note of a method
+    assert f"setting & {safe} \\\\" in text  # what was counted
+    rest = text.partition("\n")[2].replace(r"$\chi$$^2$", "")
+    assert re.findall(r"(?<!\\)[_%#~^<>|]", rest) == []
 
 
 def test_every_sign_of_latex_is_escaped() -> None:
-    methods = {**METHODS, "ant": {"strategy": "ant", "shown": "\\{}$#~^[x]±−–"}}
+    methods = {**METHODS, "ant": {"strategy": "ant", "shown": '*\\{}$#~^[x]±−–`"×χ²'}}
     text = latex(standing(table(methods=methods), [cell("scene", 0, {"ant": 0.5})]))
-    assert r"\textbackslash{}\{\}\$\#\textasciitilde{}\textasciicircum{}{[}x{]}$\pm$$-$-- & " in text
+    escaped = r"{*}\textbackslash{}\{\}\$\#\textasciitilde{}\textasciicircum{}{[}x{]}$\pm$$-$--{`}\symbol{34}"
+    assert rf"{escaped}$\times$$\chi$$^2$ & " in text
 
 
 @pytest.mark.parametrize(
@@ -302,7 +388,8 @@ def test_the_terminal_ends_with_the_verdict() -> None:
 
 def test_names_are_names_in_the_terminal() -> None:
     methods = {**METHODS, "ant": {"strategy": "ant", "shown": "[red]x[/red]"}}
-    found = standing(table(("[bold]y",), methods=methods), [cell("[bold]y", 0, {"bl": 0.5, "ant": 0.6})])
+    of = named("[bold]y", table(("yeast",), methods=methods))
+    found = standing(of, [cell("[bold]y", 0, {"bl": 0.5, "ant": 0.6})])
     text = _printed(found, 200)
     assert "[red]x[/red]" in text
     assert "[bold]y" in text

@@ -43,6 +43,7 @@ TABLE: dict[str, Any] = {
     },
     "quick": {"settings": ["one"], "seeds": 1, "training": {"epochs": 2}},
 }
+SETTING = TABLE["settings"]["two"]
 REMOVED = object()
 
 
@@ -130,6 +131,12 @@ TRAINING_KEYS = (
     "accumulate, batch_size, checkpoint_seconds, clip_norm, compile, ema, epochs, improvement, learning_rate, "
     "momentum, optimizer, patience, precision, schedule, threads, tracker, validation, warmup, weight_decay, workers"
 )
+A_LABEL = (
+    "expected the number of a label column or a name; YAML takes on, off, yes, no, dates and numbers for what they "
+    "mean: quote a label of such a name"
+)
+A_KEY = "of at most 60 characters, an ASCII letter or digit and then letters, digits, spaces and . _ + - ( ), not"
+A_NAME = "expected a name on one line that begins with neither a space nor = + - @"
 NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
 
 
@@ -169,6 +176,50 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
             "methods/oracle",
             "bl",
             ": expected another key than methods.oracle, which is a bound that the bench adds itself",
+        ),
+        (
+            "methods/Oracle",
+            "bl",
+            ": expected another key than methods.Oracle, which is a bound that the bench adds itself",
+        ),
+        ("methods/=1+1", "bl", f": expected keys in methods {A_KEY} '=1+1'"),
+        ("methods/a,b", "bl", f": expected keys in methods {A_KEY} 'a,b'"),
+        ("methods/ÿ", "bl", f": expected keys in methods {A_KEY} 'ÿ'"),
+        ("methods/", "bl", f": expected keys in methods {A_KEY} ''"),
+        ("methods/bl\n", "bl", f": expected keys in methods {A_KEY} 'bl\\n'"),
+        ("methods/" + "b" * 61, "bl", f": expected keys in methods {A_KEY} '{'b' * 61}'"),
+        (
+            "methods/BL",
+            "bl",
+            ": expected keys in methods that differ by more than upper and lower case, not 'bl' and 'BL'",
+        ),
+        ("methods/bl", {"strategy": "bl", "shown": "=SUM(A1)"}, f": methods.bl.shown is '=SUM(A1)', {A_NAME}"),
+        ("methods/bl", {"strategy": "bl", "shown": "+1"}, f": methods.bl.shown is '+1', {A_NAME}"),
+        ("methods/bl", {"strategy": "bl", "shown": "-1"}, f": methods.bl.shown is '-1', {A_NAME}"),
+        ("methods/bl", {"strategy": "bl", "shown": "@x"}, f": methods.bl.shown is '@x', {A_NAME}"),
+        ("methods/bl", {"strategy": "bl", "shown": " "}, f": methods.bl.shown is ' ', {A_NAME}"),
+        ("methods/bl", {"strategy": "bl", "shown": "B\nL"}, f": methods.bl.shown is 'B\\nL', {A_NAME}"),
+        (
+            "methods/bl",
+            {"strategy": "bl", "shown": "Ant "},
+            ": expected methods with names of their own, not 'Ant ' for methods.ant and methods.bl",
+        ),
+        (
+            "methods/bl 2",
+            {"strategy": "bl", "shown": "bl"},
+            ": expected methods with names of their own, not 'bl' for methods.bl and methods.bl 2",
+        ),
+        (
+            "methods/bl",
+            {"strategy": "bl", "shown": "Teacher 0"},
+            ": expected methods.bl.shown to be another name than 'Teacher 0', a bound that the bench adds itself",
+        ),
+        ("settings/-1", SETTING, f": expected keys in settings {A_KEY} '-1'"),
+        ("settings/..", SETTING, f": expected keys in settings {A_KEY} '..'"),
+        (
+            "settings/One",
+            SETTING,
+            ": expected keys in settings that differ by more than upper and lower case, not 'one' and 'One'",
         ),
         (
             "methods/teacher 10",
@@ -219,6 +270,12 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
             [1, 1],
             ": settings.one.teachers.schooled.0.labels is [1, 1], expected each label once",
         ),
+        (
+            "settings/one/teachers/0/labels",
+            [0, True],
+            f": settings.one.teachers.schooled.0.labels.1 is True, {A_LABEL}",
+        ),
+        ("settings/one/teachers/0/labels", [1.0], f": settings.one.teachers.schooled.0.labels.0 is 1.0, {A_LABEL}"),
         (
             "settings/one/teachers/0/labels",
             [0, -1],
@@ -286,6 +343,26 @@ def test_a_wrong_table_is_refused(
     with pytest.raises(RequestError) as refusal:
         read_table(written(changed(path, value)))
     assert str(refusal.value) == f"table small.yaml{says}"
+
+
+def test_a_key_goes_into_the_name_of_a_file(written: Callable[[dict[str, Any]], str], tmp_path: Path) -> None:
+    key = "9 a.b_c+d-(e)" + "f" * 47
+    assert key in read_table(written(changed(f"settings/{key}", SETTING))).settings
+    (tmp_path / f"{key}-0.json").touch()
+
+
+def test_a_label_that_yaml_takes_for_something_else_is_refused(
+    written: Callable[[dict[str, Any]], str], tmp_path: Path
+) -> None:
+    """`on` would be label column 1."""
+    text = Path(written(TABLE)).read_text(encoding="utf-8")
+    path = tmp_path / "on.yaml"
+    path.write_text(text.replace("- prime", "- on"), encoding="utf-8")
+    with pytest.raises(RequestError) as refusal:
+        read_table(str(path))
+    assert str(refusal.value) == f"table on.yaml: settings.one.teachers.schooled.0.labels.2 is True, {A_LABEL}"
+    path.write_text(text.replace("- prime", "- 'on'"), encoding="utf-8")
+    assert read_table(str(path)).settings["one"].teachers[0].labels == (0, 1, "on")  # type: ignore[index]
 
 
 def test_data_lies_beside_the_table_or_else_where_the_user_is(

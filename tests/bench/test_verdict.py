@@ -34,7 +34,7 @@ def test_a_winner() -> None:
         "with 2.50.",
         "Friedman's test finds that the methods differ (χ² = 64.0, p < .0001). ANT is significantly better than BL and "
         "AKA (Wilcoxon's signed-rank test, Holm's correction, at .05). Measures of one data set depend on each other, "
-        "so p-values over all blocks are optimistic.",
+        "so p-values and the critical difference over all blocks are optimistic.",
         *(
             f"{name}: first of 3 methods by average rank (1.00); first in all 8 settings, last nowhere; significantly "
             "better than BL and AKA."
@@ -63,7 +63,7 @@ def test_a_tie_is_none_of_both() -> None:
     assert said(*cells) == [
         "ANT shares the best average rank of 2 methods, 1.50 over 8 blocks (2 settings × 4 measures), level with BL.",
         "ANT is not distinguishable from BL (Wilcoxon's signed-rank test, Holm's correction, at .05). Measures of one "
-        "data set depend on each other, so p-values over all blocks are optimistic.",
+        "data set depend on each other, so p-values and the critical difference over all blocks are optimistic.",
         *(
             f"{name}: shared first of 2 methods by average rank (1.50); first nowhere, last nowhere."
             for name in ("Subset loss", "Hamming loss", "F1 micro", "F1 macro")

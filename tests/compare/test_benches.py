@@ -14,6 +14,7 @@ import yaml
 from scipy.stats import wilcoxon
 
 from amalgam.bench.folder import Bench, packed
+from amalgam.bench.origin import Origin
 from amalgam.bench.scope import Scope
 from amalgam.bench.scores import Cell, Score
 from amalgam.bench.significance import signed_rank
@@ -28,7 +29,12 @@ from ..erring import Cli
 from ..test_report import Page
 
 BELOW = "below a mean is its difference to old; = is none, to the last digit, on any common seed"
-TOGETHER = "measures of one data set depend on each other: p-values over all of them are optimistic"
+TOGETHER = (
+    "for p over settings × measures, the differences by each measure are divided by their root mean square over the "
+    "settings, so that no measure counts for more because its numbers are larger",
+    "2 settings are of one data set (digits); settings and measures of one data set depend on each other: p-values "
+    "over all of them are optimistic",
+)
 Change = Callable[[str, int, str], float]
 """(setting, seed, method) → by how much every measure is greater than in the bench that is not changed."""
 
@@ -54,20 +60,22 @@ def saved(
     rows: Mapping[str, int] | None = None,
     code: str = "code",
     seconds: float = 1.0,
+    names: tuple[str, ...] = ("x", "y", "z"),
+    test_rows: str = "rows",
     **changes: object,
 ) -> Path:
     """A finished bench of settings `a` and `b`, where subset loss, Hamming loss and F1 micro are moved by `more`."""
     small = table(**{"settings": settings("a", "b"), "quick": None, **changes})
     scope = Scope(seeds=seeds)
-    bench = Bench(folder, small, scope.keys(small), code)
+    bench = Bench(folder, small, scope.keys(small), {})
     (folder / "cells").mkdir(parents=True)
     for name, model in (("table.yaml", small), ("bench.yaml", scope)):
         (folder / name).write_text(yaml.safe_dump(model.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
     for setting, seed in bench.keys:
         base = seed / 100 + ("b" in setting) / 10
         scores = {method: score(base, more(setting, seed, method), seconds) for method in methods}
-        cell = Cell(setting, seed, 3, rows or {"train": 80, "test": 20}, scores, (), seconds)
-        bench.path((setting, seed)).write_text(packed(cell, code), encoding="utf-8")
+        cell = Cell(setting, seed, 3, rows or {"train": 80, "test": 20}, scores, (), seconds, names, test_rows)
+        bench.path((setting, seed)).write_text(packed(cell, Origin(code, "", "")), encoding="utf-8")
     return folder
 
 
@@ -124,7 +132,7 @@ def test_means_differences_and_wins_over_the_common_seeds(tmp_path: Path) -> Non
     assert found.notes == (
         BELOW,
         "k/n is better on k of n seeds; a test needs 6 common seeds to tell anything",
-        TOGETHER,
+        *TOGETHER,
     )
 
 
@@ -140,6 +148,35 @@ def test_the_overall_test_is_wilcoxons_on_how_much_better_the_means_are(tmp_path
     narrow = compare([saved(tmp_path / "x", measures=("subset_loss",)), saved(tmp_path / "y", more)])
     assert overall(narrow)["ant · y"] == ["2", "0", "0", "–"]  # two blocks can tell nothing
     assert narrow.sheets[0].headings == ("method", "subset loss ↓")
+
+
+def test_no_measure_decides_by_its_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F1 is better, Hamming loss worse by a tenth of it in each of six settings: scaled, each loss is as large."""
+
+    def ten_to_one(base: float, more: float, seconds: float = 1.0) -> Score:
+        return Score(Measures(math.nan, 0.1 + more / 10, 0.5 + more, math.nan, f1_per_label=(), rows=20), 3)
+
+    def more(setting: str, seed: int, method: str) -> float:
+        return 0.1 + "abcdef".index(setting) / 100 if method == "ant" else 0.0
+
+    monkeypatch.setitem(globals(), "score", ten_to_one)
+    six = settings(*"abcdef")
+    found = compare([saved(tmp_path / "old", seeds=1, settings=six), saved(tmp_path / "new", more, 1, settings=six)])
+    assert overall(found)["ant · new"] == ["6", "0", "6", "1.0000"]  # each pair of ranks has one sign of either kind
+
+
+def test_what_rounding_parts_is_equal(tmp_path: Path) -> None:
+    def more(setting: str, seed: int, method: str) -> float:
+        return {0: 0.1, 1: 0.2, 2: -0.3}[seed]  # whose sum is no 0
+
+    found = compare([saved(tmp_path / "old"), saved(tmp_path / "new", more)])
+    assert overall(found)["ant · new"] == ["0", "6", "0", "1.0000"]
+
+
+def test_settings_of_their_own_data_depend_by_their_measures_alone(tmp_path: Path) -> None:
+    own = {**settings("a"), **settings("b", data="other")}
+    found = compare([saved(tmp_path / "old", settings=own), saved(tmp_path / "new", moved, settings=own)])
+    assert found.notes[-1] == "measures of one data set depend on each other: p-values over all of them are optimistic"
 
 
 def test_six_common_seeds_are_tested(tmp_path: Path) -> None:
@@ -160,7 +197,7 @@ def test_six_common_seeds_are_tested(tmp_path: Path) -> None:
     assert found.notes == (
         BELOW,
         "p is Wilcoxon's signed-rank test over the common seeds, each alone, not corrected for their number",
-        TOGETHER,
+        *TOGETHER,
     )
 
 
@@ -199,8 +236,12 @@ def test_only_common_seeds_settings_and_methods_are_compared(tmp_path: Path) -> 
         ({"test": 0.3}, "test: 0.2 → 0.3"),
         ({"rows": {"train": 80, "test": 21}}, "rows.test: 20 → 21"),
         ({"settings": settings("a", "b", data="/x/other.arff")}, "data: digits → other.arff"),
+        ({"test": 0.3, "test_rows": "others"}, "test: 0.2 → 0.3"),
+        ({"test_rows": "others"}, "other test rows"),
+        ({"names": ("w", "x", "y")}, "labels of old alone: 'z'; labels of new alone: 'w'"),
+        ({"names": ("x", "z")}, "labels of old alone: 'y'"),
     ],
-    ids=["share", "rows", "data"],
+    ids=["share", "rows", "data", "known why", "content", "labels", "fewer labels"],
 )
 def test_other_rows_stand_without_a_difference(tmp_path: Path, changes: dict[str, Any], why: str) -> None:
     found = compare([saved(tmp_path / "old"), saved(tmp_path / "new", moved, **changes)])
@@ -209,6 +250,11 @@ def test_other_rows_stand_without_a_difference(tmp_path: Path, changes: dict[str
     note = "new was not measured on the rows of old ({}), so its numbers stand without a difference"
     assert found.notes[:2] == tuple(f"{setting}: {note.format(why)}" for setting in "ab")
     assert found.facts["numbers"][0]["benches"]["new"]["difference"] is None
+
+
+def test_labels_in_another_order_are_the_same(tmp_path: Path) -> None:
+    found = compare([saved(tmp_path / "old"), saved(tmp_path / "new", moved, names=("z", "x", "y"))])
+    assert cells(found, "a,")["ant new"][0][2] == "−.0100, 2/3"
 
 
 def test_the_same_file_in_another_folder_is_the_same_data(tmp_path: Path) -> None:
@@ -264,6 +310,22 @@ def test_the_command_compares_benches(cli: Cli, here: Path) -> None:
     _, out, _ = cli("report", "old", "new", "--json")
     content = json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert content == compare([Path("old"), Path("new")]).facts
+
+
+def test_one_bench_is_shown_again_as_its_own_page(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the byte, with the line that runs it again."""
+    from amalgam.bench.pages import write
+
+    monkeypatch.chdir(tmp_path)
+    saved(Path("part"), seeds=5, settings=settings("a", "b"))
+    asked = Scope(seeds=5, settings=("b",))
+    Path("part/bench.yaml").write_text(yaml.safe_dump(asked.model_dump(mode="json")), encoding="utf-8")
+    bench = read_bench("part", Path("part"))
+    write(bench.table, list(bench.cells.values()), Path("part"), asked)
+    assert b"`amalgam bench table.yaml --seeds 5 --settings b`" in Path("part/table.md").read_bytes()
+    for ending in ("md", "html"):
+        assert cli("report", "part", "--out", f"again.{ending}")[0] == 0
+        assert Path(f"again.{ending}").read_bytes() == Path(f"part/table.{ending}").read_bytes()
 
 
 def test_one_bench_is_shown_again(cli: Cli, here: Path) -> None:

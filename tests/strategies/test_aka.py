@@ -26,7 +26,6 @@ from amalgam.strategies.aka import (
     SpreadScores,
     StudentAligner,
     VoteTargets,
-    moments,
     most_confident,
     unit_norm,
 )
@@ -205,11 +204,14 @@ def test_votes_are_read_from_the_store_in_any_order() -> None:
     assert len(kept.targets) == 24
 
 
-def test_scaling_keeps_a_small_spread_around_a_large_mean() -> None:
-    values = torch.tensor([[8388608.0, 1.0], [8388609.0, 1.0], [8388610.0, 1.0]])
-    mean, spread = moments(TensorRows(values=values), chunk=2)
-    assert mean.tolist() == [8388609.0, 1.0]
-    assert spread.tolist() == pytest.approx([math.sqrt(2 / 3), 1.0])
+def test_components_scale_inputs_as_students_do() -> None:
+    """Column 0 is dense and centred; column 1 is sparse, keeps its zeros and is divided by the size of its values."""
+    values = torch.tensor([[8388608.0, 0.0], [8388609.0, 3.0], [8388610.0, 0.0]])
+    kept, panel = Kept(), panel_of()
+    SMALL.prepare(panel, TensorRows(values=values), ballots_of(panel, rows_of()), kept)
+    scaling = kept.network.components.scaling
+    assert scaling.mean.tolist() == [8388609.0, 0.0]
+    assert scaling.spread.tolist() == pytest.approx([math.sqrt(2 / 3), 3.0])
 
 
 def trained(seed: int) -> FeatureTargets:

@@ -315,6 +315,8 @@ def test_loss_is_equation_37_and_sums_the_steps() -> None:
         [slow.cross_entropy(p.tolist(), q.sigmoid().tolist()) for p, q in zip(wanted, step, strict=True)]
         for step in steps
     ]
+    assert ANT(supervise="steps").learns_stepwise
+    assert not ANT(supervise="final").learns_stepwise
     final = ANT(supervise="final").loss(output, targets)
     assert float(final.sum / final.count) == pytest.approx(np.mean(by_row[-1]), rel=1e-5)
     summed = ANT(supervise="steps").loss(output, targets)

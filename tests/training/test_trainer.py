@@ -14,11 +14,11 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from amalgam.errors import WorkError
-from amalgam.signals import Loss, ProbabilityTargets, StudentOutput, TensorRows, cross_entropy
+from amalgam.signals import Loss, ProbabilityTargets, StudentOutput, Targets, TensorRows, cross_entropy
 from amalgam.training import state
 from amalgam.training.checkpoint import Checkpoints
 from amalgam.training.settings import Training
@@ -143,15 +143,28 @@ def test_validation_measures_the_moving_average() -> None:
     assert fitted.history[0]["validation"] == pytest.approx(0.95)
 
 
-def test_an_epoch_is_better_that_beats_the_best_by_a_share_of_the_first_epochs_loss() -> None:
+def test_validation_measures_the_students_own_loss_whoever_stands_beside_it() -> None:
+    class Constant(nn.Module):
+        def forward(self, output: StudentOutput, wanted: Targets) -> Loss:
+            return Loss(torch.tensor(7.0 * len(wanted)), torch.tensor(float(len(wanted))))
+
+    def fitted(companion: nn.Module | None) -> list[dict[str, float]]:
+        return list(train(mlp(), values(40), targets(40), epochs=2, validation=0.2, companion=companion).history)
+
+    for alone, beside in zip(fitted(None), fitted(Constant()), strict=True):
+        assert beside["validation"] == alone["validation"]
+        assert beside["loss"] == pytest.approx(alone["loss"] + 7)
+
+
+def test_an_epoch_is_better_that_beats_the_best_by_a_share_of_what_was_gained_since_the_first() -> None:
     inputs, noise = values(60), values(60, seed=1)
     wanted = ProbabilityTargets((inputs + noise > 0)[:, :3].float(), torch.ones(60, 3))
-    fitted = train(mlp(), inputs, wanted, epochs=60, patience=4, improvement=0.02, validation=0.3, learning_rate=0.01)
+    fitted = train(mlp(), inputs, wanted, epochs=60, patience=4, improvement=0.05, validation=0.3, learning_rate=0.01)
     losses = [one["validation"] for one in fitted.history]
     best, since = math.inf, 0
     for epoch, loss in enumerate(losses, 1):
         since += 1
-        if best - loss > 0.02 * losses[0]:
+        if math.isinf(best) or best - loss > 0.05 * (losses[0] - best):
             best, at, since = loss, epoch, 0
         assert since < 4 or epoch == len(losses)
     assert since == 4

@@ -52,6 +52,7 @@ def train(
     folder: Path | None = None,
     key: str = "",
     accelerator: Accelerator | None = None,
+    companion: torch.nn.Module | None = None,
     **settings: Any,
 ) -> Fit:
     """`fit` with the settings that matter to a test."""
@@ -63,6 +64,7 @@ def train(
         Training(**settings),
         seed=seed,
         accelerator=accelerator or Accelerator(),
+        companion=companion,
         folder=folder,
         key=key,
     )

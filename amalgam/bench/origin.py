@@ -1,0 +1,104 @@
+"""What the numbers of a cell follow from, as fingerprints: the code, what its table asks for, and the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from amalgam import datasets, run
+from amalgam.bench.ground import within
+from amalgam.bench.table import Setting, Table
+from amalgam.errors import RequestError
+from amalgam.fingerprint import fingerprint, of_code, of_file
+
+SHOWING = {
+    "__main__", "api", "cli", "compare", "doctor", "figures", "progress", "report", "results", "sheets", "views",
+    "bench.comparison", "bench.conduct", "bench.diagram", "bench.folder", "bench.notes", "bench.origin", "bench.pages",
+    "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.terminal", "bench.verdict",
+    "bench.view", "bench.words",
+}  # fmt: skip
+"""Rooms, and modules of the bench, that order, keep or show cells and have no part in their numbers; others have."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Fingerprints of what a cell follows from, beside its seed.
+
+    Attributes:
+        code: the modules and libraries that compute it.
+        table: what its table asks for.
+        data: the files that its rows are read from.
+    """
+
+    code: str
+    table: str
+    data: str
+
+
+def origins(table: Table) -> dict[str, Origin]:
+    """Setting → what its cells follow from now.
+
+    Raises:
+        RequestError: the data of a setting is not there.
+    """
+    code, known = computed_by(), dict[Path, str]()
+    return {
+        name: Origin(code, asked(table, setting), read_from(setting, f"table {table.name}, setting {name}", known))
+        for name, setting in table.settings.items()
+    }
+
+
+def computed_by() -> str:
+    """The fingerprint of the modules that a cell's numbers may depend on, and of the libraries' versions."""
+    package = Path(__file__).parents[1]
+    paths = (path.relative_to(package).with_suffix("") for path in package.rglob("*.py"))
+    modules = sorted(name for name in (".".join(path.parts) for path in paths) if counts(name))
+    return fingerprint(of_code(*(f"amalgam.{name}" for name in modules)), run.versions())
+
+
+def counts(module: str) -> bool:
+    """Whether a cell's numbers may depend on a module, `strategies.ant`."""
+    return not {module, module.partition(".")[0]} & SHOWING
+
+
+def asked(table: Table, setting: Setting) -> str:
+    """The fingerprint of what a table asks for in a setting: nothing that is only shown, and no published number.
+
+    The order of the methods counts: their students are trained together.
+    """
+    return fingerprint(
+        {
+            "methods": [[key, method.strategy] for key, method in table.methods.items()],
+            "test": table.test,
+            "apart": table.apart,
+            "teacher": table.teacher,
+            "teachers": setting.model_dump(include={"teachers"}),
+            "teacher_training": {**table.teacher_training, **setting.training},
+            "student": {**table.student, **setting.student},
+            "training": {**table.training, **setting.training},
+            "options": setting.options.model_dump(exclude={"xml"}),  # a file, which is part of the data
+        }
+    )
+
+
+def read_from(setting: Setting, where: str, known: dict[Path, str]) -> str:
+    """The fingerprint of the files that a setting's rows are read from, by name and content, wherever they lie.
+
+    What is built in comes with a library, whose version counts as code.
+
+    Args:
+        setting: the setting.
+        where: who asks, for messages.
+        known: file → its fingerprint, to which those that are read now are added.
+
+    Raises:
+        RequestError: no such data, or a file that cannot be read.
+    """
+    with within(where):
+        files = datasets.files(setting.data, setting.options)
+        for path in files:
+            try:
+                known[path] = known.get(path) or of_file(path)
+            except OSError as error:
+                raise RequestError(f"data {path} cannot be read: {error.strerror}") from None
+    return fingerprint([[path.name, known[path]] for path in files] or setting.data)
