@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -59,7 +59,7 @@ def vote(
             journal.pass_by("votes", key)
         for done in ("computed", "reused", "repaired"):
             journal.votes[done] = journal.votes.get(done, 0) + getattr(stored[-1], done)
-    read = [_read(one, rows) for one in stored]
+    read = _read(stored, rows)
     parts = {part: tuple(one[part] for one in read) for part in ("scores", *(["features"] if features else []))}
     return Ballots(panel, len(rows), **parts)
 
@@ -113,15 +113,15 @@ def surrogate(
     counted = {name.removeprefix("count."): torch.as_tensor(stored.total(name)) for name in stored.counts}
     content = {part: [of_array(array[start : start + store.CHUNK]) for start in range(0, len(rows), store.CHUNK)]
                for part, array in stored.arrays.items()}  # fmt: skip
-    return strategy.form.of(_read(stored, rows)), strategy.facts(panel, counted), fingerprint(rows_key, content)
+    return strategy.form.of(_read([stored], rows)[0]), strategy.facts(panel, counted), fingerprint(rows_key, content)
 
 
-def _read(stored: store.Stored, rows: Rows) -> dict[str, Any]:
-    """The arrays of an entry: whole in memory where they fit beside the rows, else read where they lie."""
+def _read(stored: Sequence[store.Stored], rows: Rows) -> list[dict[str, Any]]:
+    """The arrays of entries: whole in memory where all fit beside the rows, else read where they lie."""
     most = _SMALL_BYTES if rows.resident is None else _RESIDENT_BYTES
-    if sum(array.dtype.itemsize * math.prod(array.shape) for array in stored.arrays.values()) > most:
-        return dict(stored.arrays)
-    return {name: torch.from_numpy(stored.whole(name)) for name in stored.arrays}
+    if sum(array.dtype.itemsize * math.prod(array.shape) for one in stored for array in one.arrays.values()) > most:
+        return [dict(one.arrays) for one in stored]
+    return [{name: torch.from_numpy(one.whole(name)) for name in one.arrays} for one in stored]
 
 
 def learner(rows: Rows, training: Training, seed: int, journal: Journal) -> Learn:

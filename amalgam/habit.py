@@ -36,7 +36,7 @@ class Habit:
 
 
 def learn_habit(votes: Callable[[], Iterable[Tensor]], prevalence: float) -> Habit:
-    """The habit of a teacher from its votes (N, l), read chunk by chunk, twice.
+    """The habit of a teacher from its votes (N, l), read chunk by chunk, and once more for thresholds.
 
     Args:
         votes: gives the logits (B, l), from the first chunk on, each time it is called.

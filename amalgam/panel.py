@@ -13,7 +13,7 @@ from torch import Tensor
 
 from amalgam.errors import RequestError, listed
 from amalgam.labels import LabelSpace, unite
-from amalgam.signals import Columns, Votes
+from amalgam.signals import Columns, Votes, odds
 from amalgam.teacher import Teacher
 
 _ABILITIES = {
@@ -165,6 +165,12 @@ class Ballots:
         for start in range(0, self.rows, size):
             where = slice(start, min(start + size, self.rows))
             yield where, self.at(where)
+
+    def own(self, teacher: int, size: int) -> Iterator[Tensor]:
+        """One teacher's sigmoid logits (B, l) on every row once, in order, in its own label order."""
+        for start in range(0, self.rows, size):
+            said = torch.as_tensor(self.scores[teacher][start : start + size])
+            yield odds(said) if self.panel.seats[teacher].exclusive else said
 
 
 def majority(votes: Votes) -> Tensor:

@@ -22,13 +22,7 @@ from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit
 
-_CODE = (
-    *TRAINING,
-    "amalgam.student",
-    "amalgam.scaling",
-    "amalgam.signals",
-    __name__,
-)
+_CODE = (*TRAINING, "amalgam.student", "amalgam.scaling", "amalgam.signals", __name__)
 """Whose change makes another teacher."""
 
 

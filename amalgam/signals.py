@@ -166,10 +166,15 @@ class Votes:
         """The scores as one sigmoid logit a label, (K, B, L); a softmax teacher's become log p / (1 - p)."""
         if not bool(self.exclusive.any()):
             return self.scores
-        log_p = torch.log_softmax(self.scores.nan_to_num(nan=-torch.inf), dim=2)
-        log_q = torch.log(-torch.expm1(log_p.clamp(max=-1e-7)))
-        odds = torch.where(self.known[:, None], (log_p - log_q).clamp(-30, 30), torch.nan)
-        return torch.where(self.exclusive[:, None, None], odds, self.scores)
+        said = torch.where(self.known[:, None], odds(self.scores.nan_to_num(nan=-torch.inf)), torch.nan)
+        return torch.where(self.exclusive[:, None, None], said, self.scores)
+
+
+def odds(scores: Tensor) -> Tensor:
+    """A softmax's logits (..., l) as one sigmoid logit a label: log p / (1 - p)."""
+    log_p = torch.log_softmax(scores, dim=-1)
+    log_q = torch.log(-torch.expm1(log_p.clamp(max=-1e-7)))
+    return (log_p - log_q).clamp(-30, 30)
 
 
 class Columns(Protocol):

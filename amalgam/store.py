@@ -72,10 +72,6 @@ class Stored:
     repaired: int
     waited: bool
 
-    def array(self, name: str) -> ChunkedArray:
-        """The array (N, ...) of a name, on disk."""
-        return self.arrays[name]
-
     @property
     def counts(self) -> list[str]:
         """The names of the `count.` arrays."""

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # in the processes that tests start, too: several run side by side
 
 SHARED_DATA = Path(os.environ.get("AMALGAM_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

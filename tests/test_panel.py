@@ -100,3 +100,13 @@ def test_one_label_that_excludes_all_others_is_certain_and_finite() -> None:
     votes = Ballots(panel, 1, (panel.vote(0, torch.zeros(1, 1))["scores"],)).at(slice(0, 1))
     assert torch.isfinite(votes.binary()).all()
     assert (votes.binary()[0, 0] > 0).tolist() == [True, False]
+
+
+def test_one_teachers_own_logits_are_those_of_its_votes_in_chunks() -> None:
+    seats = [Seat("soft", Fixed(["z", "x"], [2.0, 0.5], exclusive=True)), Seat("plain", Fixed(["y", "x"], [1.0, -3.0]))]
+    panel, drawn = seat(seats), torch.Generator().manual_seed(1)
+    ballots = Ballots(panel, 7, tuple(torch.randn(7, 2, generator=drawn) for _ in seats))
+    for k in range(2):
+        chunks = list(ballots.own(k, 3))
+        assert [len(chunk) for chunk in chunks] == [3, 3, 1]
+        torch.testing.assert_close(torch.cat(chunks), panel.space.own(k, ballots.at(slice(0, 7)).binary()[k]))

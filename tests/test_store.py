@@ -119,8 +119,8 @@ def test_what_was_produced_is_read_back_and_not_computed_again() -> None:
     assert asked.starts == []
     truth = produced(slice(0, ROWS))
     for stored in (first, second):
-        assert stored.rows == ROWS == len(stored.array("scores"))
-        assert stored.array("scores").shape == (ROWS, 3)
+        assert stored.rows == ROWS == len(stored.arrays["scores"])
+        assert stored.arrays["scores"].shape == (ROWS, 3)
         assert np.array_equal(stored.whole("scores"), truth["scores"])
         assert stored.whole("rows").dtype == truth["rows"].dtype
         assert stored.total("count.rows") == ROWS
@@ -156,25 +156,25 @@ def test_any_rows_any_slice_any_index(
         lambda where: {"a": truth[where], "b": flags[where], "count.n": np.asarray(flags[where].sum())}, rows=rows
     )
     where = data.draw(st.slices(rows))
-    assert np.array_equal(stored.array("a")[where], truth[where])
-    assert np.array_equal(stored.array("b")[where], flags[where])
+    assert np.array_equal(stored.arrays["a"][where], truth[where])
+    assert np.array_equal(stored.arrays["b"][where], flags[where])
     picks = st.lists(st.integers(-rows, rows - 1), max_size=30) if rows else st.just([])
     index = np.asarray(data.draw(picks), dtype=np.int64)
-    assert np.array_equal(stored.array("a")[index], truth[index])
-    assert np.array_equal(stored.array("a")[torch.as_tensor(index)], truth[index])
-    assert stored.array("a")[index].dtype == truth.dtype
+    assert np.array_equal(stored.arrays["a"][index], truth[index])
+    assert np.array_equal(stored.arrays["a"][torch.as_tensor(index)], truth[index])
+    assert stored.arrays["a"][index].dtype == truth.dtype
     assert stored.total("count.n") == flags.sum()
 
 
 @pytest.mark.parametrize("index", [[ROWS], [-ROWS - 1]])
 def test_a_row_that_is_not_there(index: list[int]) -> None:
     with pytest.raises(IndexError, match=f"^scores has {ROWS} rows$"):
-        fill().array("scores")[index]
+        fill().arrays["scores"][index]
 
 
 def test_only_slices_and_integers_pick_rows() -> None:
     with pytest.raises(IndexError, match=r"^rows are picked by a slice or 1-D integers, not bool of shape \(3,\)$"):
-        fill().array("scores")[np.array([True, False, True])]
+        fill().arrays["scores"][np.array([True, False, True])]
 
 
 @pytest.mark.parametrize("attempt", range(3))
@@ -588,7 +588,7 @@ def test_an_entry_harmed_under_a_reader(harm: Callable[[], object]) -> None:
     stored = fill()
     harm()
     with pytest.raises(WorkError) as raised:
-        stored.array("scores")[:3]
+        stored.arrays["scores"][:3]
     path = stored.folder / "00000" / "scores.npy"
     assert str(raised.value) == f"{path} was removed or damaged while it was in use; run the command again"
 
@@ -603,9 +603,9 @@ MEMORY = """
     stored = store.fill("votes", "key", rows, ones, about={})
     total, chance = 0.0, np.random.default_rng(0)
     for start in range(0, rows, 1000):
-        total += stored.array("a")[start : start + 1000].sum()
+        total += stored.arrays["a"][start : start + 1000].sum()
     for _ in range(20):
-        total += stored.array("a")[chance.integers(0, rows, 1000)].sum()
+        total += stored.arrays["a"][chance.integers(0, rows, 1000)].sum()
     assert total == (rows + 20_000) * 8 * 1.5
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -52,7 +52,7 @@ class Cell:
     labels: int
     rows: Mapping[str, int]
     scores: Mapping[str, Score]
-    notes: tuple[str, ...] = ()
-    seconds: float = 0.0
-    names: tuple[str, ...] = ()
-    test: str = ""
+    notes: tuple[str, ...]
+    seconds: float
+    names: tuple[str, ...]
+    test: str

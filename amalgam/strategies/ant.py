@@ -11,7 +11,7 @@ proof that a better informed prediction of a shared label informs the others bet
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Literal
@@ -95,11 +95,7 @@ class ANT(Strategy[Learned]):
 
     def prepare(self, panel: Panel, rows: Rows, ballots: Ballots, learn: Learn) -> Learned:
         """Learn what the teachers usually say, and how the labels of those depend on each other that need it."""
-
-        def votes(k: int) -> Iterator[Tensor]:
-            return (panel.space.own(k, votes.binary()[k]) for _, votes in ballots.chunks(4096))
-
-        everyone = range(len(panel.seats))
+        votes, everyone = partial(ballots.own, size=4096), range(len(panel.seats))
         habitual = self.prevalence > 0 or (self.rounds != 0 and self.indicator == "calibrated")
         weighed = self.indicator in ("familiarity", "agreement")
         dependent = [k for k in everyone if weighed or not _revises(panel.seats[k].teacher, self.revision)]

@@ -190,7 +190,7 @@ def test_votes_are_read_from_the_store_in_any_order() -> None:
             stored = store.fill(
                 "votes", f"{part}{k}", 24, lambda where, array=array: {"it": array[where]}, about={}, bar=Silent()
             )
-            filled.append(stored.array("it"))
+            filled.append(stored.arrays["it"])
     kept_too = Kept()
     SMALL.prepare(panel, rows, Ballots(panel, 24, tuple(parts["scores"]), tuple(parts["features"])), kept_too)
     assert not any(isinstance(one, torch.Tensor) for one in kept_too.targets.arrays().values())
