@@ -1,12 +1,10 @@
-"""A cell: reproducible, blind to what no method may see, matched by name; and what is refused before any work."""
+"""A cell: reproducible, blind to what no method may see; and a failure that names itself."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,82 +15,23 @@ import yaml
 from torch import Tensor
 
 from amalgam import collect, datasets, schooling, student
-from amalgam.bench import cell, ground
-from amalgam.bench.checks import ready
+from amalgam.bench import cell
 from amalgam.bench.folder import packed, unpacked
-from amalgam.bench.ground import Ground, bounds, lessons, prepared
+from amalgam.bench.ground import Ground
 from amalgam.bench.origin import Origin
-from amalgam.bench.scores import Cell, Score
-from amalgam.bench.table import Table, read_table
-from amalgam.datasets.digits import LABELS
+from amalgam.bench.scores import Cell
+from amalgam.bench.table import read_table
 from amalgam.errors import AmalgamError, RequestError, WorkError
-from amalgam.fingerprint import of_each_row
-from amalgam.journal import Journal
 from amalgam.panel import Panel
 from amalgam.processes import processes
 from amalgam.progress import Silent
 from amalgam.signals import ProbabilityTargets, Rows, stepwise
 from amalgam.strategies.kd import KD
 from amalgam.strategy import Strategy
-from amalgam.students.mlp import MLP
 from amalgam.training.settings import Training
 from amalgam.training.together import Member, fit_together
+from tests.bench.small import METHODS, TABLE, check, ground_of, run, table, timeless
 from tests.conftest import Cli
-
-METHODS: dict[str, Any] = {
-    "ant": {"strategy": {"name": "ant", "indicator": "confidence", "clamp": True, "contradiction": "mean"}},
-    "ant-final": {"strategy": {"name": "ant", "supervise": "final"}},
-    "bl": "bl",
-    "kd": "kd",
-    "cfl": "cfl",
-    "fka": "fka",
-    "supervised": {"strategy": "supervised", "role": "bound"},
-}
-TABLE: dict[str, Any] = {
-    "name": "small",
-    "title": "a small table",
-    "protocol": "as it comes",
-    "headline": "ant",
-    "teacher": {"name": "label_chain", "hidden": 6},
-    "teacher_training": {"epochs": 3, "batch_size": 64, "learning_rate": 0.01, "threads": 1},
-    "student": {"name": "label_chain", "hidden": 5},
-    "training": {"epochs": 3, "batch_size": 64, "learning_rate": 0.01, "threads": 1},
-    "methods": METHODS,
-    "settings": {
-        "one": {
-            "data": "digits",
-            "teachers": [
-                {"labels": ["square", "even", 1], "student": {"hidden": 7}},
-                {"labels": ["prime", 4, "square"]},
-            ],
-        }
-    },
-}
-NAMES = tuple(LABELS)
-
-
-def table(methods: str = "ant", **changes: Any) -> Table:
-    """The small table with some of its methods; what is changed in its one setting is given as `setting`."""
-    setting = {**TABLE["settings"]["one"], **changes.pop("setting", {})}
-    chosen = {key: METHODS[key] for key in methods.split()} | changes.pop("METHODS", {})
-    return Table.model_validate(
-        {**TABLE, "headline": methods.split()[0], "methods": chosen, "settings": {"one": setting}, **changes}
-    )
-
-
-def run(of: Table, seed: int = 0) -> Cell:
-    return cell.run(of, "one", seed, lambda share, note: None)
-
-
-def ground_of(of: Table, seed: int = 0, features: bool = False) -> Ground:
-    journal = Journal(Silent(), "once", ExitStack())
-    return prepared(of, of.settings["one"], seed, "a test", journal, features, lambda share, note: None)
-
-
-def timeless(one: Cell) -> str:
-    """Everything of a cell but its clock, to the last digit."""
-    scores = {key: replace(score, seconds=0.0) for key, score in one.scores.items()}
-    return repr(replace(one, scores=scores, seconds=0.0))
 
 
 @pytest.fixture
@@ -196,101 +135,6 @@ def test_the_share_that_is_done_only_grows() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("apart", [0.0, 0.3])
-def test_teachers_students_and_test_have_rows_of_their_own(apart: float) -> None:
-    ground = ground_of(table(apart=apart))
-    seen = [set(one.seen.tolist()) for one in ground.panel.seats if one.seen is not None]
-    learn, test = (set(of_each_row(rows).tolist()) for rows in (ground.learn, ground.test))
-    assert len(seen) == 2
-    assert not seen[0] & seen[1]
-    assert not test & (learn | seen[0] | seen[1])
-    assert not learn & (seen[0] | seen[1]) if apart else learn == seen[0] | seen[1]
-    whole = datasets.load("digits").rows
-    assert len(ground.test) == pytest.approx(0.2 * len(whole), abs=12)
-    assert len(ground.learn) == pytest.approx((apart or 0.8) * len(whole), abs=12)
-    assert len(set(ground.learn.ids.tolist()) | set(ground.test.ids.tolist())) == len(ground.learn) + len(ground.test)
-    assert all(one < other for one, other in pairwise(ground.learn.ids.tolist()))
-    found = run(table("bl", apart=apart)).rows
-    assert found == {"teachers": len(seen[0]) + len(seen[1]), "students": len(ground.learn), "test": len(ground.test)}
-
-
-def test_a_cell_says_which_rows_it_was_measured_on(tmp_path: Path) -> None:
-    rows = datasets.load("digits").rows
-    assert rows.annotated is not None
-    whole = rows.annotated
-
-    def measured(
-        *sets: list[str], seed: int = 0, unknown: int | None = None, brighter: int | None = None
-    ) -> tuple[str, tuple[str, ...]]:
-        """Of digits in which one annotation, or one pixel, of a row is another; the split stays as it is."""
-        inputs, annotated = rows.inputs(slice(None)).clone(), whole.clone()
-        if unknown is not None:
-            annotated[unknown, annotated[unknown] == 0] = torch.nan
-        if brighter is not None:
-            inputs[brighter, 0] += 0.5
-        path = tmp_path / "digits.npz"
-        np.savez(path, inputs=inputs.numpy(), annotated=annotated.numpy(), labels=list(rows.labels))
-        ground._loaded.cache_clear()
-        setting = {"data": str(path), "teachers": [{"labels": one} for one in sets]}
-        found = cell.run(table("bl", setting=setting, teacher_training={"epochs": 1}, training={"epochs": 1}),
-                         "one", seed, lambda share, note: None)  # fmt: skip
-        return found.test, found.names
-
-    two = ["even", "prime"], ["prime", "square"]
-    test, names = measured(*two)
-    assert sorted(names) == ["even", "prime", "square"]
-    assert measured(*two) == (test, names)
-    others = measured(["even", "prime"], ["prime", "closed_loop"])
-    assert others[0] == test, "the same rows, whatever labels the panel knows"
-    assert sorted(others[1]) == ["closed_loop", "even", "prime"]
-    assert measured(*two, ["square"])[0] != test, "rows are split otherwise for three teachers"
-    assert measured(*two, seed=1)[0] != test
-    one = int(ground_of(table("bl", setting={"teachers": [{"labels": ["even"]}, {"labels": ["prime"]}]})).test.ids[0])
-    assert measured(*two, unknown=one)[0] != test
-    assert measured(*two, brighter=one)[0] != test
-
-
-def test_columns_meet_by_name() -> None:
-    """The truth, the annotations and the votes are in the panel's order of labels, which is not the data's."""
-    whole, ground = datasets.load("digits").rows, ground_of(table())
-    assert whole.annotated is not None
-    names = ground.panel.space.names
-    assert [list(one.teacher.labels) for one in ground.panel.seats] == [
-        ["square", "even", "prime"],
-        ["prime", "straight_strokes", "square"],
-    ]
-    assert names == ("even", "prime", "square", "straight_strokes")
-    for column, name in enumerate(names):
-        of_data = whole.annotated[:, whole.labels.index(name)]
-        assert torch.equal(ground.truth[:, column], of_data[ground.learn.ids])
-        assert torch.equal(ground.annotated[:, column], of_data[ground.test.ids])
-    assert [one.teacher.module.settings.hidden for one in ground.panel.seats] == [7, 6]
-    for rows in (ground.learn, ground.test):
-        assert np.array_equal(of_each_row(whole.take(rows.ids)), of_each_row(rows))
-    votes = ground.judged.at(slice(0, 5))
-    for number, one in enumerate(ground.panel.seats):
-        said = one.teacher.score(ground.test.inputs(slice(0, 5)))
-        for column, name in enumerate(one.teacher.labels):
-            assert torch.equal(votes.scores[number][:, names.index(name)], said[:, column])
-
-
-def test_a_teacher_learns_its_own_labels_from_its_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    given, trained = list[Rows](), schooling.trained
-
-    def noted(name: str, rows: Rows, *rest: Any, **more: Any) -> Path:
-        given.append(rows)
-        return trained(name, rows, *rest, **more)
-
-    monkeypatch.setattr(schooling, "trained", noted)
-    ground_of(table())
-    whole = datasets.load("digits").rows
-    assert whole.annotated is not None
-    assert [rows.labels for rows in given] == [("square", "even", "prime"), ("prime", "straight_strokes", "square")]
-    for rows in given:
-        columns = [NAMES.index(label) for label in rows.labels]
-        assert torch.equal(rows.annotated, whole.annotated[rows.ids][:, columns])  # type: ignore[arg-type]
-
-
 def test_no_method_sees_annotations_and_the_bound_does(monkeypatch: pytest.MonkeyPatch) -> None:
     shown, members = list[Rows](), list[Member]()
     surrogate, together = collect.surrogate, fit_together
@@ -328,71 +172,6 @@ def test_a_label_nobody_annotated_is_not_learned() -> None:
     assert torch.equal(arrays["weights"], (~ground.truth.isnan()).float())
     assert bool((arrays["weights"][::2, 1] == 0).all())
     assert torch.equal(arrays["probabilities"], ground.truth.nan_to_num())
-
-
-def slow_f1(predicted: list[bool], truth: list[float]) -> float:
-    pairs = list(zip(predicted, truth, strict=True))
-    hits = sum(said and true == 1 for said, true in pairs)
-    wrong = sum(said != (true == 1) for said, true in pairs)
-    return 2 * hits / (2 * hits + wrong) if hits + wrong else 0.0
-
-
-def check(score: Score, predicted: list[list[bool]], truth: list[list[float]]) -> list[float]:
-    """A score against its measures in plain loops; the F1 of each label."""
-    rows, labels = len(predicted), len(predicted[0])
-    each = [slow_f1([row[j] for row in predicted], [row[j] for row in truth]) for j in range(labels)]
-    differ = [
-        [said != (true == 1) for said, true in zip(*pair, strict=True)] for pair in zip(predicted, truth, strict=True)
-    ]
-    flat = slow_f1([one for row in predicted for one in row], [one for row in truth for one in row])
-    found = score.measures
-    assert (score.labels, found.rows) == (labels, rows)
-    assert found.subset_loss == pytest.approx(sum(any(row) for row in differ) / rows, abs=1e-6)
-    assert found.hamming_loss == pytest.approx(sum(map(sum, differ)) / rows / labels, abs=1e-6)
-    assert found.f1_micro == pytest.approx(flat, abs=1e-6)
-    assert found.f1_macro == pytest.approx(sum(each) / labels, abs=1e-6)
-    assert list(found.f1_per_label) == pytest.approx(each, abs=1e-6)
-    return each
-
-
-def test_the_bounds_are_those_of_plain_loops() -> None:
-    of = table("bl")
-    ground, scores = ground_of(of), run(of).scores
-    assert {key: repr(score) for key, score in bounds(ground).items()} == {
-        key: repr(score) for key, score in scores.items() if key != "bl"
-    }
-    names = list(ground.panel.space.names)
-    truth = ground.annotated.tolist()
-    best: dict[str, tuple[float, list[bool]]] = {}
-    for one in ground.panel.seats:
-        said = [[score > 0 for score in row] for row in one.teacher.score(ground.test.inputs(slice(None))).tolist()]
-        own = [[row[names.index(label)] for label in one.teacher.labels] for row in truth]
-        for place, f1 in enumerate(check(scores[one.name], said, own)):
-            label = one.teacher.labels[place]
-            if label not in best or f1 > best[label][0] + 1e-9:
-                best[label] = f1, [row[place] for row in said]
-    chosen = [[best[label][1][row] for label in names] for row in range(len(truth))]
-    check(scores["oracle"], chosen, truth)
-    alone = [dict(zip(one.teacher.labels, scores[one.name].measures.f1_per_label, strict=True))
-             for one in ground.panel.seats]  # fmt: skip
-    assert alone[0]["square"] != alone[1]["square"], "the test wants a label that one teacher knows better"
-
-
-@pytest.mark.parametrize(("methods", "wanted"), [("ant bl", False), ("ant cfl", True), ("bl fka supervised", True)])
-def test_the_panel_shows_its_features_when_a_method_needs_them(
-    methods: str, wanted: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = list[Ground]()
-
-    def noted(*given: Any) -> Ground:
-        found.append(prepared(*given))
-        return found[0]
-
-    monkeypatch.setattr(cell, "prepared", noted)
-    run(table(methods))
-    shown = found[0].ballots.at(slice(0, 3)).features
-    assert [one.shape for one in shown] == ([(3, 7), (3, 6)] if wanted else [])
-    assert found[0].judged.features == ()
 
 
 @pytest.fixture
@@ -511,180 +290,6 @@ def test_what_nobody_foresaw_is_told_with_the_method(monkeypatch: pytest.MonkeyP
     with pytest.raises(ZeroDivisionError) as failure:
         run(table("bl", METHODS={"mine": {"strategy": "kd"}}))
     assert (str(failure.value), failure.value.__notes__) == ("as it was", ["method mine"])
-
-
-def test_drawn_label_sets_are_the_seeds() -> None:
-    of = table(setting={"teachers": {"teachers": 3, "students": [{"hidden": 4}]}})
-    drawn = [lessons(of.settings["one"], NAMES, seed, "a test") for seed in (0, 0, 1)]
-    assert drawn[0] == drawn[1] != drawn[2]
-    assert {label for one in drawn[0] for label in one.labels} == set(NAMES)
-    assert [one.student for one in drawn[0]] == [{"hidden": 4}, {}, {}]
-    assert [tuple(one.teacher.labels) for one in ground_of(of, 1).panel.seats] == [one.labels for one in drawn[2]]
-
-
-KNOWN = (
-    "'even', 'prime', 'at_least_five', 'closed_loop', 'straight_strokes', 'square', 'multiple_of_three', 'power_of_two'"
-)
-STRATEGIES = "aka, ant, bl, cfl, fka, kd, tc_mean, supervised"
-CHAIN = "(known: accept, hidden, steps, unchosen)"
-
-
-def taught(*labels: object, **more: Any) -> dict[str, Any]:
-    return {"setting": {"teachers": [{"labels": ["even", "prime"]}, {"labels": list(labels), **more}]}}
-
-
-def mine(**spec: Any) -> dict[str, Any]:
-    """A method after the table's others."""
-    role = "bound" if spec["name"] == "supervised" else "compared"
-    return {"METHODS": {"mine": {"strategy": spec, "role": role}}}
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        (
-            taught("even", "prim"),
-            ", setting one: teacher 1 should know the label 'prim', which digits does not have; did you mean 'prime'? "
-            f"(its labels: {KNOWN})",
-        ),
-        (
-            taught(7, 8),
-            ", setting one: teacher 1 should know label number 8, but digits has 8 labels, numbered from 0 to 7",
-        ),
-        (
-            taught("even", 0),
-            ", setting one: teacher 1 should know the label 'even' once, but has it by name and by number",
-        ),
-        (
-            {"setting": {"data": "digit"}},
-            ", setting one: unknown data 'digit'; did you mean 'digits'? (known: digits, or the path of a file; set "
-            "AMALGAM_DATA to a folder of MULAN data sets for more)",
-        ),
-        (
-            {"setting": {"options": {"label_count": 3}}},
-            ", setting one: the data option `label_count` means nothing for digits; leave it out (known here: none)",
-        ),
-        (
-            {"setting": {"teachers": {"teachers": 9}}},
-            ", setting one: 9 teachers cannot be drawn from 8 labels; draw fewer teachers",
-        ),
-        (
-            taught(1, student={"hiden": 3}),
-            f", setting one, teacher 1: unknown key 'hiden'; did you mean 'hidden'? {CHAIN}",
-        ),
-        (
-            taught(1, student={"name": "chain"}),
-            ", setting one, teacher 1: unknown student 'chain'; did you mean 'label_chain'? (known: label_chain, mlp)",
-        ),
-        (
-            {"setting": {"teachers": {"teachers": 2, "students": [{}, {"hidden": 0}]}}},
-            ", setting one, teacher 1: hidden is 0, expected greater than 0",
-        ),
-        ({"teacher": {"name": "tree"}}, ", setting one, teacher 0: unknown student 'tree' (known: label_chain, mlp)"),
-        (
-            {"student": {"name": "label_chan"}},
-            ", setting one, student: unknown student 'label_chan'; did you mean 'label_chain'? (known: label_chain, "
-            "mlp)",
-        ),
-        ({"setting": {"student": {"hidden": 0}}}, ", setting one, student: hidden is 0, expected greater than 0"),
-        (
-            mine(name="kd", temperatur=2.0),
-            ", method mine: unknown key 'strategy.temperatur'; did you mean 'temperature'? (known: temperature)",
-        ),
-        (
-            mine(name="kd", temperature="warm"),
-            ", method mine: strategy.temperature is 'warm', expected a valid number",
-        ),
-        (
-            mine(name="supervise"),
-            f", method mine: unknown strategy 'supervise'; did you mean 'supervised'? (known: {STRATEGIES})",
-        ),
-        (
-            mine(name="supervised", temperature=2.0),
-            ", method mine: unknown key 'strategy.temperature'; supervised has no hyperparameters",
-        ),
-        (
-            {"test": 0.5, "apart": 0.5},
-            ": test 0.5 and apart 0.5 leave no rows for the teachers; lower one of them",
-        ),
-    ],
-    ids=["label", "number", "twice", "data", "option", "draw", "teacher", "teacher's kind", "drawn teacher",
-         "unknown teacher", "unknown student", "student", "hyperparameter", "value", "strategy", "bound", "shares"],
-)  # fmt: skip
-def test_what_is_wrong_is_refused_before_any_cell(
-    changes: dict[str, Any], says: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("AMALGAM_DATA", raising=False)
-    monkeypatch.setattr("amalgam.bench.conduct.conduct", pytest.fail)
-    path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(table("ant bl", **changes).model_dump(mode="json")), encoding="utf-8")
-    code, told, err = cli("bench", path, "--out", tmp_path / "out")
-    assert (code, told, err) == (2, "", f"amalgam: error: table small{says}\n")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        (
-            {"setting": {"training": {"epoch": 3}}},
-            ", setting one, teacher_training: unknown key 'epoch'; did you mean 'epochs'? (known: "
-            f"{', '.join(sorted(Training.model_fields))})",
-        ),
-        (
-            {"training": {"batch_size": 0}},
-            ", setting one, training: batch_size is 0, expected greater than 0",
-        ),
-    ],
-)
-def test_a_wrong_training_of_a_table_that_no_file_holds_is_refused(changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(RequestError) as refusal:
-        ready(table(**changes))
-    assert str(refusal.value) == f"table small{says}"
-
-
-@pytest.mark.parametrize("kind", ["teacher_training", "training"])
-def test_a_precision_that_is_not_to_be_had_is_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **more: Any) -> None:
-        if more["mixed_precision"] == "fp16":
-            raise ValueError("no GPU")
-
-    monkeypatch.setattr("amalgam.processes.Accelerator", refuse)
-    with pytest.raises(RequestError) as refusal:
-        ready(Table.model_validate({**table().model_dump(), kind: {"precision": "fp16"}}))
-    assert str(refusal.value) == (
-        f"table small, setting one, {kind}: training.precision 'fp16' cannot be had here: no GPU"
-    )
-
-
-def test_a_method_that_the_teachers_cannot_serve_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(MLP, "score_and_features")
-    wrong = table("ant kd cfl", teacher={"name": "mlp"}, setting={"teachers": [{"labels": [0, 1]}]})
-    with pytest.raises(RequestError) as refusal:
-        ready(wrong)
-    assert str(refusal.value) == (
-        "table small, setting one, method cfl: strategy 'CFL' needs every teacher to show its features: "
-        "`score_and_features(inputs)`; teacher 'teacher 0' cannot; choose another teacher or another strategy"
-    )
-
-
-def test_a_good_table_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schooling, "trained", pytest.fail)
-    ready(table(" ".join(METHODS)))
-    ready(table(setting={"teachers": {"teachers": 3}}))
-
-
-def test_data_without_annotations_is_refused(tmp_path: Path) -> None:
-    np.save(tmp_path / "rows.npy", np.zeros((5, 2), dtype=np.float32))
-    wrong = table(setting={"data": str(tmp_path / "rows.npy"), "teachers": [{"labels": [0]}]})
-    tries: list[Callable[[], object]] = [lambda: ready(wrong), lambda: cell.cost(wrong, "one"), lambda: run(wrong)]
-    for work in tries:
-        with pytest.raises(RequestError) as refusal:
-            work()
-        assert str(refusal.value) == (
-            f"table small, setting one: data {str(tmp_path / 'rows.npy')!r} has no annotations, which teachers are "
-            "trained on; name its label columns with `options: {labels: …}`, or take other data"
-        )
 
 
 @pytest.fixture
