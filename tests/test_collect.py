@@ -1,0 +1,55 @@
+"""What is asked once: votes are in memory where those of all teachers fit there, and the same where they do not."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+import torch
+from torch import Tensor
+
+from amalgam import collect
+from amalgam.chunked import ChunkedArray
+from amalgam.collect import vote
+from amalgam.journal import Journal
+from amalgam.panel import Ballots, Seat, seat
+from amalgam.progress import Silent
+from amalgam.signals import TensorRows
+
+ROWS = TensorRows(values=torch.randn(50, 3, generator=torch.Generator().manual_seed(0)))
+
+
+class Sum:
+    """A teacher of two labels: the first input, and the sum of all."""
+
+    def __init__(self, *labels: str) -> None:
+        self.labels = labels
+
+    def score(self, inputs: Tensor) -> Tensor:
+        return torch.stack([inputs[:, 0], inputs.sum(1)], 1)
+
+
+def votes() -> Ballots:
+    panel = seat([Seat("one", Sum("a", "b"), "1"), Seat("other", Sum("b", "c"), "2")])
+    with ExitStack() as passing:
+        return vote(panel, ROWS, "rows", Journal(Silent(), "once", passing))
+
+
+@pytest.mark.parametrize(("most", "in_memory"), [(800, True), (799, False), (400, False)])
+def test_votes_stay_on_disk_where_all_teachers_together_are_too_large(
+    most: int, in_memory: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each teacher says 50 rows × 2 labels × 4 bytes."""
+    monkeypatch.setattr(collect, "_RESIDENT_BYTES", most)
+    ballots = votes()
+    assert {type(one) for one in ballots.scores} == {Tensor if in_memory else ChunkedArray}
+    for one in ballots.scores:
+        torch.testing.assert_close(torch.as_tensor(one[:]), Sum().score(ROWS.values))
+
+
+def test_less_is_read_whole_beside_rows_that_stay_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TensorRows, "resident", None)
+    monkeypatch.setattr(collect, "_SMALL_BYTES", 799)
+    assert {type(one) for one in votes().scores} == {ChunkedArray}
+    monkeypatch.setattr(collect, "_SMALL_BYTES", 800)
+    assert {type(one) for one in votes().scores} == {Tensor}
