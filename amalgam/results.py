@@ -16,11 +16,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A number as readers see it, and whether it is the best of its block."""
+class Entry:
+    """A number in a table as readers see it.
+
+    Attributes:
+        text: the number.
+        best: whether it is the best of its block.
+        under: a second, softer line: what the first is made of, or how it differs.
+    """
 
     text: str
     best: bool = False
+    under: str = ""
 
 
 HEADINGS = (
@@ -35,8 +42,8 @@ HEADINGS = (
 """The columns of the table of results; the last two are latencies."""
 
 
-def blocks(evaluation: Evaluation) -> list[list[tuple[str, list[Cell]]]]:
-    """The table of results: blocks of rows (name, cells), a cell for each of HEADINGS after the first.
+def blocks(evaluation: Evaluation) -> list[list[tuple[str, list[Entry]]]]:
+    """The table of results: blocks of rows (name, entries), an entry for each of HEADINGS after the first.
 
     The first block is the student, the majority vote and the mean logit; then each teacher with the student on the
     same labels. What is best is judged on the numbers as they are shown, so equal looks mean equal marks.
@@ -45,7 +52,7 @@ def blocks(evaluation: Evaluation) -> list[list[tuple[str, list[Cell]]]]:
     every += [[one.teacher, one.student] for one in evaluation.teachers]
     names = [[line.name for line in every[0]]]
     names += [[one.teacher.name, f"↳ {one.student.name}"] for one in evaluation.teachers]
-    return [list(zip(who, _cells(lines), strict=True)) for who, lines in zip(names, every, strict=True)]
+    return [list(zip(who, _entries(lines), strict=True)) for who, lines in zip(names, every, strict=True)]
 
 
 def table(evaluation: Evaluation) -> Table:
@@ -60,9 +67,9 @@ def table(evaluation: Evaluation) -> Table:
         lines = heading.replace("parameters", "param- eters").replace(" ", "\n", 1)
         shown.add_column(Text(lines), justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
     for block in blocks(evaluation):
-        for name, cells in block:
+        for name, entries in block:
             # Text, not a string: a user's `[red]` is a name, no markup.
-            numbers = (Text(cell.text, style="bold" if cell.best else "") for cell in cells[: len(columns) - 1])
+            numbers = (Text(one.text, style="bold" if one.best else "") for one in entries[: len(columns) - 1])
             shown.add_row(Text(name), *numbers)
         shown.add_section()
     return shown
@@ -130,9 +137,9 @@ def contradictions(evaluation: Evaluation) -> str:
     return f"{said}; of the {found.judged:,} that are annotated, the positive side is right in {share:.0%}."
 
 
-def _cells(lines: Sequence[Line]) -> list[list[Cell]]:
-    """The cells of the lines of a block."""
-    columns = [[Cell(str(len(line.labels))) for line in lines]]
+def _entries(lines: Sequence[Line]) -> list[list[Entry]]:
+    """The entries of the lines of a block."""
+    columns = [[Entry(str(len(line.labels))) for line in lines]]
     for measure in MEASURES:
         values = [getattr(line.measures, measure.key) for line in lines]
         columns.append(column(values, "{:.3f}".format, 1 if measure.better == "lower" else -1))
@@ -143,13 +150,13 @@ def _cells(lines: Sequence[Line]) -> list[list[Cell]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def column(values: Sequence[float | None], show: Callable[[float], str], sign: int) -> list[Cell]:
-    """The cells of a column; `sign` is 1 when the lowest is best, -1 when the highest is."""
+def column(values: Sequence[float | None], show: Callable[[float], str], sign: int) -> list[Entry]:
+    """The entries of a column; `sign` is 1 when the lowest is best, -1 when the highest is."""
     known = [value for value in values if value is not None and not math.isnan(value)]
     texts = ["–" if value is None or math.isnan(value) else show(value) for value in values]
     best = show(min(known, key=lambda value: sign * value)) if known else None
     worth_a_mark = len({text for text in texts if text != "–"}) > 1
-    return [Cell(text, worth_a_mark and text == best) for text in texts]
+    return [Entry(text, worth_a_mark and text == best) for text in texts]
 
 
 def thousands(value: float) -> str:

@@ -9,20 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amalgam.errors import RequestError
-from amalgam.results import Cell
+from amalgam.results import Entry, plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 WRITTEN = (".md", ".html")
 """The endings of files that a comparison can be written to."""
-
-
-@dataclass(frozen=True)
-class Entry(Cell):
-    """A cell with a second, softer line: what the first is made of, or how it differs."""
-
-    under: str = ""
 
 
 Row = tuple[str, Sequence[Entry]]
@@ -118,8 +111,6 @@ def fill(template: str, **content: Any) -> str:
         content: what it speaks of.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    from amalgam.results import plain
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),

@@ -17,7 +17,8 @@ from amalgam.bench.standing import Standing, standing
 from amalgam.bench.table import Table
 from amalgam.bench.verdict import verdict
 from amalgam.files import write_text
-from amalgam.sheets import Entry, Sheet, code, fill, literal
+from amalgam.results import Entry
+from amalgam.sheets import Sheet, code, fill, literal
 
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",

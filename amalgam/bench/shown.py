@@ -11,8 +11,8 @@ from amalgam.bench.comparison import MEASURE, Comparison, Says
 from amalgam.bench.notes import caveat
 from amalgam.bench.standing import Standing
 from amalgam.bench.words import ABSENT, chance, decimal, rank, span, spread
-from amalgam.results import plain
-from amalgam.sheets import Entry, Row, Sheet
+from amalgam.results import Entry, plain
+from amalgam.sheets import Row, Sheet
 
 _ROLES = ("compared", "variant", "bound")
 _POOLED = (

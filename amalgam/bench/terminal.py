@@ -14,7 +14,8 @@ from amalgam.bench.notes import notes
 from amalgam.bench.shown import Mark, average_ranks, by_measure
 from amalgam.bench.standing import Standing
 from amalgam.bench.verdict import verdict
-from amalgam.sheets import Entry, Sheet
+from amalgam.results import Entry
+from amalgam.sheets import Sheet
 
 _DIGITS = 3
 _SHORT = 5  # letters of a heading where there is no room for more

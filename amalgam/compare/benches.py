@@ -15,8 +15,8 @@ from amalgam.bench.words import ABSENT, chance, decimal, of_one_data_set, plural
 from amalgam.compare.cells import FEW, Bench, Number, common_settings, numbers_of, obstacles, read_bench, reproduced
 from amalgam.compare.common import differences, flat, names, told
 from amalgam.errors import RequestError, listed
-from amalgam.results import column
-from amalgam.sheets import Entry, Row, Sheet, Sheets
+from amalgam.results import Entry, column
+from amalgam.sheets import Row, Sheet, Sheets
 
 
 def compare(folders: Sequence[Path]) -> Sheets:

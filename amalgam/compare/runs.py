@@ -18,8 +18,8 @@ from amalgam.metrics import MEASURES
 from amalgam.parts import IN_MEMORY
 from amalgam.recipe import Recipe, read
 from amalgam.report import Report
-from amalgam.results import against, column, duration, storage, thousands
-from amalgam.sheets import Entry, Sheet, Sheets
+from amalgam.results import Entry, against, column, duration, storage, thousands
+from amalgam.sheets import Sheet, Sheets
 from amalgam.student import settings_of
 
 _HEADINGS = (
