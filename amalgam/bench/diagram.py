@@ -44,10 +44,9 @@ def critical_differences(standing: Standing) -> str:
         for tick in range(1, len(order) + 1):
             axes.vlines(tick, _TOP - 0.08, _TOP, color=INK, linewidth=1)
             axes.text(tick, _TOP - 0.13, str(tick), ha="center", va="bottom")
-        end = 1 + distance
-        axes.hlines(0.3, 1, end, color=INK, linewidth=1)
-        axes.vlines([1, end], 0.24, 0.36, color=INK, linewidth=1)
-        axes.text(end + 0.02 * len(order), 0.3, f"critical difference {distance:.2f}", ha="left", va="center")
+        axes.hlines(0.34, 1, 1 + distance, color=INK, linewidth=1)  # beyond the figure where nothing can be told apart
+        axes.vlines([1, 1 + distance], 0.28, 0.4, color=INK, linewidth=1)
+        axes.text(1, 0.24, f"critical difference {distance:.2f}", ha="left", va="bottom")
         for number, (first, last) in enumerate(bars, 1):
             axes.hlines(_TOP + _GAP * number, places[first], places[last], color=ACCENT, linewidth=4)
         for number, (method, place) in enumerate(zip(order, places, strict=True)):
