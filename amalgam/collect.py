@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from amalgam import store
 from amalgam.fingerprint import fingerprint, of_array, of_code
 from amalgam.journal import Journal
 from amalgam.panel import Ballots, Panel
 from amalgam.processes import processes
-from amalgam.signals import Rows, Targets
-from amalgam.strategy import Learn, Network, Strategy
+from amalgam.signals import ProbabilityTargets, Rows, Targets
+from amalgam.strategy import Learn, Strategy
 from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
 from amalgam.training.state import LossFunction
 from amalgam.training.trainer import fit
 
 _VOTING = ("amalgam.panel", "amalgam.signals", "amalgam.labels")  # whose change makes other votes
-_TARGETS = (*_VOTING, "amalgam.conditional", "amalgam.habit", "amalgam.scaling", "amalgam.strategy")  # other targets
+_TARGETS = (
+    *_VOTING,
+    "amalgam.classes",
+    "amalgam.conditional",
+    "amalgam.habit",
+    "amalgam.scaling",
+    "amalgam.strategy",
+)  # other targets
 
 _RESIDENT_BYTES = 2**31  # votes or targets up to this size are read into memory whole, beside rows that are in memory
 _SMALL_BYTES = 2**24  # and up to this size beside rows that stay on disk, so that memory stays flat as they grow
@@ -73,18 +81,20 @@ def surrogate(
     training: Training,
     seed: int,
     journal: Journal,
-) -> tuple[Targets, dict[str, int], str]:
+    student: Callable[[], nn.Module],
+) -> tuple[Targets, Mapping[str, float], str]:
     """The surrogate targets of every row: from the store, else made now, in chunks.
 
     Args:
         panel: the teachers.
-        rows: N rows, without annotations.
-        rows_key: their fingerprint.
+        rows: N rows, annotated where the strategy may see it, in the panel's columns; else without annotations.
+        rows_key: the fingerprint of their inputs.
         ballots: the votes on them.
         strategy: what makes targets of them.
         training: how networks of a strategy's own are trained.
         seed: of them.
         journal: told of what was reused and repaired.
+        student: makes one like the run's, for strategies that train such.
 
     Returns:
         the targets; what the strategy counted; and the fingerprint of rows and targets, which a training goes by.
@@ -92,11 +102,14 @@ def surrogate(
     whose = [one.fingerprint or [journal.nonce, one.name] for one in panel.seats]
     spec = {one.name: getattr(strategy, one.name) for one in fields(strategy)}
     columns = [list(own) for own in panel.space.columns]
-    code = of_code(*_TARGETS, type(strategy).__module__)
+    code = of_code(*_TARGETS, type(strategy).__module__, *strategy.code)
     name = type(strategy).__module__.rpartition(".")[2]
     how = [training.model_dump(mode="json"), seed, of_code(*TRAINING)] if strategy.trains else []
+    if strategy.sees_labels:
+        assert rows.annotated is not None
+        how.append(of_array(rows.annotated.numpy()))
     key = fingerprint("targets", whose, panel.space.names, columns, name, spec, rows_key, code, how)
-    state = _Once(lambda: strategy.prepare(panel, rows, ballots, learner(rows, training, seed, journal)))
+    state = _Once(lambda: strategy.prepare(panel, rows, ballots, learner(rows, training, seed, journal, student)))
 
     def produce(where: slice) -> dict[str, np.ndarray[Any, Any]]:
         chunk = rows.take(torch.arange(where.start, where.stop))
@@ -116,6 +129,17 @@ def surrogate(
     return strategy.form.of(_read([stored], rows)[0]), strategy.facts(panel, counted), fingerprint(rows_key, content)
 
 
+def weighed(rows: Rows, targets: Targets) -> tuple[Rows, Targets]:
+    """The rows that targets give any weight, and these targets; the others would only be carried along."""
+    if not isinstance(targets, ProbabilityTargets):
+        return rows, targets
+    some = [
+        torch.as_tensor(targets.weights[start : start + store.CHUNK]) > 0 for start in range(0, len(rows), store.CHUNK)
+    ]
+    where = torch.cat([one.any(1) for one in some]).nonzero()[:, 0]
+    return (rows, targets) if len(where) == len(rows) else (rows.take(where), targets.at(where))
+
+
 def _read(stored: Sequence[store.Stored], rows: Rows) -> list[dict[str, Any]]:
     """The arrays of entries: whole in memory where all fit beside the rows, else read where they lie."""
     most = _SMALL_BYTES if rows.resident is None else _RESIDENT_BYTES
@@ -124,17 +148,25 @@ def _read(stored: Sequence[store.Stored], rows: Rows) -> list[dict[str, Any]]:
     return [{name: torch.from_numpy(one.whole(name)) for name in one.arrays} for one in stored]
 
 
-def learner(rows: Rows, training: Training, seed: int, journal: Journal) -> Learn:
+def learner(everyone: Rows, training: Training, seed: int, journal: Journal, student: Callable[[], nn.Module]) -> Learn:
     """Trains a strategy's own networks as the student is trained."""
 
-    def learn(make: Callable[[], Network], targets: Targets, loss: LossFunction, name: str) -> Network:
+    def learn(
+        make: Callable[[], nn.Module] | None,
+        targets: Targets,
+        loss: LossFunction,
+        name: str,
+        *,
+        rows: Rows | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = make()
-        accelerator = processes(training)
+            network = (make or student)()
+        how = Training.model_validate({**training.model_dump(), **(settings or {})})
         fit(
-            network, rows, targets, loss, training,
-            seed=seed, accelerator=accelerator, progress=journal.progress, name=name,
+            network, everyone if rows is None else rows, targets, loss, how,
+            seed=seed, accelerator=processes(how), progress=journal.progress, name=name,
         )  # fmt: skip
         return network.eval()
 

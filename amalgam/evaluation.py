@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from amalgam.classes import decided, one_hot
 from amalgam.costs import Cost, costs_of, total
 from amalgam.errors import RequestError, listed
-from amalgam.metrics import Measures, Number, Tally
-from amalgam.panel import Ballots, Panel, majority, mean_logit
+from amalgam.metrics import Measure, Measures, Number, Tally, measures_of
+from amalgam.panel import Ballots, Panel, majority, mean_logit, plurality
 from amalgam.progress import Progress, Silent
-from amalgam.signals import Rows
+from amalgam.signals import Rows, Votes
 from amalgam.student import Student
 
 
@@ -73,6 +74,7 @@ class Evaluation:
         teachers: each teacher beside the student; a teacher none of whose labels is annotated has NaN measures.
         disagreement: where the teachers contradict each other.
         notes: sentences on labels that could not be measured.
+        exclusive: whether the student's labels exclude each other.
     """
 
     rows: int
@@ -83,6 +85,12 @@ class Evaluation:
     teachers: tuple[Comparison, ...]
     disagreement: Disagreement
     notes: tuple[str, ...] = ()
+    exclusive: bool = False
+
+    @property
+    def measured(self) -> tuple[Measure, ...]:
+        """The measures that say something of these labels."""
+        return measures_of(self.exclusive)
 
 
 def evaluate(
@@ -97,7 +105,9 @@ def evaluate(
 ) -> Evaluation:
     """Measure a student and its teachers on rows that neither training nor model selection saw.
 
-    A teacher's hard prediction is positive where its probability is above one half, also for exclusive labels.
+    Of a student whose labels exclude each other (`Student.exclusive`), every model chooses one class a row; a teacher
+    alone is measured on the rows whose class it knows, the student beside it on the same ones, choosing among all.
+    Otherwise a prediction is positive where its probability is above one half, also for teachers of exclusive labels.
 
     Args:
         student: its labels are matched to the panel's by name.
@@ -124,12 +134,12 @@ def evaluate(
     with (progress or Silent()).step("evaluation", len(rows)) as bar:
         for where, votes in ballots.chunks(chunk):
             truth = _truth(rows, where, len(space.names), shared)
-            learned = student.logits(rows.inputs(where))[:, order] > 0
-            hard = votes.binary() > 0
-            ensembles = [majority(votes) > 0, mean_logit(votes) > 0]
+            learned = decided(student.logits(rows.inputs(where))[:, order], student.exclusive)
+            hard, *ensembles = _decisions(votes, student.exclusive)
             said = [learned, *ensembles, *hard, *[learned] * len(hard)]
             for tally, predicted, group in zip(tallies, said, groups, strict=True):
-                tally.update(predicted[:, group], truth[:, group])
+                asked = _own_rows(truth, group) if student.exclusive else truth
+                tally.update(predicted[:, group], asked[:, group])
             clashes.update(hard, truth)
             bar.advance(len(truth))
     names = ["student", "majority vote", "mean logit", *(seat.name for seat in panel.seats), *["student"] * len(hard)]
@@ -140,7 +150,23 @@ def evaluate(
         for name, group, tally, cost in zip(names, groups, tallies, costs, strict=True)
     ]
     beside = tuple(Comparison(*pair) for pair in zip(lines[3 : 3 + len(hard)], lines[3 + len(hard) :], strict=True))
-    return Evaluation(len(rows), space.names, lines[0], lines[1], lines[2], beside, clashes.disagreement(), notes)
+    return Evaluation(
+        len(rows), space.names, lines[0], lines[1], lines[2], beside, clashes.disagreement(), notes, student.exclusive
+    )
+
+
+def _decisions(votes: Votes, exclusive: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """What each teacher (K, B, L), their majority and their mean logit (B, L) decide, as bool."""
+    if not exclusive:
+        return votes.binary() > 0, majority(votes) > 0, mean_logit(votes) > 0
+    mean = mean_logit(votes)
+    settled = plurality(votes) + 1e-3 * mean.sigmoid()  # equal shares are settled by the mean logit
+    return one_hot(votes.scores) & votes.known[:, None], one_hot(settled), one_hot(mean)
+
+
+def _own_rows(truth: Tensor, group: list[int]) -> Tensor:
+    """The annotations (B, L) of the rows whose class is among some columns, NaN elsewhere."""
+    return torch.where((truth[:, group] == 1).any(1, keepdim=True), truth, torch.nan)
 
 
 def _order(student: Student, names: tuple[str, ...]) -> list[int]:

@@ -29,6 +29,7 @@ from amalgam.student import Student, load
 Floats = NDArray[np.float32]
 
 THRESHOLD = "logit > 0, probability > 0.5"
+LIKELIEST = "the largest logit; probabilities are their softmax"
 TRACED = 2
 """Rows of the example that is traced; never one of the batch sizes of the check."""
 MOST = 1024
@@ -226,9 +227,14 @@ def _describe(graph: Path, student: Student, found: Parity, tolerance: float, so
         "amalgam.student": type(student).__module__.rpartition(".")[2],
         "amalgam.labels": json.dumps(student.labels),
         "amalgam.preprocessing": json.dumps(
-            {"scaling": "inside the graph", "input": "raw features, float32", "shape": student.shape}
+            {
+                "scaling": "inside the graph",
+                "input": "raw features, float32",
+                "shape": student.shape,
+                "nan": "missing" if student.masks else "refused",
+            }
         ),
-        "amalgam.threshold": THRESHOLD,
+        "amalgam.threshold": LIKELIEST if student.exclusive else THRESHOLD,
         "amalgam.parity": json.dumps(
             {
                 "largest_difference": found.difference,

@@ -1,4 +1,4 @@
-"""The measures of multi-label predictions: subset loss, Hamming loss, F1."""
+"""The measures of predictions: subset loss, Hamming loss and F1 of labels, accuracy and F1 of classes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,18 @@ MEASURES = (
     Measure("f1_micro", "F1 micro", "higher"),
     Measure("f1_macro", "F1 macro", "higher"),
 )
-"""The measures in the order every table shows them."""
+"""The measures of labels, in the order every table shows them."""
+
+CLASS_MEASURES = (Measure("accuracy", "accuracy", "higher"), MEASURES[3])
+"""The measures of labels that exclude each other, in the order every table shows them."""
+
+EVERY = tuple(dict.fromkeys((*CLASS_MEASURES, *MEASURES)))
+"""All measures there are."""
+
+
+def measures_of(exclusive: bool) -> tuple[Measure, ...]:
+    """The measures of labels that exclude each other, or of others."""
+    return CLASS_MEASURES if exclusive else MEASURES
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,11 @@ class Measures:
     f1_macro: Number
     f1_per_label: tuple[Number, ...]
     rows: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share of rows with every label (the one class) right, over the rows annotated in full."""
+        return 1.0 - self.subset_loss
 
 
 class Tally:

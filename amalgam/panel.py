@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from amalgam.classes import one_hot
 from amalgam.errors import RequestError, listed
 from amalgam.labels import LabelSpace, unite
 from amalgam.signals import Columns, Votes, odds
@@ -63,9 +64,21 @@ class Panel:
         """(K,) bool: the teachers whose labels exclude each other."""
         return torch.tensor([seat.exclusive for seat in self.seats])
 
-    def require(self, needs: type[Teacher], strategy: str) -> None:
-        """Refuse, before any work, a teacher that cannot do what a strategy needs."""
+    def require(self, needs: type[Teacher], strategy: str, exclusive: bool | None = None) -> None:
+        """Refuse, before any work, a teacher that cannot do what a strategy needs.
+
+        Args:
+            needs: what every teacher must be able to do.
+            strategy: its name, for messages.
+            exclusive: whether every teacher's labels must exclude each other.
+        """
         for seat in self.seats:
+            if exclusive and not seat.exclusive:
+                raise RequestError(
+                    f"strategy {strategy!r} chooses one class for a row, so every teacher's labels must exclude each "
+                    f"other; those of {seat.name!r} do not. Write `exclusive: true` in its card if they do, or choose "
+                    "another teacher or another strategy"
+                )
             if not isinstance(seat.teacher, needs):
                 raise RequestError(
                     f"strategy {strategy!r} needs every teacher to {_ABILITIES[needs.__name__]}; "
@@ -178,6 +191,15 @@ def majority(votes: Votes) -> Tensor:
     scores = votes.binary()
     known = votes.known[:, None].expand_as(scores)
     return ((scores > 0) & known).sum(0).mul(2).ge(known.sum(0)).float()
+
+
+def plurality(votes: Votes) -> Tensor:
+    """Each class's share (B, L) of the teachers that know it and choose it.
+
+    A teacher chooses among the classes it knows.
+    """
+    chosen = one_hot(votes.scores) & votes.known[:, None]
+    return chosen.sum(0) / votes.known.sum(0)
 
 
 def mean_logit(votes: Votes) -> Tensor:

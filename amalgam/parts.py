@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from amalgam import datasets
 from amalgam.datasets import Loaded
+from amalgam.datasets.few import few
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_each_row
@@ -27,7 +29,7 @@ class Parts:
     """Who sees which rows.
 
     Attributes:
-        learn: the student's rows, without annotations.
+        learn: the student's rows, annotated where `data.labelled` says so, else without annotations.
         test: the rows it is measured on, which nobody learns from; None when nothing is annotated.
         notes: what the reader of the data had to say.
         features: the names of the columns, where the data names them.
@@ -86,7 +88,8 @@ def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = 
             f"{data.source} has rows of shape {own} and {data.held_out or 'the test data'} of shape {other}; give "
             "both the same columns"
         )
-    return Parts(learn.unlabelled(), test, tuple(notes), features)
+    shown = learn.unlabelled() if data.labelled is None else few(learn, data.labelled, data.split_seed)
+    return Parts(shown, test, tuple(notes), features)
 
 
 def by_name(loaded: Loaded, features: Sequence[str], what: str) -> Rows:
@@ -136,6 +139,49 @@ def refuse_leaks(panel: Panel, parts: Parts) -> None:
             f"{leaked} of {len(parts.test)} test rows are among the rows that {who} learns from, so nothing measured "
             "on them would be true; split them apart (data.parts must be the teachers' own, see their cards)"
         )
+
+
+def annotated_for(rows: Rows, panel: Panel, exclusive: bool) -> tuple[Rows, list[str]]:
+    """Rows with their few annotations in the columns of the panel, and what a reader must know of them.
+
+    Args:
+        rows: annotated in part.
+        panel: whose labels are wanted; one that the rows do not know is annotated nowhere.
+        exclusive: whether labels exclude each other; then a row of a class that no teacher knows counts as unannotated.
+
+    Raises:
+        RequestError: no row is annotated with a label of the panel.
+    """
+    names = panel.space.names
+    if rows.annotated is None or not set(rows.labels) & set(names):
+        raise RequestError(
+            f"{rows.name} annotates {listed(rows.labels) if rows.labels else 'nothing'} and the teachers know "
+            f"{listed(names)}: no labelled row to learn from; labels are matched by name, so rename the data's columns "
+            "or add aliases under labels.aliases"
+        )
+    place = {name: column for column, name in enumerate(rows.labels)}
+    found = torch.full((len(rows), len(names)), 0.0 if exclusive else torch.nan)
+    for column, name in enumerate(names):
+        if name in place:
+            found[:, column] = rows.annotated[:, place[name]]
+    known, notes = (~rows.annotated.isnan()).any(1), list[str]()
+    if exclusive:
+        strange = known & ~(found == 1).any(1)
+        if bool(strange.any()):
+            other = [
+                name for name in rows.labels if name not in names and bool((rows.annotated[:, place[name]] == 1).any())
+            ]
+            notes.append(f"{int(strange.sum())} labelled rows are of {listed(other)}, which no teacher knows; not used")
+        known &= ~strange
+        found = found.masked_fill(~known[:, None], torch.nan)
+    never = [name for column, name in enumerate(names) if not bool((found[:, column] == 1).any())]
+    if len(never) == len(names):
+        raise RequestError(
+            f"none of the labelled rows of {rows.name} has a label that a teacher knows; raise data.labelled"
+        )
+    if never:
+        notes.append(f"no labelled row has {listed(never)}: what the labels tell of other classes is all that is known")
+    return replace(rows, annotated=found, labels=names), notes
 
 
 def lookalike_notes(panel: Panel, parts: Parts) -> list[str]:

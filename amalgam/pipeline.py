@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 
 from amalgam import datasets, registry, run, store, strategies
-from amalgam.collect import surrogate, vote
+from amalgam.collect import surrogate, vote, weighed
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation, evaluate, measurable
 from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.journal import Journal
 from amalgam.panel import Panel, seat
-from amalgam.parts import Parts, apportion, by_name, leaks, lookalike_notes, refuse_leaks, renamed
+from amalgam.parts import Parts, annotated_for, apportion, by_name, leaks, lookalike_notes, refuse_leaks, renamed
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe, read
@@ -79,15 +80,22 @@ def distill(
             refuse_leaks(panel, parts)
             if parts.test is not None:
                 measurable(parts.test, panel.space.names)
-            for note in (*parts.notes, *lookalike_notes(panel, parts)):
+            notes = [*parts.notes, *lookalike_notes(panel, parts)]
+            learn = parts.learn.unlabelled()
+            if strategy.sees_labels:
+                learn, of_labels = annotated_for(parts.learn, panel, strategy.chooses(panel))
+                notes += of_labels
+            parts = replace(parts, learn=learn)
+            for note in notes:
                 journal.note(note)
         learned = of_rows(parts.learn)
         with journal.timed("votes"):
             ballots = vote(panel, parts.learn, learned, journal, features=strategy.sees_features())
         with journal.timed("targets"):
             targets, facts, key = surrogate(
-                panel, parts.learn, learned, ballots, strategy, recipe.training, recipe.seed, journal
-            )
+                panel, parts.learn, learned, ballots, strategy, recipe.training, recipe.seed, journal,
+                partial(untrained, recipe, panel, parts, strategy),
+            )  # fmt: skip
         with journal.timed("training"):
             accelerator = processes(recipe.training, None if folder is None else folder / run.LOGS)
             student, fitted = train(recipe, panel, parts, targets, key, strategy, accelerator, folder, shown)
@@ -135,6 +143,11 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
     """
     strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
     settings_of(recipe.student, f"recipe {recipe.name}, student")
+    if strategy.sees_labels and recipe.data.labelled is None:
+        raise RequestError(
+            f"strategy {recipe.strategy['name']!r} learns from a few labelled rows; say which share of the student's "
+            "rows it may see the annotations of, such as --set data.labelled=0.05 (1 for all that are annotated)"
+        )
     store.ready()
     several = processes(recipe.training).num_processes
     if strategy.trains and several > 1:
@@ -169,7 +182,7 @@ def assemble(
             seats.append(registry.seat_of(one, number, accelerator, trust=trust, progress=journal.progress))
             bar.advance(1, seats[-1].name)
     panel = seat(seats, recipe.labels.aliases, recipe.labels.names)
-    panel.require(strategy.needs, recipe.strategy["name"])
+    panel.require(strategy.needs, recipe.strategy["name"], strategy.exclusive)
     return panel
 
 
@@ -185,16 +198,12 @@ def train(
     progress: Progress,
 ) -> tuple[Student, Fit]:
     """A new student, trained on the targets; it knows its columns and which rows are behind it."""
-    rows = parts.learn
-    shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        student = build(recipe.student, shape, panel.space.names, f"recipe {recipe.name}, student")
+    student = untrained(recipe, panel, parts, strategy)
     student.features = parts.features
     student.seen = np.unique(
-        np.concatenate([of_each_row(rows), *(one.seen for one in panel.seats if one.seen is not None)])
+        np.concatenate([of_each_row(parts.learn), *(one.seen for one in panel.seats if one.seen is not None)])
     )
-    student.scaling.fit(rows)
+    rows, targets = weighed(parts.learn, targets) if strategy.sees_labels else (parts.learn, targets)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         companion = strategy.companion(panel, targets, student.width(rows.inputs(slice(0, 1))))
@@ -208,6 +217,17 @@ def train(
     if recipe.training.tracker is not None:
         accelerator.end_training()
     return student, fitted
+
+
+def untrained(recipe: Recipe, panel: Panel, parts: Parts, strategy: Strategy[Any]) -> Student:
+    """The student of a recipe as it begins: its first weights are the seed's, its scaling is that of its rows."""
+    shape = tuple(parts.learn.inputs(slice(0, 1)).shape[1:])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        student = build(recipe.student, shape, panel.space.names, f"recipe {recipe.name}, student")
+    student.exclusive = strategy.chooses(panel)
+    student.scaling.fit(parts.learn)
+    return student
 
 
 def measure(

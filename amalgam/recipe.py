@@ -28,6 +28,8 @@ class Data(BaseModel):
             `unlabelled` and 20 % `test`, and all rows of a file without annotations as `unlabelled`.
         split_seed: the seed of the split.
         student: the part the student learns from, without its annotations.
+        labelled: the share of that part whose annotations a strategy may see that learns from a few labelled rows; a
+            stratified draw, with a row of every label. None shows none.
         test: the part that is measured on, which nobody learns from.
         held_out: the data SPEC of a file to measure on, instead of a part.
         held_out_options: how that file is read; `options` by default.
@@ -40,6 +42,7 @@ class Data(BaseModel):
     parts: dict[str, float] | None = None
     split_seed: int = 0
     student: StrictStr = "unlabelled"
+    labelled: float | None = Field(default=None, gt=0, le=1)
     test: StrictStr = "test"
     held_out: StrictStr | None = None
     held_out_options: DataOptions | None = None

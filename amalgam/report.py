@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation
 from amalgam.files import write_text
-from amalgam.results import HEADINGS, blocks, contradictions, duration, plain, table, verdict
+from amalgam.results import blocks, contradictions, duration, headings, plain, table, verdict
 from amalgam.schema import parse
 from amalgam.sheets import fill
 
@@ -156,7 +156,7 @@ def _filled(template: str, report: Report, **more: Any) -> str:
         template,
         report=report,
         evaluation=evaluation,
-        headings=HEADINGS,
+        headings=headings(evaluation) if evaluation else [],
         blocks=blocks(evaluation) if evaluation else [],
         verdict=verdict(evaluation) if evaluation else None,
         contradictions=contradictions(evaluation) if evaluation else None,

@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amalgam.metrics import MEASURES
-
 if TYPE_CHECKING:
     from rich.table import Table
 
     from amalgam.evaluation import Evaluation, Line
+    from amalgam.metrics import Measure
 
 
 @dataclass(frozen=True)
@@ -30,20 +29,14 @@ class Entry:
     under: str = ""
 
 
-HEADINGS = (
-    "model",
-    "labels",
-    *(f"{one.name} {one.arrow}" for one in MEASURES),
-    "parameters",
-    "size",
-    "latency 1 row",
-    "latency 256 rows",
-)
-"""The columns of the table of results; the last two are latencies."""
+def headings(evaluation: Evaluation) -> list[str]:
+    """The columns of the table of results; the last two are latencies."""
+    measures = [f"{one.name} {one.arrow}" for one in evaluation.measured]
+    return ["model", "labels", *measures, "parameters", "size", "latency 1 row", "latency 256 rows"]
 
 
 def blocks(evaluation: Evaluation) -> list[list[tuple[str, list[Entry]]]]:
-    """The table of results: blocks of rows (name, entries), an entry for each of HEADINGS after the first.
+    """The table of results: blocks of rows (name, entries), an entry for each of the headings after the first.
 
     The first block is the student, the majority vote and the mean logit; then each teacher with the student on the
     same labels. What is best is judged on the numbers as they are shown, so equal looks mean equal marks.
@@ -52,7 +45,8 @@ def blocks(evaluation: Evaluation) -> list[list[tuple[str, list[Entry]]]]:
     every += [[one.teacher, one.student] for one in evaluation.teachers]
     names = [[line.name for line in every[0]]]
     names += [[one.teacher.name, f"↳ {one.student.name}"] for one in evaluation.teachers]
-    return [list(zip(who, _entries(lines), strict=True)) for who, lines in zip(names, every, strict=True)]
+    entries = [_entries(lines, evaluation.measured) for lines in every]
+    return [list(zip(who, those, strict=True)) for who, those in zip(names, entries, strict=True)]
 
 
 def table(evaluation: Evaluation) -> Table:
@@ -62,7 +56,7 @@ def table(evaluation: Evaluation) -> Table:
     from rich.text import Text
 
     shown = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
-    columns = HEADINGS[:-1]  # the latency of 256 rows is in the report alone, so that 80 columns suffice
+    columns = headings(evaluation)[:-1]  # the latency of 256 rows is in the report alone, so that 80 columns suffice
     for place, heading in enumerate(columns):
         lines = heading.replace("parameters", "param- eters").replace(" ", "\n", 1)
         shown.add_column(Text(lines), justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
@@ -78,18 +72,18 @@ def table(evaluation: Evaluation) -> Table:
 def verdict(evaluation: Evaluation) -> str:
     """How the student does beside the ensemble, in one sentence; numbers that look equal in the table are a tie."""
     student = evaluation.student
-    first, how = against(student, evaluation.majority, "the majority vote")
-    second, how_too = against(student, evaluation.mean, "the mean logit")
+    first, how = against(student, evaluation.majority, "the majority vote", evaluation.measured)
+    second, how_too = against(student, evaluation.mean, "the mean logit", evaluation.measured)
     again = "" if second == first else f"{second} "
     own, theirs = student.cost.parameters, evaluation.majority.cost.parameters
     size = f", with {_size(own, theirs)}" if own and theirs else ""
     return f"The student {first} {how} and {again}{how_too}{size}."
 
 
-def against(student: Line, rival: Line, name: str) -> tuple[str, str]:
+def against(student: Line, rival: Line, name: str, measures: Sequence[Measure]) -> tuple[str, str]:
     """A verb and its object: `beats`, `the mean logit on 3 of 4 measures (loses on 1)`; the commonest leads."""
     tally = {"beats": 0, "ties with": 0, "loses to": 0}
-    for measure in MEASURES:
+    for measure in measures:
         own, other = getattr(student.measures, measure.key), getattr(rival.measures, measure.key)
         if math.isnan(own) or math.isnan(other):
             continue
@@ -137,10 +131,10 @@ def contradictions(evaluation: Evaluation) -> str:
     return f"{said}; of the {found.judged:,} that are annotated, the positive side is right in {share:.0%}."
 
 
-def _entries(lines: Sequence[Line]) -> list[list[Entry]]:
+def _entries(lines: Sequence[Line], measures: Sequence[Measure]) -> list[list[Entry]]:
     """The entries of the lines of a block."""
     columns = [[Entry(str(len(line.labels))) for line in lines]]
-    for measure in MEASURES:
+    for measure in measures:
         values = [getattr(line.measures, measure.key) for line in lines]
         columns.append(column(values, "{:.3f}".format, 1 if measure.better == "lower" else -1))
     columns.append(column([line.cost.parameters for line in lines], thousands, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit
 
-_CODE = (*TRAINING, "amalgam.student", "amalgam.scaling", "amalgam.signals", __name__)
+_CODE = (
+    *TRAINING, "amalgam.classes", "amalgam.scaling", "amalgam.series", "amalgam.signals", "amalgam.student",
+    "amalgam.students._series", __name__,
+)  # fmt: skip
 """Whose change makes another teacher."""
 
 
@@ -40,8 +44,26 @@ def own_rows(card: Card, schooling: Schooling) -> Rows:
     missing = [label for label in card.labels if label not in rows.labels]
     if missing or rows.annotated is None:
         raise RequestError(f"card {card.name!r}: {schooling.data} has no label {listed(missing or card.labels)}")
-    columns = [rows.labels.index(label) for label in card.labels]
-    return replace(rows, annotated=rows.annotated[:, columns], labels=tuple(card.labels))
+    return lesson(rows, card.labels, card.exclusive)
+
+
+def lesson(rows: Rows, labels: Sequence[str], exclusive: bool) -> Rows:
+    """Annotated rows with a teacher's own labels alone; of classes that exclude each other, only the rows of its own.
+
+    Raises:
+        RequestError: no row has any of the classes.
+    """
+    assert rows.annotated is not None
+    own = replace(
+        rows, annotated=rows.annotated[:, [rows.labels.index(label) for label in labels]], labels=tuple(labels)
+    )
+    if not exclusive:
+        return own
+    assert own.annotated is not None
+    among = (own.annotated == 1).any(1).nonzero()[:, 0]
+    if not len(among):
+        raise RequestError(f"no row of {rows.name} is annotated with {listed(labels)}, which a teacher should learn")
+    return own.take(among)
 
 
 def school(card: Card, accelerator: Accelerator, progress: Progress) -> Path:
@@ -56,7 +78,7 @@ def school(card: Card, accelerator: Accelerator, progress: Progress) -> Path:
         )
     return trained(
         card.name, own_rows(card, schooling), schooling.student, settings, schooling.split_seed,
-        accelerator=accelerator, progress=progress, where=f"{where}.student",
+        accelerator=accelerator, progress=progress, where=f"{where}.student", exclusive=card.exclusive,
     )  # fmt: skip
 
 
@@ -70,6 +92,7 @@ def trained(
     accelerator: Accelerator,
     progress: Progress,
     where: str,
+    exclusive: bool = False,
 ) -> Path:
     """The folder of a teacher trained on annotated rows as a student is, with the annotations as targets.
 
@@ -84,16 +107,24 @@ def trained(
         accelerator: the processes and the device.
         progress: who shows the training.
         where: who asks for the student, for messages.
+        exclusive: whether its labels exclude each other.
     """
     assert rows.annotated is not None
     kind, chosen = student.settings_of(spec, where)
     code = of_code(*_CODE, kind.__module__)
-    asked = [list(rows.labels), kind.__name__, chosen.model_dump(mode="json"), settings.model_dump(mode="json"), seed]
+    asked = [
+        list(rows.labels),
+        kind.__name__,
+        chosen.model_dump(mode="json"),
+        settings.model_dump(mode="json"),
+        seed,
+        exclusive,
+    ]
     key = fingerprint("teacher", name, asked, of_rows(rows), of_array(rows.annotated.numpy()), code)
     there = [store.folder("teachers", key) is not None]
     broadcast_object_list(there)  # the main process decides, so that no process trains alone
     if not there[0]:
-        teacher = _train(name, rows, spec, settings, seed, accelerator, progress, where)
+        teacher = _train(name, rows, spec, settings, seed, accelerator, progress, where, exclusive)
         teacher.seen = of_each_row(rows)
 
         def write(folder: Path) -> None:
@@ -116,14 +147,17 @@ def _train(
     accelerator: Accelerator,
     progress: Progress,
     where: str,
+    exclusive: bool,
 ) -> student.Student:
     assert rows.annotated is not None
     shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         teacher = student.build(spec, shape, rows.labels, where)
+    teacher.exclusive = exclusive
     teacher.scaling.fit(rows)
-    truth = ProbabilityTargets(rows.annotated.nan_to_num(), (~rows.annotated.isnan()).float())
+    known = (~rows.annotated.isnan()).float()
+    truth = ProbabilityTargets(rows.annotated.nan_to_num(), known, exclusive=exclusive)
     fit(
         teacher, rows, truth, stepwise, settings,
         seed=seed, accelerator=accelerator, progress=progress, name=f"teacher {name}",

@@ -10,12 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from amalgam.classes import class_cross_entropy
 
 Index = slice | Tensor
 """Which rows: a slice, or a long tensor of row numbers."""
@@ -208,45 +210,44 @@ class Targets(ABC):
     def __len__(self) -> int:
         """How many rows."""
 
-    @abstractmethod
     def at(self, index: Index) -> Self:
         """The targets of some rows, as tensors."""
+        return self.of({name: torch.as_tensor(array[index]) for name, array in self.arrays().items()})
 
-    @abstractmethod
     def to(self, device: torch.device) -> Self:
         """The targets on a device; those that are read from the store stay there."""
+        arrays = self.arrays()
+        if not all(isinstance(array, Tensor) for array in arrays.values()):
+            return self
+        return self.of({name: array.to(device) for name, array in arrays.items()})
 
 
 @dataclass(frozen=True)
 class ProbabilityTargets(Targets):
-    """Probabilities (N, L) and how much each counts, (N, L); a weight of 0 says: nobody knows, do not learn it."""
+    """Probabilities (N, L) and how much each counts, (N, L); a weight of 0 says: nobody knows, do not learn it.
+
+    Of labels that exclude each other (`exclusive`) the probabilities of a row add up to 1 and its weights are equal.
+    """
 
     probabilities: Tensor
     weights: Tensor
     counts: Mapping[str, Tensor] = field(default_factory=dict)
+    exclusive: bool = False
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> ProbabilityTargets:
-        """From `probabilities` and `weights`."""
-        return cls(arrays["probabilities"], arrays["weights"])
+        """From `probabilities`, or `distribution` of labels that exclude each other, and `weights`."""
+        exclusive = "distribution" in arrays
+        said = arrays["distribution" if exclusive else "probabilities"]
+        return cls(said, arrays["weights"], exclusive=exclusive)
 
     def arrays(self) -> dict[str, Tensor]:
-        """`probabilities` and `weights`."""
-        return {"probabilities": self.probabilities, "weights": self.weights}
+        """`probabilities`, or `distribution` of labels that exclude each other, and `weights`."""
+        return {"distribution" if self.exclusive else "probabilities": self.probabilities, "weights": self.weights}
 
     def __len__(self) -> int:
         """How many rows."""
         return len(self.probabilities)
-
-    def at(self, index: Index) -> ProbabilityTargets:
-        """The targets of some rows."""
-        return ProbabilityTargets(torch.as_tensor(self.probabilities[index]), torch.as_tensor(self.weights[index]))
-
-    def to(self, device: torch.device) -> ProbabilityTargets:
-        """The targets on a device."""
-        if not isinstance(self.probabilities, Tensor):
-            return self
-        return ProbabilityTargets(self.probabilities.to(device), self.weights.to(device), self.counts)
 
 
 @dataclass(frozen=True)
@@ -257,27 +258,14 @@ class FeatureTargets(ProbabilityTargets):
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> FeatureTargets:
-        """From `probabilities`, `weights` and `features.0`, `features.1`, …."""
-        shown = sorted((name for name in arrays if name.startswith("features.")), key=lambda name: int(name[9:]))
-        return cls(arrays["probabilities"], arrays["weights"], {}, tuple(arrays[name] for name in shown))
+        """From what probabilities are from, and `features.0`, `features.1`, …."""
+        said = ProbabilityTargets.of(arrays)
+        shown = tuple(arrays[f"features.{k}"] for k in range(len(arrays) - len(said.arrays())))
+        return cls(said.probabilities, said.weights, exclusive=said.exclusive, features=shown)
 
     def arrays(self) -> dict[str, Tensor]:
-        """`probabilities`, `weights` and `features.0`, `features.1`, …."""
+        """What probabilities are kept as, and `features.0`, `features.1`, …."""
         return super().arrays() | {f"features.{k}": one for k, one in enumerate(self.features)}
-
-    def at(self, index: Index) -> FeatureTargets:
-        """The targets of some rows."""
-        plain = super().at(index)
-        features = tuple(torch.as_tensor(one[index]) for one in self.features)
-        return FeatureTargets(plain.probabilities, plain.weights, {}, features)
-
-    def to(self, device: torch.device) -> FeatureTargets:
-        """The targets on a device."""
-        if not isinstance(self.probabilities, Tensor):
-            return self
-        plain = super().to(device)
-        features = tuple(one.to(device) for one in self.features)
-        return FeatureTargets(plain.probabilities, plain.weights, self.counts, features)
 
 
 @dataclass(frozen=True)
@@ -308,11 +296,72 @@ class Loss:
     count: Tensor
 
 
+@dataclass(frozen=True)
+class Taught(Targets):
+    """What teachers say and what a few rows are annotated with, for strategies that learn both.
+
+    A subclass says what `form` the teachers' targets have.
+
+    Attributes:
+        said: the teachers' targets, with `weights`.
+        truth: the annotations as targets; no weight where there are none.
+    """
+
+    form: ClassVar[type[Targets]]
+
+    said: Any
+    truth: ProbabilityTargets
+    counts: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def made(cls, said: Any, truth: ProbabilityTargets, everywhere: bool) -> Self:
+        """Both together; unless `everywhere`, the teachers count only where a row is annotated."""
+        labelled = truth.weights.any(1, keepdim=True)
+        weights = said.weights if everywhere else said.weights * labelled
+        return cls(replace(said, weights=weights), truth)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> Self:
+        """From the arrays of both, `said.…` and `truth.…`."""
+        parts = (
+            {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+            for prefix in ("said.", "truth.")
+        )
+        said, truth = parts
+        return cls(cls.form.of(said), ProbabilityTargets.of(truth))
+
+    def arrays(self) -> dict[str, Tensor]:
+        """The arrays of both, `said.…` and `truth.…`."""
+        both = (("said.", self.said), ("truth.", self.truth))
+        return {f"{prefix}{name}": array for prefix, one in both for name, array in one.arrays().items()}
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.truth)
+
+    @property
+    def weights(self) -> Tensor:
+        """How much a row counts in either, (N, 2)."""
+        return torch.stack([torch.as_tensor(one.weights[:]).amax(1) for one in (self.said, self.truth)], 1)
+
+
 def cross_entropy(logits: Tensor, targets: ProbabilityTargets) -> Loss:
-    """Eq. (37) of ANT: J = −Σ_j P_j log σ(L_j) + (1 − P_j) log(1 − σ(L_j)), summed over rows, counted in rows.
+    """The cross-entropy with targets, over classes where labels exclude each other, else label by label.
 
     Args:
         logits: (B, L), or (S, B, L) of a student with S steps, whose cross-entropies are added.
+        targets: probabilities and weights (B, L).
+    """
+    if targets.exclusive:
+        return Loss(*class_cross_entropy(logits, targets.probabilities, targets.weights))
+    return label_cross_entropy(logits, targets)
+
+
+def label_cross_entropy(logits: Tensor, targets: ProbabilityTargets) -> Loss:
+    """Eq. (37) of ANT: J = −Σ_j P_j log σ(L_j) + (1 − P_j) log(1 − σ(L_j)), summed over rows, counted in rows.
+
+    Args:
+        logits: as for `cross_entropy`.
         targets: probabilities and weights (B, L).
     """
     wanted, weights = targets.probabilities.expand_as(logits), targets.weights.expand_as(logits)

@@ -14,22 +14,31 @@ from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targe
 from amalgam.teacher import Scorer, Teacher
 
 State = TypeVar("State")
-Network = TypeVar("Network", bound=nn.Module)
 
 
 class Learn(Protocol):
     """Trains a network of a strategy's own on the student's rows, as the student is trained."""
 
     def __call__(
-        self, make: Callable[[], Network], targets: Targets, loss: Callable[[Any, Any], Loss], name: str
-    ) -> Network:
+        self,
+        make: Callable[[], nn.Module] | None,
+        targets: Targets,
+        loss: Callable[[Any, Any], Loss],
+        name: str,
+        *,
+        rows: Rows | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Any:
         """The trained network, in evaluation mode.
 
         Args:
-            make: builds it, under the run's seed; it maps inputs (B, ...) to what `loss` reads.
+            make: builds it, under the run's seed; it maps inputs (B, ...) to what `loss` reads. None makes one like the
+                run's student.
             targets: N targets.
             loss: of what the network answers and its targets.
             name: what the training is called in the progress display.
+            rows: the N rows; the student's, all of them, by default.
+            settings: what is changed in the settings that the student is trained with.
         """
 
 
@@ -62,12 +71,19 @@ class Strategy(ABC, Generic[State]):
         needs: the least a teacher must be able to do; with `FeatureScorer` the votes have features.
         form: what its targets are.
         trains: whether `prepare` trains networks, so that the targets depend on the training's settings and seed.
+        exclusive: whether the student's labels exclude each other, so that a row has one: False for methods that decide
+            label by label, True for those that choose a class, None for those that do as the teachers do.
+        sees_labels: whether it sees the few annotations that the student's rows have.
+        code: further modules that its targets follow from, by name.
     """
 
     paper: ClassVar[Paper | None] = None
     needs: ClassVar[type[Teacher]] = Scorer  # type: ignore[type-abstract]
     form: ClassVar[type[Targets]] = ProbabilityTargets
     trains: ClassVar[bool] = False
+    exclusive: ClassVar[bool | None] = False
+    sees_labels: ClassVar[bool] = False
+    code: ClassVar[tuple[str, ...]] = ()
 
     def prepare(self, panel: Panel, rows: Rows, ballots: Ballots, learn: Learn) -> State:
         """Learn what must be known before the first target, from the votes on all rows; by default nothing."""
@@ -82,7 +98,13 @@ class Strategy(ABC, Generic[State]):
         """Whether its votes have the teachers' features."""
         return hasattr(cls.needs, "score_and_features")
 
-    def facts(self, panel: Panel, counts: Mapping[str, Tensor]) -> dict[str, int]:
+    def chooses(self, panel: Panel) -> bool:
+        """Whether the student of these teachers has labels that exclude each other."""
+        if self.exclusive is not None:
+            return self.exclusive
+        return bool(panel.seats) and all(seat.exclusive for seat in panel.seats)
+
+    def facts(self, panel: Panel, counts: Mapping[str, Tensor]) -> Mapping[str, float]:
         """What the strategy counted, in words for the report, from the targets' counts added up."""
         return {name: int(count.sum()) for name, count in counts.items()}
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from amalgam.classes import decided
 from amalgam.errors import RequestError, nearest
 from amalgam.files import draft, write_text
 from amalgam.scaling import Scaling
@@ -40,7 +41,9 @@ class Student(nn.Module, ABC):
 
         model_config = {"extra": "forbid", "frozen": True}
 
+    masks: ClassVar[bool] = False  # whether NaN in its inputs means missing values to it
     settings: Settings
+    exclusive: bool = False  # whether its labels exclude each other, so that a row has the likeliest one alone
     report: Report | None = None  # what a run says of the student it made
     features: tuple[str, ...] = ()  # the names of its input columns, where the data named them
     seen: NDArray[np.uint64] | None = None  # the rows behind it (`fingerprint.of_each_row`), its teachers' included
@@ -70,7 +73,8 @@ class Student(nn.Module, ABC):
         """Logits (N, L) of inputs (N, *shape), in evaluation mode, batch by batch, on the CPU.
 
         Raises:
-            RequestError: inputs that are no numbers, of another shape, NaN or infinite.
+            RequestError: inputs that are no numbers, of another shape or infinite; NaN, or for a student that `masks`
+                a row of nothing else.
         """
         try:
             values = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs).float()
@@ -80,9 +84,7 @@ class Student(nn.Module, ABC):
             raise RequestError(
                 f"inputs have the shape {tuple(values.shape)}, expected (rows, {', '.join(map(str, self.shape))})"
             )
-        if not bool(torch.isfinite(values).all()):
-            bad = int((~torch.isfinite(values.flatten(1)).all(1)).nonzero()[0])
-            raise RequestError(f"row {bad} of the inputs is NaN or infinite; fill or drop missing values first")
+        self._require_values(values)
         was_training = self.training
         self.eval()
         with torch.inference_mode():
@@ -90,14 +92,27 @@ class Student(nn.Module, ABC):
         self.train(was_training)
         return torch.cat(parts) if parts else torch.empty(0, len(self.labels))
 
+    def _require_values(self, values: Tensor) -> None:
+        """RequestError for the first row (of N, *shape) with a value that the student cannot read."""
+        each = values.flatten(1)
+        if not self.masks:
+            bad, why = ~each.isfinite().all(1), "is NaN or infinite; fill or drop missing values first"
+        elif bool(each.isinf().any()):
+            bad, why = each.isinf().any(1), "is infinite; write NaN where a value is missing"
+        else:
+            bad, why = each.isnan().all(1), "has no value at all, only NaN; drop it first"
+        if bool(bad.any()):
+            raise RequestError(f"row {int(bad.nonzero()[0])} of the inputs {why}")
+
     def predict_proba(self, inputs: ArrayLike | Tensor) -> NDArray[np.float32]:
-        """The probability of each label, (N, L)."""
-        probabilities: NDArray[np.float32] = self.logits(inputs).sigmoid().numpy()
+        """The probability of each label, (N, L); labels that exclude each other share 1 among them."""
+        logits = self.logits(inputs)
+        probabilities: NDArray[np.float32] = (logits.softmax(1) if self.exclusive else logits.sigmoid()).numpy()
         return probabilities
 
     def predict(self, inputs: ArrayLike | Tensor) -> NDArray[np.bool_]:
-        """Which labels each row has, (N, L) bool: those with a probability above one half."""
-        hard: NDArray[np.bool_] = (self.logits(inputs) > 0).numpy()
+        """Which labels each row has, (N, L) bool: those with a probability above one half, or the likeliest class."""
+        hard: NDArray[np.bool_] = decided(self.logits(inputs), self.exclusive).numpy()
         return hard
 
     def save(self, folder: str | Path) -> Path:
@@ -113,6 +128,7 @@ class Student(nn.Module, ABC):
             "student": type(self).__module__.rpartition(".")[2],
             "shape": list(self.shape),
             "labels": list(self.labels),
+            "exclusive": self.exclusive,
             "features": list(self.features),
             "settings": self.settings.model_dump(mode="json"),
         }
@@ -188,6 +204,7 @@ def load(folder: str | Path) -> Student:
             )
         student.load_state_dict(weights)
         student.features = tuple(config.get("features", ()))
+        student.exclusive = bool(config.get("exclusive", False))
         if (folder / _SEEN).is_file():
             student.seen = np.load(folder / _SEEN, allow_pickle=False)
     except FileNotFoundError:

@@ -7,6 +7,7 @@ import resource
 import sys
 from pathlib import Path
 from time import perf_counter
+from typing import NoReturn
 
 import numpy as np
 
@@ -90,10 +91,14 @@ def collect(source: str, teachers: list[str]) -> None:
     panel = pipeline.assemble(recipe, (), strategy, processes(), False, journal)
     rows_key = of_rows(rows)
     ballots = vote(panel, rows, rows_key, journal)
-    surrogate(panel, rows, rows_key, ballots, strategy, recipe.training, recipe.seed, journal)
+    surrogate(panel, rows, rows_key, ballots, strategy, recipe.training, recipe.seed, journal, _no_student)
     seconds = perf_counter() - began
     stored = sum(path.stat().st_size for path in store.home().rglob("*.npy"))
     print(json.dumps({"start": start, "peak": peak(), "stored": stored, "seconds": seconds}))
+
+
+def _no_student() -> NoReturn:
+    raise AssertionError("ANT trains no student of its own")
 
 
 if __name__ == "__main__":

@@ -77,7 +77,8 @@ HYPERPARAMETERS = ", ".join(field.name for field in dataclasses.fields(ANT))  # 
         ),
         (
             "teachers train digits-shap",
-            "no teacher 'digits-shap'; did you mean 'digits-shape'? (built in: digits-arithmetic, digits-shape; or a "
+            "no teacher 'digits-shap'; did you mean 'digits-shape'? (built in: digits-arithmetic, digits-shape, "
+            "trace-first, trace-last; or a "
             "card's path, or adapter:source@labels with an adapter of custom, onnx, sklearn, torch)",
         ),
         ("cache clear --kind vote", "--kind 'vote' is none of teachers, votes, targets"),
@@ -100,7 +101,7 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
         (
             "data.options.mising=mean",
             "recipe RECIPES/ant.yaml: unknown key 'data.options.mising'; did you mean 'missing'? (known: drop, "
-            "label_count, label_position, labels, missing, xml)",
+            "label_count, label_position, labels, missing, series, xml)",
         ),
         (
             "strategy.clam=true",
@@ -125,7 +126,10 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
         ("name.first=x", "recipe RECIPES/ant.yaml: name is {'name': 'ant', 'first': 'x'}, expected a valid string"),
         ("teachers.first=1", "--set teachers.first: 'teachers' holds ['custom:pair:good'], which has no keys below it"),
         ("teachers=[]", "no teacher to learn from; name one with --teacher or under `teachers:` in the recipe"),
-        ("student=mlpp", "unknown student 'mlpp'; did you mean 'mlp'? (known: label_chain, mlp)"),
+        (
+            "student=mlpp",
+            "unknown student 'mlpp'; did you mean 'mlp'? (known: convolutional, label_chain, mlp, recurrent)",
+        ),
         (
             "student={name: mlp, hiden: 3}",
             "recipe ant, student: unknown key 'hiden'; did you mean 'hidden'? (known: dropout, hidden)",

@@ -40,12 +40,14 @@ MLP: dict[str, Any] = {
     [
         (
             "digits-shap",
-            "no teacher 'digits-shap'; did you mean 'digits-shape'? (built in: digits-arithmetic, digits-shape; or a "
+            "no teacher 'digits-shap'; did you mean 'digits-shape'? (built in: digits-arithmetic, digits-shape, "
+            "trace-first, trace-last; or a "
             "card's path, or adapter:source@labels with an adapter of custom, onnx, sklearn, torch)",
         ),
         (
             "onx:birds.onnx@a,b",
-            "no teacher 'onx:birds.onnx@a,b'; did you mean 'onnx'? (built in: digits-arithmetic, digits-shape; or a "
+            "no teacher 'onx:birds.onnx@a,b'; did you mean 'onnx'? (built in: digits-arithmetic, digits-shape, "
+            "trace-first, trace-last; or a "
             "card's path, or adapter:source@labels with an adapter of custom, onnx, sklearn, torch)",
         ),
         ("onnx:@a,b", "--teacher 'onnx:@a,b' names no source after 'onnx:'"),

@@ -97,7 +97,7 @@ def test_the_file_describes_itself(
     }  # fmt: skip
     assert json.loads(about.pop("amalgam.labels")) == list(LABELS)
     assert json.loads(about.pop("amalgam.preprocessing")) == {
-        "scaling": "inside the graph", "input": "raw features, float32", "shape": [6]
+        "scaling": "inside the graph", "input": "raw features, float32", "shape": [6], "nan": "refused"
     }  # fmt: skip
     assert about == {
         "amalgam.version": __version__,

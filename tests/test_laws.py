@@ -10,6 +10,9 @@ import pytest
 
 from amalgam import strategies
 from amalgam.strategies import strategy_class
+from amalgam.strategies.single import Single
+from amalgam.strategies.sup import Sup
+from tests.class_laws import CLASS_LAWS
 from tests.laws import LAWS
 
 
@@ -21,13 +24,24 @@ def variants(name: str) -> Iterator[Any]:
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
         options = get_args(hint) if get_origin(hint) is Literal else (True, False) if hint is bool else ()
-        yield from (kind(**{field.name: option}) for option in options if option != field.default)
+        for option in options:
+            if option != field.default:
+                yield kind(**{field.name: option})
 
 
-EVERY = [pytest.param(one, id=str(one)) for name in strategies.names() for one in variants(name)]
+OWN_WAY = (Single, Sup)  # which ask one teacher alone, or none
+EVERY = [one for name in strategies.names() for one in variants(name)]
+LABELS = [pytest.param(one, id=str(one)) for one in EVERY if not one.exclusive and not isinstance(one, OWN_WAY)]
+CLASSES = [pytest.param(one, id=str(one)) for one in EVERY if one.exclusive is not False]
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-@pytest.mark.parametrize("strategy", EVERY)
+@pytest.mark.parametrize("strategy", LABELS)
 def test_law(strategy: Any, law: Any) -> None:
+    law(strategy)
+
+
+@pytest.mark.parametrize("law", CLASS_LAWS.values(), ids=CLASS_LAWS)
+@pytest.mark.parametrize("strategy", CLASSES)
+def test_law_of_classes(strategy: Any, law: Any) -> None:
     law(strategy)

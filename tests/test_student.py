@@ -18,6 +18,8 @@ from amalgam.student import Student, build, load, student_class
 SPECS: list[dict[str, Any]] = [
     {"name": "mlp", "hidden": [5, 4], "dropout": 0.5},
     {"name": "label_chain", "hidden": 7, "accept": "own", "unchosen": "last"},
+    {"name": "recurrent", "hidden": 7, "layers": 2, "dropout": 0.5},
+    {"name": "convolutional", "channels": 8, "kernels": [3, 1]},
 ]
 
 

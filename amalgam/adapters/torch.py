@@ -108,7 +108,7 @@ def wrap(
     device: torch.device | None = None,
     *,
     scores: Kind = "logits",
-    exclusive: bool = False,
+    exclusive: bool | None = None,
 ) -> TorchTeacher:
     """A module as a teacher. The module itself is put into evaluation mode, and on `device` when one is given.
 
@@ -118,9 +118,10 @@ def wrap(
         name: what it is called in messages.
         device: where it should live; None leaves it where it is.
         scores: what its outputs are.
-        exclusive: whether the labels exclude each other.
+        exclusive: whether the labels exclude each other; None asks the module, a student knows.
     """
-    return TorchTeacher(module, labels, name, kind=scores, exclusive=exclusive, device=device)
+    told = bool(getattr(module, "exclusive", False)) if exclusive is None else exclusive
+    return TorchTeacher(module, labels, name, kind=scores, exclusive=told, device=device)
 
 
 def load(card: Card, folder: Path, device: torch.device, trust: bool) -> TorchTeacher:
@@ -130,7 +131,7 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> TorchTe
         RequestError: a source or constructor that is missing, refused or damaged, or weights of another model.
     """
     path = source(card, folder, _EXPECTED)
-    labels: Sequence[object] = card.labels
+    labels: Sequence[Any] = card.labels
     module: nn.Module
     if path.is_dir():
         module = load_student(path)
@@ -144,7 +145,7 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> TorchTe
         state = _read(path, card.name)
         module = _construct(card, trust)
         _fill(module, state, card.name, path)
-    return TorchTeacher(module, labels, card.name, kind=card.scores, exclusive=card.exclusive, device=device)
+    return wrap(module, labels, card.name, device, scores=card.scores, exclusive=card.exclusive or None)
 
 
 def _construct(card: Card, trust: bool) -> nn.Module:

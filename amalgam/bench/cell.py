@@ -15,7 +15,8 @@ from amalgam.bench.checks import methods_of
 from amalgam.bench.ground import Ground, bounds, built, extent, prepared, within
 from amalgam.bench.scores import Cell, Score, Tell
 from amalgam.bench.table import Table
-from amalgam.collect import surrogate
+from amalgam.classes import decided
+from amalgam.collect import surrogate, weighed
 from amalgam.journal import Journal
 from amalgam.metrics import measures
 from amalgam.processes import nonce, processes
@@ -39,7 +40,8 @@ class Task:
 
     Attributes:
         student: untrained.
-        targets: of the rows to learn from.
+        rows: to learn from.
+        targets: of these rows.
         loss: of a student's output and the targets.
         companion: trained beside the student.
         facts: what the method counted, and how its targets hold against the truth.
@@ -47,6 +49,7 @@ class Task:
     """
 
     student: Student
+    rows: Rows
     targets: Targets
     loss: LossFunction
     companion: torch.nn.Module | None
@@ -83,10 +86,10 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
             tell(share, f"targets of {table.shown(key)}")
             spec = {**table.student, **setting.student}
             with within(f"method {key}"):
-                tasks[key] = supervised(ground, spec, seed, where) if method is None else distilled(
+                tasks[key] = supervised(ground, spec, seed, where, table.exclusive) if method is None else distilled(
                     ground, method, spec, training, seed, where, journal
                 )  # fmt: skip
-        learned = taught(tasks, ground.learn, training, seed, tell)
+        learned = taught(tasks, training, seed, tell)
         scores = {key: scored(task, learned[key], ground) for key, task in tasks.items()}
     return Cell(
         setting=name,
@@ -94,7 +97,7 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
         labels=len(ground.panel.space.names),
         rows={"teachers": sum(len(one.seen) for one in ground.panel.seats if one.seen is not None),
               "students": len(ground.learn), "test": len(ground.test)},
-        scores={**scores, **bounds(ground)},
+        scores={**scores, **bounds(ground, table.exclusive)},
         notes=tuple(journal.notes),
         seconds=round(time.monotonic() - began, 3),
         names=ground.panel.space.names,
@@ -102,20 +105,21 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
     )  # fmt: skip
 
 
-def untrained(ground: Ground, spec: dict[str, Any], seed: int, where: str) -> Student:
+def untrained(ground: Ground, spec: dict[str, Any], seed: int, where: str, exclusive: bool) -> Student:
     """A student as it begins, the same for every method."""
     shape = tuple(ground.learn.inputs(slice(0, 1)).shape[1:])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = built(spec, shape, ground.panel.space.names, f"{where}, student")
+    made.exclusive = exclusive
     made.scaling.fit(ground.learn)
     return made
 
 
-def supervised(ground: Ground, spec: dict[str, Any], seed: int, where: str) -> Task:
+def supervised(ground: Ground, spec: dict[str, Any], seed: int, where: str, exclusive: bool) -> Task:
     """The bound that learns from the truth."""
-    targets = ProbabilityTargets(ground.truth.nan_to_num(), (~ground.truth.isnan()).float())
-    return Task(untrained(ground, spec, seed, where), targets, stepwise, None, {}, 0.0)
+    targets = ProbabilityTargets(ground.truth.nan_to_num(), (~ground.truth.isnan()).float(), exclusive=exclusive)
+    return Task(untrained(ground, spec, seed, where, exclusive), ground.learn, targets, stepwise, None, {}, 0.0)
 
 
 def distilled(
@@ -129,23 +133,28 @@ def distilled(
 ) -> Task:
     """A method's targets, and the student that will learn them."""
     began = time.monotonic()
-    ground.panel.require(strategy.needs, type(strategy).__name__)
+    ground.panel.require(strategy.needs, type(strategy).__name__, strategy.exclusive)
+    rows = ground.learn if ground.labelled is None or not strategy.sees_labels else ground.labelled
+
+    def fresh() -> Student:
+        return untrained(ground, spec, seed, where, strategy.chooses(ground.panel))
+
     targets, facts, _ = surrogate(
-        ground.panel, ground.learn, ground.key, ground.ballots, strategy, training, seed, journal
+        ground.panel, rows, ground.key, ground.ballots, strategy, training, seed, journal, fresh
     )
     seconds = time.monotonic() - began
-    made = untrained(ground, spec, seed, where)
+    made = fresh()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         companion = strategy.companion(ground.panel, targets, made.width(ground.learn.inputs(slice(0, 1))))
     judged = audit(strategy, ground.panel, ground.learn, ground.ballots, targets, ground.truth)
     loss = stepwise if strategy.learns_stepwise else strategy.loss
-    return Task(made, targets, loss, companion, {**facts, **judged}, seconds)
+    if strategy.sees_labels:
+        rows, targets = weighed(rows, targets)
+    return Task(made, rows, targets, loss, companion, {**facts, **judged}, seconds)
 
 
-def taught(
-    tasks: Mapping[str, Task], rows: Rows, training: Training, seed: int, tell: Tell
-) -> dict[str, tuple[int, float]]:
+def taught(tasks: Mapping[str, Task], training: Training, seed: int, tell: Tell) -> dict[str, tuple[int, float]]:
     """Train all students, together where they can be: method → epochs and seconds."""
     began, device = time.monotonic(), processes(training).device
 
@@ -153,7 +162,9 @@ def taught(
         tell(_TARGETS + (1.0 - _TARGETS) * share, note)
 
     epochs: dict[str, int] = {}
-    if stackable([task.student for task in tasks.values()], rows, training):
+    rows = next(iter(tasks.values())).rows
+    same = all(len(task.rows) == len(rows) for task in tasks.values())
+    if same and stackable([task.student for task in tasks.values()], rows, training):
         members = [
             Member(f"the student of {key}", task.student, task.targets, task.loss, task.companion)
             for key, task in tasks.items()
@@ -165,7 +176,7 @@ def taught(
             progressed(number / len(tasks), key)
             with within(f"the student of {key}"):
                 fitted = fit(
-                    task.student, rows, task.targets, task.loss, training,
+                    task.student, task.rows, task.targets, task.loss, training,
                     seed=seed, accelerator=processes(training), companion=task.companion,
                 )  # fmt: skip
             epochs[key] = len(fitted.history)
@@ -175,7 +186,8 @@ def taught(
 
 def scored(task: Task, learned: tuple[int, float], ground: Ground) -> Score:
     """A student on the test rows."""
-    predicted = task.student.to("cpu").logits(ground.test.inputs(slice(None))) > 0
+    student = task.student.to("cpu")
+    predicted = decided(student.logits(ground.test.inputs(slice(None))), student.exclusive)
     epochs, seconds = learned
     return Score(
         measures(predicted, ground.annotated), ground.annotated.shape[1], task.facts, epochs,

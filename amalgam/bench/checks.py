@@ -41,8 +41,12 @@ def ready(table: Table) -> None:
         built({**table.student, **setting.student}, data.shape, panel.space.names, f"{here}, student")
         for key, method in methods.items():
             if method is not None:
+                if method.sees_labels and setting.labelled is None:
+                    raise RequestError(
+                        f"{here}: method {key} learns from a few labelled rows; say which share: `labelled: 0.02`"
+                    )
                 with within(f"{here}, method {key}"):
-                    panel.require(method.needs, type(method).__name__)
+                    panel.require(method.needs, type(method).__name__, method.exclusive)
 
 
 def methods_of(table: Table, where: str) -> dict[str, Strategy[Any] | None]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from amalgam.bench.significance import ALPHA, Friedman, critical_difference, friedman, holm, ranks, signed_rank
-from amalgam.metrics import MEASURES
+from amalgam.metrics import EVERY
 
-MEASURE = {measure.key: measure for measure in MEASURES}
+MEASURE = {measure.key: measure for measure in EVERY}
 Key = tuple[str, str, str]
 """Setting, method, measure."""
 Block = tuple[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -18,17 +18,20 @@ from amalgam.bench.draw import Draw, Schooled
 from amalgam.bench.naming import ORACLE
 from amalgam.bench.scores import Score, Tell
 from amalgam.bench.table import Setting, Table
+from amalgam.classes import one_hot
 from amalgam.collect import vote
+from amalgam.datasets.few import few
 from amalgam.datasets.split import split
 from amalgam.errors import AmalgamError, RequestError, WorkError, listed, nearest
 from amalgam.fingerprint import fingerprint, of_array, of_rows
 from amalgam.journal import Journal
 from amalgam.metrics import measures
 from amalgam.panel import Ballots, Panel, Seat, seat
+from amalgam.parts import annotated_for
 from amalgam.processes import processes
 from amalgam.progress import Silent
 from amalgam.schema import parse
-from amalgam.signals import Rows
+from amalgam.signals import Rows, Votes
 from amalgam.training.settings import Training
 from amalgam.training.state import mix
 
@@ -40,7 +43,8 @@ class Ground:
     Attributes:
         panel: the teachers.
         learn: the rows students learn from, without annotations.
-        key: their fingerprint.
+        labelled: the same with the few annotations that some methods see, in the panel's columns; None if none may.
+        key: the fingerprint of their inputs.
         truth: their annotations (N, L), for bounds and for judging targets, never for a method.
         test: the rows that are measured on.
         annotated: their annotations (M, L).
@@ -51,6 +55,7 @@ class Ground:
 
     panel: Panel
     learn: Rows
+    labelled: Rows | None
     key: str
     truth: Tensor
     test: Rows
@@ -103,10 +108,12 @@ def prepared(
     seats = []
     for number, teacher in enumerate(teachers):
         tell(number / len(teachers), f"teacher {number + 1} of {len(teachers)}")
-        own = annotated_by(parts[f"teacher-{number}"], teacher, rows)
+        with within(f"{where}, teacher {number}"):
+            own = schooling.lesson(parts[f"teacher-{number}"], list(map(str, teacher.labels)), table.exclusive)
         folder = schooling.trained(
             f"teacher {number}", own, {**table.teacher, **teacher.student}, settings, mix(seed, number, 1),
             accelerator=processes(settings), progress=Silent(), where=f"{where}, teacher {number}",
+            exclusive=table.exclusive,
         )  # fmt: skip
         model = student.load(folder)
         scorer = wrap(model.to(processes(settings).device), model.labels, f"teacher {number}")
@@ -118,10 +125,15 @@ def prepared(
     assert learn.annotated is not None
     assert parts["test"].annotated is not None
     unseen, test = learn.unlabelled(), parts["test"].unlabelled()
+    labelled = None
+    if setting.labelled is not None:
+        with within(where):
+            labelled, _ = annotated_for(few(learn, setting.labelled, seed), panel, table.exclusive)
     key, test_key = of_rows(unseen), of_rows(test)
     return Ground(
         panel=panel,
         learn=unseen,
+        labelled=labelled,
         key=key,
         truth=learn.annotated[:, columns],
         test=test,
@@ -210,22 +222,22 @@ def shares(table: Table, teachers: int) -> dict[str, float]:
     return {"test": table.test, **apart, **{f"teacher-{number}": each for number in range(teachers)}}
 
 
-def annotated_by(part: Rows, teacher: Schooled, rows: Rows) -> Rows:
-    """A part with only a teacher's own labels."""
-    assert part.annotated is not None
-    columns = [rows.labels.index(str(label)) for label in teacher.labels]
-    return replace(part, annotated=part.annotated[:, columns], labels=tuple(str(label) for label in teacher.labels))
-
-
 def union(parts: list[Rows], rows: Rows) -> Rows:
     """The rows of several parts, in the data's order."""
     wanted = torch.cat([part.ids for part in parts])
     return rows.take(torch.isin(rows.ids, wanted).nonzero()[:, 0])
 
 
-def bounds(ground: Ground) -> dict[str, Score]:
-    """Each teacher alone on its own labels, and the oracle, which takes each label from its best teacher."""
+def bounds(ground: Ground, exclusive: bool) -> dict[str, Score]:
+    """Each teacher alone, and the oracle.
+
+    Alone a teacher is measured on its own labels, and the oracle takes each label from its best teacher. Where labels
+    exclude each other, a teacher is measured on every row, as the papers do, and is wrong where it does not know the
+    class; the oracle asks for each row the teachers that know its class, and chooses by their mean probability.
+    """
     space, truth = ground.panel.space, ground.annotated
+    if exclusive:
+        return _bounds_of_classes(ground.judged.at(slice(0, ground.judged.rows)), truth, ground.panel)
     hard = ground.judged.at(slice(0, ground.judged.rows)).binary() > 0
     found = dict[str, Score]()
     best = torch.full((truth.shape[1],), -1.0)
@@ -239,6 +251,15 @@ def bounds(ground: Ground) -> dict[str, Score]:
             if f1 > best[column]:
                 best[column], chosen[:, column] = f1, hard[number][:, column]
     return {**found, ORACLE: Score(measures(chosen, truth), truth.shape[1])}
+
+
+def _bounds_of_classes(votes: Votes, truth: Tensor, panel: Panel) -> dict[str, Score]:
+    """The bounds of labels that exclude each other, from the votes on the test rows and their classes (M, L)."""
+    alone = one_hot(votes.scores) & votes.known[:, None]
+    found = {one.name: Score(measures(alone[k], truth), truth.shape[1]) for k, one in enumerate(panel.seats)}
+    said = votes.scores.nan_to_num(nan=-torch.inf).softmax(2)
+    knows = (truth.nan_to_num() @ votes.known.T.float()).T[:, :, None]  # (K, M, 1): whether it knows the row's class
+    return {**found, ORACLE: Score(measures(one_hot((said * knows).sum(0)), truth), truth.shape[1])}
 
 
 @contextmanager

@@ -69,6 +69,8 @@ def asked(table: Table, setting: Setting) -> str:
     return fingerprint(
         {
             "methods": [[key, method.strategy] for key, method in table.methods.items()],
+            "exclusive": table.exclusive,
+            "labelled": setting.labelled,
             "test": table.test,
             "apart": table.apart,
             "teacher": table.teacher,

@@ -21,7 +21,7 @@ from amalgam.bench.draw import Draw, Schooled
 from amalgam.bench.naming import check_keys, check_methods, check_shown
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError, nearest
-from amalgam.metrics import MEASURES
+from amalgam.metrics import EVERY, MEASURES
 from amalgam.recipe import anchored
 from amalgam.schema import parse, read_yaml
 from amalgam.shelf import names, shelf
@@ -93,6 +93,7 @@ class Setting(BaseModel):
         teachers: each teacher's labels, or how they are drawn.
         student: what is added to the table's `student`.
         training: what is added to the table's `training`, for teachers and students.
+        labelled: the share of the students' rows whose annotations methods see that learn from a few labelled rows.
         expected: method → the published measures, `[mean, sd]` in the order of the table's `measures`.
     """
 
@@ -103,6 +104,7 @@ class Setting(BaseModel):
     teachers: Teachers
     student: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    labelled: float | None = Field(default=None, gt=0, le=1)
     expected: dict[str, tuple[tuple[float, float], ...]] = {}
 
 
@@ -130,8 +132,9 @@ class Table(BaseModel):
         title: what it shows.
         paper: where it is printed.
         protocol: how it is measured, in plain words; printed with every output.
-        measures: the keys of `metrics.MEASURES` it compares, in the paper's order.
+        measures: the keys of `metrics.EVERY` it compares, in the paper's order.
         headline: the method that the tests are against.
+        exclusive: whether labels exclude each other: teachers and students choose one class a row.
         test: the share of the rows that is measured on.
         apart: the share of the rows that only students see. At 0 they learn from the teachers' own rows, without the
             annotations; the teachers share the rest evenly, none sees another's.
@@ -152,6 +155,7 @@ class Table(BaseModel):
     protocol: str
     measures: tuple[str, ...] = tuple(measure.key for measure in MEASURES)
     headline: StrictStr
+    exclusive: bool = False
     test: float = Field(default=0.2, gt=0, lt=1)
     apart: float = Field(default=0.0, ge=0, lt=1)
     teacher: Named
@@ -165,7 +169,7 @@ class Table(BaseModel):
     @field_validator("measures")
     @classmethod
     def _known_measures(cls, measures: tuple[str, ...]) -> tuple[str, ...]:
-        known = [measure.key for measure in MEASURES]
+        known = [measure.key for measure in EVERY]
         for key in measures:
             if key not in known:
                 raise ValueError(f"measures among {', '.join(known)}, not {key!r}")

@@ -14,18 +14,13 @@ from amalgam import run, strategies
 from amalgam.compare.common import ABSENT, differences, flat, names, told
 from amalgam.errors import RequestError, listed
 from amalgam.evaluation import Line
-from amalgam.metrics import MEASURES
+from amalgam.metrics import EVERY, MEASURES, Measure
 from amalgam.parts import IN_MEMORY
 from amalgam.recipe import Recipe, read
 from amalgam.report import Report
 from amalgam.results import Entry, against, column, duration, storage, thousands
 from amalgam.sheets import Sheet, Sheets
 from amalgam.student import settings_of
-
-_HEADINGS = (
-    "run", "strategy, teachers", "student, parameters",
-    *(f"{one.name} {one.arrow}" for one in MEASURES), "size", "time",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,6 +43,11 @@ class Finished:
     def line(self) -> Line | None:
         """The student's measures and cost, where it was measured."""
         return self.report.evaluation.student if self.report.evaluation else None
+
+    @property
+    def measured(self) -> Sequence[Measure]:
+        """The measures that say something of its labels."""
+        return self.report.evaluation.measured if self.report.evaluation else MEASURES
 
 
 def read_report(folder: Path) -> Report:
@@ -81,16 +81,17 @@ def compare(folders: Sequence[Path]) -> Sheets:
     level = [one for one in runs if not obstacles.get(one.name)]
     otherwise = differences([one.settings for one in runs])
     baselines = _baselines(level) if len(level) == len(runs) else {}
-    blocks = [_rows(runs, level)]
+    measures = list(dict.fromkeys(measure for one in runs for measure in one.measured))
+    blocks = [_rows(runs, level, measures)]
     if baselines:
-        blocks.append([(name, _entries(line)) for name, line in baselines.items()])
+        blocks.append([(name, _entries(line, measures)) for name, line in baselines.items()])
     return Sheets(
         title=f"{', '.join(one.name for one in others)} beside {first.name}",
         says=tuple(_says(first, one, obstacles[one.name]) for one in others),
         sheets=(
             Sheet(
                 f"Students, and their difference to {first.name} (= is identical to the last digit)",
-                _HEADINGS,
+                _headings(measures),
                 tuple(blocks),
             ),
         ),
@@ -99,7 +100,7 @@ def compare(folders: Sequence[Path]) -> Sheets:
         facts={
             "kind": "runs",
             "runs": [_facts(first, one, obstacles.get(one.name, [])) for one in runs],
-            "baselines": {name: _measures(line) for name, line in baselines.items()},
+            "baselines": {name: _measures(line, measures) for name, line in baselines.items()},
             "settings": otherwise,
         },
     )
@@ -136,6 +137,10 @@ def _obstacles(first: Finished, other: Finished) -> list[str]:
     if set(ours.student.labels) != set(theirs.student.labels):
         only = _only(first.name, ours.student.labels, other.name, theirs.student.labels)
         found.append(f"it was measured on other labels ({only})")
+    if ours.exclusive != theirs.exclusive:
+        found.append(
+            f"it chooses {'one class a row' if theirs.exclusive else 'label by label'} and {first.name} does not"
+        )
     if ours.rows != theirs.rows:
         found.append(f"it was measured on {theirs.rows:,} rows instead of {ours.rows:,}")
     chosen = _chosen_otherwise(first.settings, other.settings)
@@ -170,7 +175,7 @@ def _says(first: Finished, other: Finished, obstacles: Sequence[str]) -> str:
         epochs = ", and so is the loss of every epoch" if too and first.report.history else ""
         said = f"{other.name} reproduces {first.name}: every measure is identical to the last digit{epochs}."
     else:
-        said = f"{other.name} {' '.join(against(other.line, first.line, first.name))}."
+        said = f"{other.name} {' '.join(against(other.line, first.line, first.name, first.measured))}."
     ours, theirs = ([teacher.name for teacher in one.report.teachers] for one in (first, other))
     if set(ours) != set(theirs):
         said += f" It learned from other teachers ({_only(first.name, ours, other.name, theirs)})."
@@ -184,7 +189,7 @@ def _reproduced(first: Finished, other: Finished) -> bool:
 
 def _digits(line: Line) -> str:
     """Every digit of a model's measures; unlike numbers, NaN among them is equal to itself."""
-    return repr((_measures(line), sorted(zip(line.labels, line.measures.f1_per_label, strict=True))))
+    return repr((_measures(line, EVERY), sorted(zip(line.labels, line.measures.f1_per_label, strict=True))))
 
 
 def _baselines(level: Sequence[Finished]) -> dict[str, Line]:
@@ -195,21 +200,28 @@ def _baselines(level: Sequence[Finished]) -> dict[str, Line]:
     return {name: each[0] for name, each in lines.items()} if same else {}
 
 
-def _rows(runs: Sequence[Finished], level: Sequence[Finished]) -> list[tuple[str, list[Entry]]]:
+def _headings(measures: Sequence[Measure]) -> tuple[str, ...]:
+    shown = (f"{one.name} {one.arrow}" for one in measures)
+    return ("run", "strategy, teachers", "student, parameters", *shown, "size", "time")
+
+
+def _rows(
+    runs: Sequence[Finished], level: Sequence[Finished], measures: Sequence[Measure]
+) -> list[tuple[str, list[Entry]]]:
     """A row a run; the best of the runs that can be compared is marked, their difference to the first below."""
     first, rows = runs[0], []
     lines = [one.line for one in level]
-    best = {measure.key: dict[str, bool]() for measure in MEASURES}
-    for measure in MEASURES:
+    best = {measure.key: dict[str, bool]() for measure in measures}
+    for measure in measures:
         values = [getattr(line.measures, measure.key) if line else None for line in lines]
         cells = column(values, "{:.3f}".format, 1 if measure.better == "lower" else -1)
         best[measure.key] = {one.name: cell.best for one, cell in zip(level, cells, strict=True)}
     for one in runs:
         under = _unders(first, one) if one in level and one is not first else {}
-        entries = _entries(one.line)
+        entries = _entries(one.line, measures)
         entries[0] = Entry(one.report.strategy, under=str(len(one.report.teachers)))
         entries[1] = dataclasses.replace(entries[1], text=one.report.student.name)
-        for place, measure in enumerate(MEASURES, 2):
+        for place, measure in enumerate(measures, 2):
             mark = best[measure.key].get(one.name, False)
             entries[place] = Entry(entries[place].text, mark, under.get(measure.key, ""))
         entries[-1] = Entry(duration(one.report.seconds["all"]) if "all" in one.report.seconds else ABSENT)
@@ -217,11 +229,11 @@ def _rows(runs: Sequence[Finished], level: Sequence[Finished]) -> list[tuple[str
     return rows
 
 
-def _entries(line: Line | None) -> list[Entry]:
+def _entries(line: Line | None, measures: Sequence[Measure]) -> list[Entry]:
     """The cells of a model under the headings after the first, its own names left out."""
     if line is None:
-        return [Entry(""), Entry(""), *[Entry(ABSENT)] * (len(MEASURES) + 1), Entry("")]
-    numbers = [getattr(line.measures, measure.key) for measure in MEASURES]
+        return [Entry(""), Entry(""), *[Entry(ABSENT)] * (len(measures) + 1), Entry("")]
+    numbers = [getattr(line.measures, measure.key) for measure in measures]
     shown = [Entry(ABSENT if math.isnan(number) else f"{number:.3f}") for number in numbers]
     parameters = "" if line.cost.parameters is None else thousands(line.cost.parameters)
     size = ABSENT if line.cost.bytes is None else storage(line.cost.bytes)
@@ -240,16 +252,16 @@ def _signed(gap: float) -> str:
 
 def _gaps(first: Finished, other: Finished) -> dict[str, float | None]:
     """Measure → a run's number less the first's; None where one is unknown."""
-    ours, theirs = (_measures(one.line) for one in (first, other))
+    ours, theirs = (_measures(one.line, first.measured) for one in (first, other))
     return {
         key: None if ours[key] is None or theirs[key] is None else theirs[key] - ours[key]  # type: ignore[operator]
         for key in ours
     }
 
 
-def _measures(line: Line | None) -> dict[str, float | None]:
+def _measures(line: Line | None, measures: Sequence[Measure]) -> dict[str, float | None]:
     """Measure → number; None where it is not known."""
-    found = {one.key: math.nan if line is None else getattr(line.measures, one.key) for one in MEASURES}
+    found = {one.key: math.nan if line is None else getattr(line.measures, one.key) for one in measures}
     return {key: None if math.isnan(value) else value for key, value in found.items()}
 
 
@@ -285,7 +297,7 @@ def _facts(first: Finished, one: Finished, obstacles: Sequence[str]) -> dict[str
         "parameters": line.cost.parameters if line else None,
         "bytes": line.cost.bytes if line else None,
         "seconds": report.seconds.get("all"),
-        "measures": _measures(line),
+        "measures": _measures(line, one.measured),
         "difference": None if obstacles or one is first else _gaps(first, one),
         "reproduced": one is not first and not obstacles and _reproduced(first, one),
         "obstacles": list(obstacles),

@@ -1,4 +1,4 @@
-"""Data: named sets, ARFF, CSV, Parquet and NumPy files, and the arrays of the Python API; `split.py` divides them."""
+"""Data: named sets, tables, series, and the arrays of the Python API; `split.py` divides them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from amalgam.datasets import digits, mulan, table
+from amalgam.datasets import archive, digits, mulan, table
 from amalgam.datasets.compressed import plain_name
 from amalgam.datasets.loaded import DataOptions, Loaded, finish
-from amalgam.errors import RequestError, nearest
+from amalgam.errors import RequestError, listed, nearest
 from amalgam.labels import canonical
 from amalgam.signals import TensorRows
 
@@ -29,28 +29,39 @@ _OPTIONS: dict[str, set[str]] = {
     ".parquet": {"labels", "drop", "missing"},
     ".npz": {"missing"},
     ".npy": {"missing"},
+    "series": {"series"},
 }
-"""The kinds of files, by what their names end with, and the options that mean something for each."""
-_COMPRESSIBLE = {".arff", ".csv", ".tsv"}
+"""The kinds of files, by what their names end with, and series; and the options that mean something for each."""
+_COMPRESSIBLE = {".arff", ".csv", ".tsv", ".ts", ".txt"}
 
 
 def load(spec: str, options: DataOptions | None = None) -> Loaded:
     """The data that a SPEC names.
 
     Args:
-        spec: `digits`; the name of a data set under `$AMALGAM_DATA`; or a path to an `.arff`, `.csv` or `.tsv` file
-            (also `.xz`, `.bz2`, `.gz`), or to an `.npz`, `.npy` or `.parquet` file.
+        spec: `digits`; the name of a data set under `$AMALGAM_DATA`; `tslearn:Trace`, or another of tslearn's sets; a
+            path to an `.arff`, `.csv`, `.tsv`, `.ts` or `.txt` file (also `.xz`, `.bz2`, `.gz`), to an `.npz`, `.npy`
+            or `.parquet` file, or to a folder of series (NAME_TRAIN and NAME_TEST, or as HAR's). `.ts` files, folders
+            and tslearn's sets are series; `.txt` files are with the option `series`, and others can be.
         options: what the file does not say itself.
 
     Returns:
-        The rows (in memory; those of a bare `.npy` file stay on disk), feature names, and notes for the report.
+        The rows (in memory; those of a bare `.npy` file stay on disk), feature names, and notes for the report. Series
+        are (N, T, C), with NaN where a value is missing; their labels are classes, of which a row has one.
 
     Raises:
         RequestError: an unknown SPEC, an option that means nothing for it, or a file that cannot be read as it is.
     """
     options = options or DataOptions()
-    kind, paths = _found(spec)
+    kind, paths = _found(spec, options)
+    if kind == "series" and options.missing != "refuse":
+        raise RequestError(
+            f"the data option `missing` means nothing for {spec}: missing values of series are masked, neither filled "
+            "nor left out; leave it out"
+        )
     _refuse_idle_options(spec, options, _OPTIONS.get(kind, set()))
+    if kind == "series":
+        return archive.read(Path(spec).name, paths) if paths else archive.read_tslearn(spec)
     if not paths:
         return finish(digits.read(), options.missing)
     if kind == ".npy":
@@ -69,14 +80,14 @@ def files(spec: str, options: DataOptions | None = None) -> list[Path]:
     Raises:
         RequestError: an unknown SPEC.
     """
-    kind, paths = _found(spec)
+    kind, paths = _found(spec, options or DataOptions())
     xml = mulan.label_file(paths[0], options or DataOptions()) if kind == ".arff" else None
     return paths if xml is None else [*paths, xml]
 
 
 def names() -> list[str]:
-    """The data that can be named: the built-in set and those found under `$AMALGAM_DATA`, in alphabetical order."""
-    return sorted({"digits", *_folders()})
+    """The data that can be named: what is built in, and what is found under `$AMALGAM_DATA`, in alphabetical order."""
+    return sorted({"digits", *(archive.TSLEARN + name for name in archive.BUNDLED), *_folders(), *archive.folders()})
 
 
 def from_arrays(
@@ -132,18 +143,36 @@ def _tensor(values: Any, what: str) -> torch.Tensor:
         raise RequestError(f"{what} are no array of numbers: {' '.join(str(error).split())}") from None
 
 
-def _found(spec: str) -> tuple[str, list[Path]]:
-    """The kind of data that a SPEC names, and its files; none for what is built in."""
+def _found(spec: str, options: DataOptions) -> tuple[str, list[Path]]:
+    """The kind of data that a SPEC names, and its files; none for what is built in or not yet downloaded."""
     if spec == "digits":
         return "", []
-    folders = _folders()
-    if spec in folders:
-        return ".arff", mulan.find(folders[spec])
+    if spec.startswith(archive.TSLEARN):
+        return "series", archive.cached(spec)
+    if named := _named(spec):
+        return named
     path = Path(spec).expanduser()
+    if path.is_dir():
+        return "series", archive.find(path)
     kind = Path(plain_name(path)).suffix
-    if kind not in _OPTIONS or (path.suffix != kind and kind not in _COMPRESSIBLE):
-        raise _unknown(spec, path)
-    return kind, [path]
+    if kind in archive.KINDS | {*_OPTIONS} and (path.suffix == kind or kind in _COMPRESSIBLE):
+        if kind == ".ts" or (options.series and kind in archive.KINDS):
+            return "series", [path]
+        if kind == ".txt":
+            raise RequestError(f"data {spec!r} can be read as series only; set the data option `series` to true")
+        return kind, [path]
+    raise _unknown(spec, path)
+
+
+def _named(spec: str) -> tuple[str, list[Path]] | None:
+    """What a name means under `$AMALGAM_DATA`, if it means anything."""
+    tables, series = _folders(), archive.folders().get(spec, [])
+    if len(series) > 1 or (series and spec in tables):
+        places = [*series, *([tables[spec]] if spec in tables else [])]
+        raise RequestError(f"{spec!r} names several data sets, {listed(places)}; give the path of the one you mean")
+    if series:
+        return "series", archive.find(series[0])
+    return (".arff", mulan.find(tables[spec])) if spec in tables else None
 
 
 def _folders() -> dict[str, Path]:
@@ -167,11 +196,11 @@ def _refuse_idle_options(spec: str, options: DataOptions, known: set[str]) -> No
 def _unknown(spec: str, path: Path) -> RequestError:
     if path.exists():
         return RequestError(
-            f"data {spec!r} is of no kind that can be read; expected a file named .arff, .csv, .tsv (also .xz, .bz2, "
-            ".gz), .npz, .npy or .parquet"
+            f"data {spec!r} is of no kind that can be read; expected a file named .arff, .csv, .tsv, .ts, .txt (also "
+            ".xz, .bz2, .gz), .npz, .npy or .parquet, or a folder of series"
         )
     known = names()
-    hint = "" if os.environ.get("AMALGAM_DATA") else "; set AMALGAM_DATA to a folder of MULAN data sets for more"
+    hint = "" if os.environ.get("AMALGAM_DATA") else "; set AMALGAM_DATA to a folder of MULAN or UCR data sets for more"
     return RequestError(
         f"unknown data {spec!r}{nearest(spec, known)} (known: {', '.join(known)}, or the path of a file{hint})"
     )

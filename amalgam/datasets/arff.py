@@ -76,7 +76,7 @@ def read(path: Path, skip: Collection[str] = ()) -> Arff:
     with opened_text(path) as text:
         told = ((number, line.strip()) for number, line in enumerate(text, start=1))
         meant = ((number, line) for number, line in told if line and not line.startswith("%"))
-        relation, attributes = _header(meant, path, skip)
+        relation, attributes = header(meant, path, skip)
         codes, numbers = _rows(meant, path, attributes)
     return Arff(path, relation, attributes, codes, numbers)
 
@@ -88,7 +88,10 @@ def unquoted(text: str) -> str:
     return text
 
 
-def _header(lines: Iterator[tuple[int, str]], path: Path, skip: Collection[str]) -> tuple[str, tuple[Attribute, ...]]:
+def header(
+    lines: Iterator[tuple[int, str]], path: Path, skip: Collection[str] = ()
+) -> tuple[str, tuple[Attribute, ...]]:
+    """The relation's name and the attributes that numbered lines declare, which are read up to @data."""
     relation = ""
     attributes: dict[str, Attribute] = {}
     for number, line in lines:

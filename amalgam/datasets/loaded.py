@@ -29,7 +29,8 @@ class DataOptions(BaseModel):
         xml: a MULAN XML file that names the labels.
         drop: columns to leave out.
         missing: what to do about missing feature values: refuse them, fill them with their column's mean, or leave
-            out their rows.
+            out their rows. Those of series are masked instead.
+        series: whether the rows of a file that could be a table are series of one class each.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +41,7 @@ class DataOptions(BaseModel):
     xml: str | None = None
     drop: tuple[str, ...] = ()
     missing: Missing = "refuse"
+    series: bool = False
 
     @model_validator(mode="after")
     def _one_source_of_labels(self) -> DataOptions:

@@ -73,13 +73,13 @@ def read_parquet(path: Path, options: DataOptions) -> Table:
 
 def read_npz(path: Path) -> Table:
     """An NPZ file of arrays: `inputs` (or `X`); `annotated` (or `Y`, `y`) and `labels`, their names, may be absent."""
-    arrays = _arrays(path)
-    inputs = next((arrays[name] for name in ("inputs", "X") if name in arrays), None)
-    annotated = next((arrays[name] for name in ("annotated", "Y", "y") if name in arrays), None)
-    labels = arrays.get("labels")
+    found = arrays(path)
+    inputs = next((found[name] for name in ("inputs", "X") if name in found), None)
+    annotated = next((found[name] for name in ("annotated", "Y", "y") if name in found), None)
+    labels = found.get("labels")
     if inputs is None:
-        raise RequestError(f"{path} holds {listed(arrays)}, expected an array `inputs` (or `X`)")
-    _refuse_wrong_array(inputs, f"{path}: inputs")
+        raise RequestError(f"{path} holds {listed(found)}, expected an array `inputs` (or `X`)")
+    refuse_wrong_array(inputs, f"{path}: inputs")
     if annotated is not None:
         if labels is None or labels.dtype.kind != "U" or annotated.shape != (len(inputs), labels.size):
             raise RequestError(
@@ -106,7 +106,7 @@ def read_npy(path: Path, options: DataOptions, chunk: int = 2**20) -> Loaded:
         raise RequestError(f"data {path}: no such file") from None
     except (ValueError, OSError) as error:
         raise RequestError(f"{path} cannot be read: {_why(error)}") from None
-    _refuse_wrong_array(opened_once, str(path))
+    refuse_wrong_array(opened_once, str(path))
     rows = FileRows(name=path.name, path=path)
     bad = []
     for where, inputs in rows.chunks(max(1, chunk // max(1, opened_once[0].size))):
@@ -207,7 +207,7 @@ def _numbers(frame: Any, columns: Sequence[str], where: Callable[[int], str]) ->
     return as_float32(numbers)
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+def arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an NPZ file; one that would need a pickle is refused."""
     try:
         with path.open("rb") as stream:
@@ -230,7 +230,8 @@ def _why(error: Exception) -> str:
     return f"it is damaged or no NumPy file ({said})"
 
 
-def _refuse_wrong_array(array: NDArray[Any], what: str) -> None:
+def refuse_wrong_array(array: NDArray[Any], what: str) -> None:
+    """Refuse an array that is no (rows, columns, …) of numbers."""
     if array.dtype.kind not in "fiub" or array.ndim < 2 or 0 in array.shape:
         raise RequestError(
             f"{what} is an array {array.shape} of type {array.dtype}, expected numbers (rows, columns, …) with at "

@@ -26,7 +26,6 @@ from amalgam.scaling import Scaling
 from amalgam.signals import (
     Columns,
     FeatureTargets,
-    Index,
     Loss,
     ProbabilityTargets,
     Rows,
@@ -81,16 +80,6 @@ class VoteTargets(Targets):
     def __len__(self) -> int:
         """How many rows."""
         return len(self.scores)
-
-    def at(self, index: Index) -> VoteTargets:
-        """The targets of some rows."""
-        return VoteTargets(self.scores[index], tuple(torch.as_tensor(one[index]) for one in self.features))
-
-    def to(self, device: torch.device) -> VoteTargets:
-        """The targets on a device; those that are read from the ballots stay there."""
-        if not isinstance(self.scores, Tensor):
-            return self
-        return VoteTargets(self.scores.to(device), tuple(one.to(device) for one in self.features))
 
 
 @dataclass(frozen=True)
@@ -189,7 +178,8 @@ class AKA(Strategy[Components]):
             components = Components(scaling, len(panel.space.names), self.component)
             return FirstStage(components, widths, self.common)
 
-        return learn(make, targets, self.learn_components, "component networks").components
+        stage: FirstStage = learn(make, targets, self.learn_components, "component networks")
+        return stage.components
 
     def learn_components(self, output: ComponentOutput, targets: VoteTargets) -> Loss:
         """The loss of the first stage: soft targets, and features aligned with those they come with."""
@@ -202,7 +192,7 @@ class AKA(Strategy[Components]):
         """The components' probabilities, and their features (B, L·C) side by side."""
         with torch.no_grad():
             logits, features = state(rows.inputs(slice(0, len(rows))).to(state.weight.device))
-        return FeatureTargets(logits.sigmoid(), torch.ones_like(logits), {}, (features.flatten(1),))
+        return FeatureTargets(logits.sigmoid(), torch.ones_like(logits), features=(features.flatten(1),))
 
     def companion(self, panel: Panel, targets: Targets, width: int) -> nn.Module:
         """The second stage's alignment of the student's features with every component's."""

@@ -48,6 +48,7 @@ class CFL(Strategy[None]):
     )
     needs: ClassVar[type[Teacher]] = FeatureScorer  # type: ignore[type-abstract]
     form: ClassVar[type[Targets]] = FeatureTargets
+    exclusive: ClassVar[bool | None] = None
 
     common: PositiveInt = 32
     blocks: PositiveInt = 3
@@ -56,9 +57,10 @@ class CFL(Strategy[None]):
     reconstruction_weight: NonNegativeFloat = 1.0
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> FeatureTargets:
-        """σ of the mean logit, (B, L), and every teacher's features."""
-        wanted = mean_logit(votes).sigmoid()
-        return FeatureTargets(wanted, torch.ones_like(wanted), features=votes.features)
+        """The probabilities of the mean logit, (B, L), and every teacher's features."""
+        chooses = self.chooses(panel)
+        wanted = votes.scores.nanmean(0).softmax(1) if chooses else mean_logit(votes).sigmoid()
+        return FeatureTargets(wanted, torch.ones_like(wanted), exclusive=chooses, features=votes.features)
 
     def companion(self, panel: Panel, targets: Targets, width: int) -> CommonSpace:
         """The common space of this student and these teachers."""

@@ -50,7 +50,7 @@ class FKA(Strategy[None]):
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> FeatureTargets:
         """The teachers' combined outputs, and their features."""
         combined = mean_logit(votes).sigmoid()
-        return FeatureTargets(combined, torch.ones_like(combined), {}, votes.features)
+        return FeatureTargets(combined, torch.ones_like(combined), features=votes.features)
 
     def companion(self, panel: Panel, targets: Targets, width: int) -> nn.Module:
         """A filter for each teacher."""

@@ -1,7 +1,9 @@
 """KD, knowledge distillation from several teachers (Hinton, Vinyals, Dean 2015): softened mean logits.
 
-Hinton et al. soften a softmax over classes that exclude each other. Labels here do not, so each is a choice between two
-classes, and the softmax is a sigmoid. There are no annotated rows, so there is no second loss with hard targets.
+Hinton et al. soften a softmax over classes that exclude each other. Where the teachers' labels do, so does the student;
+of classes that no two teachers share, the logits stand side by side. Where labels do not exclude each other, each is a
+choice between two classes, and the softmax is a sigmoid. Annotated rows are not seen, so there is no second loss with
+hard targets (`sup_kd` has one).
 """
 
 from __future__ import annotations
@@ -35,12 +37,17 @@ class KD(Strategy[None]):
         files=("strategies/kd.py",),
     )
 
+    exclusive: ClassVar[bool | None] = None
+
     temperature: PositiveFloat = 3.0
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> ProbabilityTargets:
         """Eq. (1) of the mean logits, (B, L)."""
-        wanted = soften(mean_logit(votes), self.temperature)
-        return ProbabilityTargets(wanted, torch.ones_like(wanted))
+        if self.chooses(panel):
+            wanted = soften_classes(votes.scores.nanmean(0), self.temperature)
+        else:
+            wanted = soften(mean_logit(votes), self.temperature)
+        return ProbabilityTargets(wanted, torch.ones_like(wanted), exclusive=self.chooses(panel))
 
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
         """T² times the cross-entropy of both at the temperature, summed over the steps of a chain.
@@ -51,6 +58,11 @@ class KD(Strategy[None]):
         logits = output.logits if output.steps is None else output.steps
         told = cross_entropy(logits / self.temperature, targets)
         return Loss(self.temperature**2 * told.sum, told.count)
+
+
+def soften_classes(logits: Tensor, temperature: float) -> Tensor:
+    """Eq. (1): q_i = exp(z_i / T) / Σ_j exp(z_j / T) of logits (B, L)."""
+    return (logits / temperature).softmax(-1)
 
 
 def soften(logits: Tensor, temperature: float) -> Tensor:

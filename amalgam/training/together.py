@@ -53,6 +53,7 @@ class Member:
             self.loss is stepwise
             and self.companion is None
             and type(self.targets) is ProbabilityTargets
+            and not self.targets.exclusive
             and isinstance(self.targets.probabilities, Tensor)
         )
 

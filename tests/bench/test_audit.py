@@ -106,7 +106,7 @@ def test_other_strategies_are_judged_by_their_targets_alone() -> None:
     said = torch.tensor([[0.6, 0.4, 0.5], [0.2, 0.9, 0.1]])
     truth = torch.tensor([[1.0, 1.0, 1.0], [0.0, torch.nan, 0.0]])
     plain = ProbabilityTargets(said, torch.ones_like(said))
-    shown = FeatureTargets(said, torch.ones_like(said), {}, (torch.zeros(2, 3),))
+    shown = FeatureTargets(said, torch.ones_like(said), features=(torch.zeros(2, 3),))
     assert audit(BL(), panel, rows, ballots, plain, truth) == {"targets wrong": pytest.approx(2 / 5)}
     assert audit(BL(), panel, rows, ballots, shown, truth) == {"targets wrong": pytest.approx(2 / 5)}
     nothing = audit(BL(), panel, rows, ballots, plain, torch.full((2, 3), torch.nan))

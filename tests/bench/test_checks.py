@@ -23,7 +23,8 @@ from tests.conftest import Cli
 KNOWN = (
     "'even', 'prime', 'at_least_five', 'closed_loop', 'straight_strokes', 'square', 'multiple_of_three', 'power_of_two'"
 )
-STRATEGIES = "aka, ant, bl, cfl, fka, kd, tc_mean, supervised"
+STRATEGIES = "aka, ant, bl, cfl, fka, kd, self_train, single, sup, sup_kd, sup_uhc, tc, tc_mean, uhc, supervised"
+STUDENTS = "convolutional, label_chain, mlp, recurrent"
 CHAIN = "(known: accept, hidden, steps, unchosen)"
 
 
@@ -55,8 +56,8 @@ def mine(**spec: Any) -> dict[str, Any]:
         ),
         (
             {"setting": {"data": "digit"}},
-            ", setting one: unknown data 'digit'; did you mean 'digits'? (known: digits, or the path of a file; set "
-            "AMALGAM_DATA to a folder of MULAN data sets for more)",
+            ", setting one: unknown data 'digit'; did you mean 'digits'? (known: digits, tslearn:Trace, or the "
+            "path of a file; set AMALGAM_DATA to a folder of MULAN or UCR data sets for more)",
         ),
         (
             {"setting": {"options": {"label_count": 3}}},
@@ -72,17 +73,17 @@ def mine(**spec: Any) -> dict[str, Any]:
         ),
         (
             taught(1, student={"name": "chain"}),
-            ", setting one, teacher 1: unknown student 'chain'; did you mean 'label_chain'? (known: label_chain, mlp)",
+            f", setting one, teacher 1: unknown student 'chain'; did you mean 'label_chain'? (known: {STUDENTS})",
         ),
         (
             {"setting": {"teachers": {"teachers": 2, "students": [{}, {"hidden": 0}]}}},
             ", setting one, teacher 1: hidden is 0, expected greater than 0",
         ),
-        ({"teacher": {"name": "tree"}}, ", setting one, teacher 0: unknown student 'tree' (known: label_chain, mlp)"),
+        ({"teacher": {"name": "tree"}}, f", setting one, teacher 0: unknown student 'tree' (known: {STUDENTS})"),
         (
             {"student": {"name": "label_chan"}},
-            ", setting one, student: unknown student 'label_chan'; did you mean 'label_chain'? (known: label_chain, "
-            "mlp)",
+            ", setting one, student: unknown student 'label_chan'; did you mean 'label_chain'? "
+            f"(known: {STUDENTS})",
         ),
         ({"setting": {"student": {"hidden": 0}}}, ", setting one, student: hidden is 0, expected greater than 0"),
         (

@@ -139,8 +139,8 @@ def test_a_named_label_file_counts_by_its_content(here: Path) -> None:
         ("gone.npz", "table small, setting a: data gone.npz cannot be read: No such file or directory"),
         (
             "rows.doc",
-            "table small, setting a: unknown data 'rows.doc' (known: digits, or the path of a file; set AMALGAM_DATA "
-            "to a folder of MULAN data sets for more)",
+            "table small, setting a: unknown data 'rows.doc' (known: digits, tslearn:Trace, or the path of a file; "
+            "set AMALGAM_DATA to a folder of MULAN or UCR data sets for more)",
         ),
     ],
 )

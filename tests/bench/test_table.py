@@ -124,8 +124,8 @@ def test_an_unknown_table_is_refused_with_the_nearest() -> None:
 
 
 TABLE_KEYS = (
-    "apart, headline, measures, methods, name, paper, protocol, quick, settings, student, teacher, teacher_training, "
-    "test, title, training"
+    "apart, exclusive, headline, measures, methods, name, paper, protocol, quick, settings, student, teacher, "
+    "teacher_training, test, title, training"
 )
 TRAINING_KEYS = (
     "accumulate, batch_size, checkpoint_seconds, clip_norm, compile, ema, epochs, improvement, learning_rate, "
@@ -152,7 +152,8 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
         (
             "measures",
             ["f1"],
-            ": measures is ['f1'], expected measures among subset_loss, hamming_loss, f1_micro, f1_macro, not 'f1'",
+            ": measures is ['f1'], expected measures among accuracy, f1_macro, subset_loss, hamming_loss, f1_micro, not "
+            "'f1'",
         ),
         ("measures", [], ": measures is [], expected at least one measure, each once"),
         (
@@ -240,13 +241,13 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
             "settings/one/teacher",
             [],
             ": unknown key 'settings.one.teacher'; did you mean 'teachers'? "
-            "(known: data, expected, options, student, teachers, training)",
+            "(known: data, expected, labelled, options, student, teachers, training)",
         ),
         (
             "settings/one/options",
             {"lables": ["even"]},
             ": unknown key 'settings.one.options.lables'; did you mean 'labels'? "
-            "(known: drop, label_count, label_position, labels, missing, xml)",
+            "(known: drop, label_count, label_position, labels, missing, series, xml)",
         ),
         (
             "settings/one/teachers",

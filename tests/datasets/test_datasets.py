@@ -32,36 +32,37 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_names_are_the_built_in_set_and_those_in_the_data_folder(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert datasets.names() == ["birds", "digits", "toy"]
+    assert datasets.names() == ["birds", "digits", "toy", "tslearn:Trace"]
     assert datasets.load("toy").rows.resident[0].tolist() == [len("multilabel/toy")]
     assert datasets.load("toy").rows.name == "toy"
     monkeypatch.delenv("AMALGAM_DATA")
-    assert datasets.names() == ["digits"]
+    assert datasets.names() == ["digits", "tslearn:Trace"]
     monkeypatch.setenv("AMALGAM_DATA", str(shelf / "nowhere"))
-    assert datasets.names() == ["digits"]
+    assert datasets.names() == ["digits", "tslearn:Trace"]
 
 
 def test_an_unknown_spec_names_the_nearest_and_what_is_known(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    message = "unknown data 'digit'; did you mean 'digits'? (known: birds, digits, toy, or the path of a file)"
+    message = (
+        "unknown data 'digit'; did you mean 'digits'? (known: birds, digits, toy, tslearn:Trace, or the path of a file)"
+    )
     with pytest.raises(RequestError, match=f"^{re.escape(message)}$"):
         datasets.load("digit")
     monkeypatch.delenv("AMALGAM_DATA")
     message = (
-        "unknown data '../toy' (known: digits, or the path of a file; set AMALGAM_DATA to a folder of MULAN data sets "
-        "for more)"
+        "unknown data '../toy' (known: digits, tslearn:Trace, or the path of a file; set AMALGAM_DATA to a folder of "
+        "MULAN or UCR data sets for more)"
     )
     with pytest.raises(RequestError, match=f"^{re.escape(message)}$"):
         datasets.load("../toy")
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    for name in ("x.txt", "x.npz.xz"):
+    for name in ("x.doc", "x.npz.xz"):
         path = tmp_path / name
         path.write_text("")
         message = (
-            f"data '{path}' is of no kind that can be read; expected a file named .arff, .csv, .tsv (also .xz, "
-            f".bz2, .gz), "
-            ".npz, .npy or .parquet"
+            f"data '{path}' is of no kind that can be read; expected a file named .arff, .csv, .tsv, .ts, .txt (also "
+            ".xz, .bz2, .gz), .npz, .npy or .parquet, or a folder of series"
         )
         with pytest.raises(RequestError, match=f"^{re.escape(message)}$"):
             datasets.load(str(path))
@@ -100,7 +101,7 @@ def test_an_option_that_would_do_nothing_is_refused(spec: str, options: dict[str
     ],
 )
 def test_misspelt_options_are_refused(content: dict[str, Any], message: str) -> None:
-    known = "drop, label_count, label_position, labels, missing, xml"
+    known = "drop, label_count, label_position, labels, missing, series, xml"
     with pytest.raises(RequestError, match=f"^{re.escape(message.format(known=known))}$"):
         parse(DataOptions, content, "recipe")
 

@@ -204,6 +204,10 @@ def test_votes_are_read_from_the_store_in_any_order() -> None:
     assert len(kept.targets) == 24
 
 
+def no_student() -> Any:
+    raise AssertionError("AKA trains components, no student")
+
+
 def test_components_scale_inputs_as_students_do() -> None:
     """Column 0 is dense and centred; column 1 is sparse, keeps its zeros and is divided by the size of its values."""
     values = torch.tensor([[8388608.0, 0.0], [8388609.0, 3.0], [8388610.0, 0.0]])
@@ -219,7 +223,7 @@ def trained(seed: int) -> FeatureTargets:
     ballots = ballots_of(panel, rows)
     wanted = recipe.read("aka", {}, ["training.epochs=3", f"seed={seed}"])
     with ExitStack() as passing:
-        learn = learner(rows, wanted.training, wanted.seed, Journal(Silent(), "a test", passing))
+        learn = learner(rows, wanted.training, wanted.seed, Journal(Silent(), "a test", passing), no_student)
         return made(panel, rows, ballots, SMALL.prepare(panel, rows, ballots, learn))
 
 
@@ -236,7 +240,10 @@ def test_components_learn_what_the_surest_teachers_say() -> None:
     wanted = recipe.read("aka", {}, ["training.epochs=60"])
     with ExitStack() as passing:
         state = AKA().prepare(
-            panel, rows, ballots, learner(rows, wanted.training, wanted.seed, Journal(Silent(), "a test", passing))
+            panel,
+            rows,
+            ballots,
+            learner(rows, wanted.training, wanted.seed, Journal(Silent(), "a test", passing), no_student),
         )
     scores = SpreadScores(ballots)[slice(0, 400)]
     surest = scores.gather(1, most_confident(scores)[:, None])[:, 0].sigmoid()

@@ -126,7 +126,7 @@ def test_features_of_an_inference_can_be_learned_from() -> None:
     panel, rows = panel_of(), rows_of()
     with torch.inference_mode():
         shown = tuple(panel.vote(k, rows.values, features=True)["features"] for k in range(3))
-    targets = FeatureTargets(torch.rand(24, 4), torch.ones(24, 4), {}, shown)
+    targets = FeatureTargets(torch.rand(24, 4), torch.ones(24, 4), features=shown)
     companion, output = filters(), student_output(24)
     companion(output, targets).sum.backward()
     assert output.features.grad is not None

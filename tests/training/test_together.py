@@ -82,7 +82,7 @@ class Beside(nn.Module):
 
 def featured(seed: int) -> FeatureTargets:
     plain, chance = towards(seed), torch.Generator().manual_seed(200 + seed)
-    return FeatureTargets(plain.probabilities, plain.weights, {}, (torch.randn(N, 4, generator=chance),))
+    return FeatureTargets(plain.probabilities, plain.weights, features=(torch.randn(N, 4, generator=chance),))
 
 
 def mixed(kind: str) -> list[Member]:

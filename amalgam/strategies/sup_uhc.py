@@ -1,0 +1,57 @@
+"""SupUHC (knowledge-amalgamation, ch. 3): UHC with a supervised objective beside it.
+
+The text "extends UHC by adding a supervised objective into the loss of the original" and prints numbers like those of
+the labelled rows alone, so these alone are learned, as for `sup_kd`; `everywhere` imitates the teachers on all rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import NonNegativeFloat
+
+from amalgam.classes import as_targets
+from amalgam.panel import Panel
+from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Taught, Votes, cross_entropy
+from amalgam.strategies.uhc import UHC, SubsetTargets
+from amalgam.strategy import Paper
+
+
+class TaughtSubsets(Taught):
+    """What each teacher says of its own classes, and the annotations."""
+
+    form: ClassVar[type[Targets]] = SubsetTargets
+
+
+@dataclass(frozen=True)
+class SupUHC(UHC):
+    """The student's class subsets imitate each teacher on its own, and the student learns the annotations.
+
+    Attributes:
+        supervision: what the cross-entropy with a row's annotation counts beside its imitation (chosen).
+        everywhere: whether the teachers are imitated on all rows; the text's are only the labelled ones.
+    """
+
+    paper: ClassVar[Paper | None] = Paper(
+        title="SupUHC: UHC and the few labelled rows, as TC compares it (AAAI 2021)",
+        where="knowledge-amalgamation, chapter 3, compared methods",
+    )
+    form: ClassVar[type[Targets]] = TaughtSubsets
+    sees_labels: ClassVar[bool] = True
+
+    code: ClassVar[tuple[str, ...]] = ("amalgam.strategies.uhc",)
+
+    supervision: NonNegativeFloat = 1.0
+    everywhere: bool = False
+
+    def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> TaughtSubsets:  # type: ignore[override]
+        """What `uhc` targets, and the annotations."""
+        truth = ProbabilityTargets(*as_targets(rows.annotated), exclusive=True)
+        return TaughtSubsets.made(super().targets(panel, rows, votes, state), truth, self.everywhere)
+
+    def loss(self, output: StudentOutput, targets: Targets) -> Loss:
+        """The loss of `uhc`, and the cross-entropy with the annotations."""
+        assert isinstance(targets, TaughtSubsets)
+        imitation, supervision = super().loss(output, targets.said), cross_entropy(output.logits, targets.truth)
+        return Loss(imitation.sum + self.supervision * supervision.sum, imitation.count)
