@@ -152,8 +152,8 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
         (
             "measures",
             ["f1"],
-            ": measures is ['f1'], expected measures among accuracy, f1_macro, subset_loss, hamming_loss, f1_micro, not "
-            "'f1'",
+            ": measures is ['f1'], expected measures among accuracy, f1_macro, subset_loss, hamming_loss, f1_micro, "
+            "not 'f1'",
         ),
         ("measures", [], ": measures is [], expected at least one measure, each once"),
         (
