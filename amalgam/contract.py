@@ -197,7 +197,10 @@ def _in_evaluation_mode(teacher: Any) -> Finding:
 
 
 def _no_probabilities(teacher: Any, scores: Tensor) -> Finding:
-    if looks_like_probabilities(scores) and getattr(teacher, "kind", "logits") == "logits":
+    if (
+        looks_like_probabilities(scores, getattr(teacher, "exclusive", False))
+        and getattr(teacher, "kind", "logits") == "logits"
+    ):
         return Finding(
             "logits",
             False,

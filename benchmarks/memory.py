@@ -17,7 +17,8 @@ TITLE = "Memory as the rows grow"
 ABOUT = """\
 Measured: the peak resident memory of a fresh process that reads a `.npy` file of 16 features in chunks, loads three
 chain teachers (16 units, 22 labels), collects their votes and makes ANT's targets in the store: everything a run does
-before it trains. Rows, votes and targets stay on disk (targets of up to 16 MiB are read whole). What grows is 8 bytes a
+before it trains. Rows, votes and targets stay on disk (the votes of all teachers together, and the targets, of up to
+16 MiB each are read whole). What grows is 8 bytes a
 row for the rows' numbers and, for a moment while the file is looked through first, 9 more to count repeated rows. The
 goal is a peak that ten times the rows raise by at most 10 %."""
 

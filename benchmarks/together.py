@@ -33,7 +33,8 @@ changes no time. Other devices: `--device cuda`.
 - alone: the trainer's own step, `trainer.fit`'s, of each of the nine in turn;
 - stacked: ours, `fit_together`'s;
 - vmap: `torch.func.vmap` over `grad` of `functional_call`, with the same clipping and optimiser;
-- compiled: ours with the stacked module under `torch.compile`, at the smallest shape, where operations are shortest;
+- compiled: ours with the stacked module under `torch.compile`, at the smallest shape, where operations are shortest.
+  A bench does not use it: it asks for a compiler on the machine, and would compile anew whenever a student stops early;
 - bare products: what no way can leave out, and no more: the matrix products of the forward and the backward pass, with
   the gradients of a weight over all steps as one product, into memory that is there; no activation, loss or optimiser.
 

@@ -58,12 +58,16 @@ def to_logits(values: Tensor, kind: Kind, exclusive: bool) -> Tensor:
     return values.log() if exclusive else values.logit()
 
 
-def looks_like_probabilities(scores: Tensor) -> bool:
-    """Whether scores that should be logits are probabilities in disguise: at least 64, unequal, all within [0, 1]."""
+def looks_like_probabilities(scores: Tensor, exclusive: bool = False) -> bool:
+    """Whether scores that should be logits are probabilities in disguise: at least 64, unequal, all within [0, 1].
+
+    Those of labels that exclude each other must also add up to 1 in every row.
+    """
     if scores.numel() < ENOUGH:
         return False
     least, most = scores.min(), scores.max()
-    return bool((least >= 0) & (most <= 1) & (least < most))
+    within = bool((least >= 0) & (most <= 1) & (least < most))
+    return within and not (exclusive and bool(((scores.sum(-1) - 1).abs() > 1e-2).any()))
 
 
 @dataclass
@@ -98,7 +102,7 @@ class Conversion:
             ) from None
         if self.kind == "logits" and not self.looked and scores.numel() >= ENOUGH:
             self.looked = True
-            if looks_like_probabilities(scores):
+            if looks_like_probabilities(scores, self.exclusive):
                 raise RequestError(
                     f"teacher {self.name!r} should answer with logits, but every score of its first batch lies within "
                     "[0, 1]; write `scores: probabilities` in its card (or `scores: decisions` if they truly are "

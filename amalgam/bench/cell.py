@@ -73,7 +73,7 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
     began, setting = time.monotonic(), table.settings[name]
     where = f"table {table.name}, setting {name}"
     training = parse(Training, {**table.training, **setting.training}, f"{where}, training")
-    methods = methods_of(table, f"table {table.name}")
+    methods = methods_of(table, setting, f"table {table.name}")
     with ExitStack() as passing:
         journal = Journal(Silent(), nonce(), passing)
         features = any(method is not None and method.sees_features() for method in methods.values())

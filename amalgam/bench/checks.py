@@ -29,9 +29,9 @@ def ready(table: Table) -> None:
         raise RequestError(
             f"{where}: test {table.test:g} and apart {table.apart:g} leave no rows for the teachers; lower one of them"
         )
-    methods = methods_of(table, where)
     for name, setting in table.settings.items():
         here = f"{where}, setting {name}"
+        methods = methods_of(table, setting, here if setting.methods else where)
         for kind, common in (("teacher_training", table.teacher_training), ("training", table.training)):
             wanted = parse(Training, {**common, **setting.training}, f"{here}, {kind}")
             with within(f"{here}, {kind}"):
@@ -49,8 +49,8 @@ def ready(table: Table) -> None:
                     panel.require(method.needs, type(method).__name__, method.exclusive)
 
 
-def methods_of(table: Table, where: str) -> dict[str, Strategy[Any] | None]:
-    """Every method's strategy, None for the supervised bound.
+def methods_of(table: Table, setting: Setting, where: str) -> dict[str, Strategy[Any] | None]:
+    """Every method's strategy in a setting, None for the supervised bound.
 
     Raises:
         RequestError: no such strategy, or a hyperparameter that is wrong.
@@ -58,14 +58,14 @@ def methods_of(table: Table, where: str) -> dict[str, Strategy[Any] | None]:
     known = [*strategies.names(), SUPERVISED]
     made = dict[str, Strategy[Any] | None]()
     for key, method in table.methods.items():
-        here, spec = f"{where}, method {key}", method.strategy
+        here, spec = f"{where}, method {key}", {**method.strategy, **setting.methods.get(key, {})}
         if spec["name"] not in known:
             raise RequestError(
                 f"{here}: unknown strategy {spec['name']!r}{nearest(spec['name'], known)} (known: {', '.join(known)})"
             )
         if spec["name"] == SUPERVISED:
-            for setting in spec.keys() - {"name"}:
-                raise RequestError(f"{here}: unknown key 'strategy.{setting}'; {SUPERVISED} has no hyperparameters")
+            for idle in spec.keys() - {"name"}:
+                raise RequestError(f"{here}: unknown key 'strategy.{idle}'; {SUPERVISED} has no hyperparameters")
         made[key] = None if spec["name"] == SUPERVISED else strategies.build(spec, here)
     return made
 
@@ -81,5 +81,5 @@ def untaught(table: Table, setting: Setting, data: Extent, where: str) -> Panel:
         name = f"teacher {number}"
         labels = tuple(map(str, teacher.labels))
         model = built({**table.teacher, **teacher.student}, data.shape, labels, f"{where}, {name}")
-        seats.append(Seat(name, wrap(model, labels, name)))
+        seats.append(Seat(name, wrap(model, labels, name, exclusive=table.exclusive)))
     return seat(seats)

@@ -68,7 +68,7 @@ def asked(table: Table, setting: Setting) -> str:
     """
     return fingerprint(
         {
-            "methods": [[key, method.strategy] for key, method in table.methods.items()],
+            "methods": [[key, method.strategy, setting.methods.get(key)] for key, method in table.methods.items()],
             "exclusive": table.exclusive,
             "labelled": setting.labelled,
             "test": table.test,

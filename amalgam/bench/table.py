@@ -94,6 +94,7 @@ class Setting(BaseModel):
         student: what is added to the table's `student`.
         training: what is added to the table's `training`, for teachers and students.
         labelled: the share of the students' rows whose annotations methods see that learn from a few labelled rows.
+        methods: method → what is added to its strategy here, where a paper chose for each data set.
         expected: method → the published measures, `[mean, sd]` in the order of the table's `measures`.
     """
 
@@ -105,6 +106,7 @@ class Setting(BaseModel):
     student: dict[str, Any] = {}
     training: dict[str, Any] = {}
     labelled: float | None = Field(default=None, gt=0, le=1)
+    methods: dict[str, dict[str, Any]] = {}
     expected: dict[str, tuple[tuple[float, float], ...]] = {}
 
 
@@ -194,6 +196,11 @@ class Table(BaseModel):
                 if name not in self.settings:
                     raise ValueError(f"quick.settings among {', '.join(self.settings)}, not {name!r}")
         for name, setting in self.settings.items():
+            for method, added in setting.methods.items():
+                if method not in self.methods:
+                    raise ValueError(f"settings.{name}.methods for methods of the table, not {method!r}")
+                if "name" in added:
+                    raise ValueError(f"settings.{name}.methods.{method} to keep the method's strategy, without a name")
             for method, published in setting.expected.items():
                 if method not in self.methods:
                     raise ValueError(f"settings.{name}.expected for methods of the table, not {method!r}")

@@ -99,6 +99,13 @@ def test_probabilities_in_disguise(scores: torch.Tensor, expected: bool) -> None
     assert looks_like_probabilities(scores) is expected
 
 
+def test_those_of_classes_add_up_to_one() -> None:
+    scores = torch.rand(64, 3, generator=torch.Generator().manual_seed(0))
+    assert looks_like_probabilities(scores)
+    assert not looks_like_probabilities(scores, exclusive=True), "logits of a teacher that learned little"
+    assert looks_like_probabilities(scores.softmax(1), exclusive=True)
+
+
 def test_disguised_probabilities_are_refused_by_name() -> None:
     with pytest.raises(RequestError) as raised:
         Conversion("a", "logits")(np.linspace(0, 1, 128).reshape(64, 2))

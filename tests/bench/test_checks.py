@@ -184,3 +184,33 @@ def test_data_without_annotations_is_refused(tmp_path: Path) -> None:
             f"table small, setting one: data {str(tmp_path / 'rows.npy')!r} has no annotations, which teachers are "
             "trained on; name its label columns with `options: {labels: …}`, or take other data"
         )
+
+
+def test_a_method_of_a_few_labels_is_told_how_many() -> None:
+    of = table("bl", METHODS={"sup": {"strategy": "sup"}})
+    with pytest.raises(RequestError) as raised:
+        ready(of)
+    assert str(raised.value) == (
+        "table small, setting one: method sup learns from a few labelled rows; say which share: `labelled: 0.02`"
+    )
+    ready(table("bl", METHODS={"sup": {"strategy": "sup"}}, setting={"labelled": 0.1}))
+
+
+def test_a_setting_may_choose_hyperparameters_and_only_such_as_there_are() -> None:
+    ready(table("ant", setting={"methods": {"ant": {"clamp": False}}}))
+    with pytest.raises(RequestError) as raised:
+        ready(table("ant", setting={"methods": {"ant": {"clmp": False}}}))
+    assert str(raised.value).startswith(
+        "table small, setting one, method ant: unknown key 'strategy.clmp'; did you mean"
+    )
+
+
+def test_a_method_of_classes_needs_teachers_of_classes() -> None:
+    of = table("bl", METHODS={"uhc": {"strategy": "uhc"}})
+    with pytest.raises(RequestError) as raised:
+        ready(of)
+    assert str(raised.value) == (
+        "table small, setting one, method uhc: strategy 'UHC' chooses one class for a row, so every teacher's labels "
+        "must exclude each other; those of 'teacher 0' do not. Write `exclusive: true` in its card if they do, or "
+        "choose another teacher or another strategy"
+    )

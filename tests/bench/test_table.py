@@ -241,8 +241,19 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
             "settings/one/teacher",
             [],
             ": unknown key 'settings.one.teacher'; did you mean 'teachers'? "
-            "(known: data, expected, labelled, options, student, teachers, training)",
+            "(known: data, expected, labelled, methods, options, student, teachers, training)",
         ),
+        (
+            "settings/one/methods",
+            {"aant": {"clamp": True}},
+            ": expected settings.one.methods for methods of the table, not 'aant'",
+        ),
+        (
+            "settings/one/methods",
+            {"ant": {"name": "bl"}},
+            ": expected settings.one.methods.ant to keep the method's strategy, without a name",
+        ),
+        ("settings/one/labelled", 0, ": settings.one.labelled is 0, expected greater than 0"),
         (
             "settings/one/options",
             {"lables": ["even"]},

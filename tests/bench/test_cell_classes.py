@@ -1,0 +1,140 @@
+"""A cell of classes: teachers choose among their own, methods see the few labels they may, bounds are plain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from amalgam.bench import cell
+from amalgam.bench.checks import ready
+from amalgam.bench.ground import bounds
+from amalgam.bench.scores import Cell
+from amalgam.bench.table import Table
+from amalgam.classes import truth_of
+from amalgam.signals import Rows
+from amalgam.strategies.sup import Sup
+from tests.bench.small import ground_of, timeless
+
+TRAINING = {"epochs": 3, "batch_size": 32, "learning_rate": 0.01, "threads": 1}
+PERIODS = {"a": 4.0, "b": 7.0, "c": 12.0, "d": 20.0}
+METHODS: dict[str, Any] = {
+    "kd": "kd",
+    "sup": "sup",
+    "self_train": {"strategy": {"name": "self_train", "rounds": 1}},
+    "uhc": "uhc",
+    "sup_kd": "sup_kd",
+    "sup_uhc": "sup_uhc",
+    "single": "single",
+    "tc": {"strategy": {"name": "tc", "evidence": "rocket", "judged": "classes", "normalise": "none", "features": 84}},
+    "tc-paper": {"strategy": {"name": "tc", "epochs": 5}, "role": "variant"},
+    "supervised": {"strategy": "supervised", "role": "bound"},
+}
+
+
+@pytest.fixture
+def waves(tmp_path: Path) -> Table:
+    """Waves of four periods, in an NPZ file; two teachers of three classes each."""
+    chance = np.random.default_rng(0)
+    classes = chance.permutation(np.arange(160) % 4)
+    period = np.array(list(PERIODS.values()))[classes][:, None]
+    series = np.sin(2 * np.pi * np.arange(24) / period + 6 * chance.random((160, 1))) + 0.1 * chance.normal(
+        size=(160, 24)
+    )
+    np.savez(tmp_path / "waves.npz", X=series[..., None], y=np.array(list(PERIODS))[classes])
+    return Table.model_validate(
+        {
+            "name": "waves",
+            "title": "a small table of classes",
+            "protocol": "as it comes",
+            "headline": "tc",
+            "exclusive": True,
+            "measures": ["accuracy"],
+            "teacher": {"name": "convolutional", "channels": 8, "kernels": [3]},
+            "teacher_training": TRAINING,
+            "student": {"name": "convolutional", "channels": 8, "kernels": [3]},
+            "training": TRAINING,
+            "methods": METHODS,
+            "settings": {
+                "one": {
+                    "data": str(tmp_path / "waves.npz"),
+                    "options": {"series": True},
+                    "teachers": [{"labels": ["a", "b", "c"]}, {"labels": ["b", "c", "d"]}],
+                    "labelled": 0.1,
+                }
+            },
+        }
+    )
+
+
+def run(of: Table) -> Cell:
+    return cell.run(of, "one", 0, lambda share, note: None)
+
+
+def test_every_method_of_classes_has_its_row(waves: Table) -> None:
+    ready(waves)
+    found = run(waves)
+    assert list(found.scores) == [*METHODS, "teacher 0", "teacher 1", "oracle"]
+    assert all(0 <= score.measures.accuracy <= 1 for score in found.scores.values())
+    assert found.scores["tc"].measures.accuracy == pytest.approx(1 - found.scores["tc"].measures.subset_loss)
+    assert "trust in teacher 0 where the target is a" in found.scores["tc"].facts
+    assert found.scores["self_train"].facts.keys() >= {"rows it labelled itself"}
+    assert timeless(replace(found, notes=())) == timeless(replace(run(waves), notes=()))
+
+
+def test_teachers_learn_from_rows_of_their_own_classes(waves: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    from amalgam import schooling
+
+    given, train = list[Rows](), schooling._train
+
+    def noted(name: str, rows: Rows, *rest: Any) -> Any:
+        given.append(rows)
+        return train(name, rows, *rest)
+
+    monkeypatch.setattr(schooling, "_train", noted)
+    ground = ground_of(waves)
+    assert [rows.labels for rows in given] == [("a", "b", "c"), ("b", "c", "d")]
+    assert all(bool((truth_of(rows.annotated) >= 0).all()) for rows in given)  # type: ignore[arg-type]
+    assert all(seat.exclusive for seat in ground.panel.seats)
+    assert ground.panel.space.names == ("a", "b", "c", "d")
+
+
+def test_only_methods_of_a_few_labels_see_them_and_only_those(waves: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = dict[str, int]()
+
+    def noted(panel: Any, rows: Rows, *rest: Any) -> Any:
+        name = type(rest[2]).__name__
+        seen[name] = -1 if rows.annotated is None else int((truth_of(rows.annotated) >= 0).sum())
+        return collect(panel, rows, *rest)
+
+    collect = cell.surrogate
+    monkeypatch.setattr(cell, "surrogate", noted)
+    run(waves)
+    assert {name for name, count in seen.items() if count == -1} == {"KD", "UHC", "Single"}
+    assert set(seen.values()) - {-1} == {12}, "a tenth of 128 rows"
+    assert seen["Sup"] == 12
+    assert Sup.sees_labels
+
+
+def test_the_bounds_of_classes_are_those_of_plain_loops(waves: Table) -> None:
+    ground = ground_of(waves)
+    found, votes = bounds(ground, True), ground.judged.at(slice(0, ground.judged.rows))
+    truth = truth_of(ground.annotated).tolist()
+    names, right = ground.panel.space.names, {"teacher 0": 0, "teacher 1": 0, "oracle": 0}
+    for row, label in enumerate(truth):
+        mean = dict.fromkeys(names, 0.0)
+        for k, own in enumerate(ground.panel.space.columns):
+            said = torch.tensor([float(votes.scores[k, row, column]) for column in own]).softmax(0).tolist()
+            best = own[said.index(max(said))]
+            right[f"teacher {k}"] += best == label
+            if label in own:
+                for column, one in zip(own, said, strict=True):
+                    mean[names[column]] += one
+        right["oracle"] += max(mean, key=lambda name: mean[name]) == names[label]
+    for name, count in right.items():
+        assert found[name].measures.accuracy == pytest.approx(count / len(truth), abs=1e-6), name
+        assert found[name].labels == 4
