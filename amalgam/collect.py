@@ -163,7 +163,8 @@ def learner(everyone: Rows, training: Training, seed: int, journal: Journal, stu
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = (make or student)()
-        how = Training.model_validate({**training.model_dump(), **(settings or {})})
+        usual = training if rows is None else training.of(len(rows))
+        how = Training.model_validate({**usual.model_dump(), **(settings or {})})
         fit(
             network, everyone if rows is None else rows, targets, loss, how,
             seed=seed, accelerator=processes(how), progress=journal.progress, name=name,

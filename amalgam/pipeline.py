@@ -209,8 +209,9 @@ def train(
         companion = strategy.companion(panel, targets, student.width(rows.inputs(slice(0, 1))))
     if recipe.training.tracker is not None:
         accelerator.init_trackers(recipe.name)
+    how = recipe.training if len(rows) == len(parts.learn) else recipe.training.of(len(rows))
     fitted = fit(
-        student, rows, targets, strategy.loss, recipe.training,
+        student, rows, targets, strategy.loss, how,
         seed=recipe.seed, accelerator=accelerator, progress=progress, key=key, companion=companion,
         folder=None if folder is None else folder / run.CHECKPOINTS,
     )  # fmt: skip

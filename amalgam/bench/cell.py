@@ -162,8 +162,9 @@ def taught(tasks: Mapping[str, Task], training: Training, seed: int, tell: Tell)
         tell(_TARGETS + (1.0 - _TARGETS) * share, note)
 
     epochs: dict[str, int] = {}
-    rows = next(iter(tasks.values())).rows
-    same = all(len(task.rows) == len(rows) for task in tasks.values())
+    most = max(len(task.rows) for task in tasks.values())
+    rows = next(task.rows for task in tasks.values() if len(task.rows) == most)
+    same = all(len(task.rows) == most for task in tasks.values())
     if same and stackable([task.student for task in tasks.values()], rows, training):
         members = [
             Member(f"the student of {key}", task.student, task.targets, task.loss, task.companion)
@@ -175,9 +176,10 @@ def taught(tasks: Mapping[str, Task], training: Training, seed: int, tell: Tell)
         for number, (key, task) in enumerate(tasks.items()):
             progressed(number / len(tasks), key)
             with within(f"the student of {key}"):
+                how = training if len(task.rows) == most else training.of(len(task.rows))
                 fitted = fit(
-                    task.student, task.rows, task.targets, task.loss, training,
-                    seed=seed, accelerator=processes(training), companion=task.companion,
+                    task.student, task.rows, task.targets, task.loss, how,
+                    seed=seed, accelerator=processes(how), companion=task.companion,
                 )  # fmt: skip
             epochs[key] = len(fitted.history)
     share = (time.monotonic() - began) / max(sum(epochs.values()), 1)

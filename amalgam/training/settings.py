@@ -11,6 +11,9 @@ CODE = tuple(f"amalgam.training.{name}" for name in ("trainer", "state", "feed",
 """The modules whose change makes other weights of the same rows, targets and settings."""
 
 
+_FEW = 100
+
+
 class Training(BaseModel):
     """The trainer's settings.
 
@@ -68,6 +71,10 @@ class Training(BaseModel):
     @classmethod
     def _no_is_no_boolean(cls, precision: object) -> object:
         return "no" if precision is False else precision  # YAML reads an unquoted `no` as false
+
+    def of(self, rows: int) -> Training:
+        """These settings for some labelled rows: fewer than 100 leave none to stop by, and train for all epochs."""
+        return self if rows >= _FEW else self.model_copy(update={"validation": 0.0, "patience": None})
 
     def better(self, loss: float, best: float, first: float) -> bool:
         """Whether a validation loss counts as better than the best so far, given that of the first epoch."""
