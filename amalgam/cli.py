@@ -64,7 +64,9 @@ def distill(
         typer.Option(help="A teacher: a card's name or path, or adapter:source[@labels]. Repeat it for several."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="The rows: a name (digits) or a file.")] = None,
-    student: Annotated[str | None, typer.Option(help="The student: label_chain or mlp.")] = None,
+    student: Annotated[
+        str | None, typer.Option(help="The student: label_chain, mlp, recurrent or convolutional.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Any key of the recipe, as key=value: --set training.epochs=40")
     ] = None,
@@ -166,6 +168,18 @@ def report(
     from amalgam.views import report_on
 
     report_on(folders, as_json, out)
+
+
+@app.command(epilog="Example: amalgam explain runs/tc-1 --row 7")
+def explain(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
+    row: Annotated[int, typer.Option(min=0, help="The row's number in the data, from 0 on.")],
+    trust_code: Trust = False,
+) -> None:
+    """How a row's surrogate target came about: what each teacher says, whom to trust, and what comes of it."""
+    from amalgam.views import explain_row
+
+    explain_row(folder, row, trust_code)
 
 
 @app.command(epilog="Example: amalgam bench ant-digits --seeds 3 --out runs/digits")

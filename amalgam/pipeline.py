@@ -17,10 +17,11 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 
 from amalgam import datasets, registry, run, store, strategies
-from amalgam.collect import surrogate, vote, weighed
+from amalgam.collect import learner, surrogate, vote, weighed
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation, evaluate, measurable
+from amalgam.explain import Explanation
 from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.journal import Journal
 from amalgam.panel import Panel, seat
@@ -275,6 +276,66 @@ def evaluate_again(
         evaluation = measure(student, panel, test, strategy, journal)
     assert evaluation is not None
     return evaluation
+
+
+def explain(folder: Path, row: int, *, trust: bool, progress: Progress) -> Explanation:
+    """How the surrogate target of a row of a finished run's data came about; a test row's would have, likewise.
+
+    Args:
+        folder: the run directory.
+        row: its number in the data, from 0 on.
+        trust: the user's word that code which cards name may run.
+        progress: who shows the steps.
+
+    Raises:
+        RequestError: no run there, a teacher that is gone, or no such row among those of the run.
+    """
+    if not (folder / run.RECIPE).is_file():
+        raise RequestError(f"{folder} holds no run (no {run.RECIPE}); name a run directory, such as runs/tc-1")
+    recipe, student = read(str(folder)), load(folder)
+    strategy, parts = strategies.build(recipe.strategy, f"recipe {recipe.name}"), apportion(recipe)
+    with ExitStack() as passing:
+        journal = Journal(progress, nonce(), passing)
+        panel = assemble(recipe, (), strategy, processes(), trust, journal)
+        learn = parts.learn.unlabelled()
+        if strategy.sees_labels:
+            learn, _ = annotated_for(parts.learn, panel, strategy.chooses(panel))
+        parts = replace(parts, learn=learn)
+        part, one = _the_row(row, parts)
+        features = strategy.sees_features()
+        ballots = vote(panel, learn, of_rows(learn), journal, features=features)
+        fresh = partial(untrained, recipe, panel, parts, strategy)
+        learned = learner(learn, recipe.training, recipe.seed, journal, fresh)
+        state = strategy.prepare(panel, learn, ballots, learned)
+        asked = one if strategy.sees_labels and part == "the student's rows" else _unannotated(one, panel)
+        votes = vote(panel, asked, of_rows(asked), journal, features=features, name="row").at(slice(0, 1))
+        logits = student.logits(one.inputs(slice(0, 1)))[0]
+        said = logits.softmax(0) if student.exclusive else logits.sigmoid()
+        known = None
+        if one.annotated is not None and set(one.labels) & set(panel.space.names):
+            places = [one.labels.index(name) if name in one.labels else None for name in panel.space.names]
+            known = torch.tensor([np.nan if at is None else float(one.annotated[0, at]) for at in places])
+        return Explanation(
+            row, part, panel, votes, strategy.account(panel, asked, votes, state),
+            strategy.targets(panel, asked, votes, state),
+            said[[student.labels.index(name) for name in panel.space.names]], known,
+        )  # fmt: skip
+
+
+def _the_row(row: int, parts: Parts) -> tuple[str, Rows]:
+    """The part that has a row, and that row alone."""
+    for name, rows in (("the student's rows", parts.learn), ("the test rows", parts.test)):
+        where = None if rows is None else (rows.ids == row).nonzero()[:, 0]
+        if rows is not None and where is not None and len(where):
+            return name, rows.take(where[:1])
+    some = ", ".join(str(int(one)) for one in parts.learn.ids[:3])
+    raise RequestError(f"row {row} is none of the student's or test rows of this run; the student's are {some}, …")
+
+
+def _unannotated(one: Rows, panel: Panel) -> Rows:
+    """A row as a strategy sees it that nobody labelled."""
+    names = panel.space.names
+    return replace(one, annotated=torch.full((1, len(names)), torch.nan), labels=names)
 
 
 def _other(data: str, options: DataOptions | None, student: Student, recipe: Recipe) -> Rows:

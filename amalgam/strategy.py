@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 from torch import Tensor, nn
@@ -60,6 +60,19 @@ class Paper:
 
 
 @dataclass(frozen=True)
+class Account:
+    """What leads from votes to targets, for readers: quantities by name.
+
+    Attributes:
+        teachers: (B, K), a number for each teacher.
+        labels: (B, L), a number for each label.
+    """
+
+    teachers: Mapping[str, Tensor] = field(default_factory=dict)
+    labels: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Strategy(ABC, Generic[State]):
     """A frozen dataclass whose fields are the paper's hyperparameters, defaults the paper's.
 
@@ -92,6 +105,10 @@ class Strategy(ABC, Generic[State]):
     @abstractmethod
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> Targets:
         """The surrogate targets of a chunk of rows."""
+
+    def account(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> Account:
+        """What led to the targets of a chunk, for `amalgam explain`; by default nothing beside the votes."""
+        return Account()
 
     @classmethod
     def sees_features(cls) -> bool:

@@ -116,6 +116,17 @@ def report_on(folders: Sequence[Path], as_json: bool, out: Path | None) -> None:
         console.print(Text(f"It lies in {out}"))
 
 
+def explain_row(folder: Path, row: int, trust: bool) -> None:
+    """`amalgam explain`."""
+    from amalgam import pipeline
+    from amalgam.explain import sheets
+    from amalgam.sheets import shown as as_tables
+
+    with shown() as progress:
+        found = pipeline.explain(folder, row, trust=trust, progress=progress)
+    _console().print(*as_tables(sheets(found)), sep="\n")
+
+
 def list_teachers() -> None:
     """`amalgam teachers list`."""
     table = _table("teacher", "adapter", "labels", "what it is")

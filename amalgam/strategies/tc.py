@@ -25,7 +25,7 @@ from amalgam.panel import Ballots, Panel
 from amalgam.probe import linear_probe
 from amalgam.rocket import Rocket
 from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Votes, cross_entropy
-from amalgam.strategy import Learn, Paper, Strategy
+from amalgam.strategy import Account, Learn, Paper, Strategy
 from amalgam.students.recurrent import Recurrent
 
 _CHUNK = 1024
@@ -186,12 +186,7 @@ class TC(Strategy[Learned]):
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: Learned) -> ProbabilityTargets:
         """Step 2, the knowledge amalgamator."""
         said = specialised(votes.scores, votes.known, state.temperatures)
-        judged = self._judged(rows, votes, state)
-        if self.judged == "classes":
-            posterior = judged.softmax(1)
-            trust = relative(*class_trust(posterior, votes.known), self.normalise)
-        else:
-            posterior, trust = None, relative(trusted(judged), judged, self.normalise)
+        trust, posterior = self._trust(rows, votes, state)
         target = combine(said, trust, votes.known, self.shared)
         if posterior is not None and self.mix:
             target = mixed(target, posterior, self.mix, self.blend)
@@ -202,6 +197,19 @@ class TC(Strategy[Learned]):
             truth, known = as_targets(rows.annotated)
             target = torch.where(known > 0, truth, target)
         return ProbabilityTargets(target, torch.ones_like(target), counts, exclusive=True)
+
+    def account(self, panel: Panel, rows: Rows, votes: Votes, state: Learned) -> Account:
+        """The trust in each teacher and, where the judge is of classes, what it says itself."""
+        trust, posterior = self._trust(rows, votes, state)
+        return Account({"trust": trust}, {} if posterior is None else {"judge": posterior})
+
+    def _trust(self, rows: Rows, votes: Votes, state: Learned) -> tuple[Tensor, Tensor | None]:
+        """The trust in each teacher (B, K), and the judge's distribution over classes (B, L) if it has one."""
+        judged = self._judged(rows, votes, state)
+        if self.judged == "teachers":
+            return relative(trusted(judged), judged, self.normalise), None
+        posterior = judged.softmax(1)
+        return relative(*class_trust(posterior, votes.known), self.normalise), posterior
 
     def _judged(self, rows: Rows, votes: Votes, state: Learned) -> Tensor:
         """The judge's logits (B, K) of teachers or (B, L) of classes."""
