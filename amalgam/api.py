@@ -24,6 +24,7 @@ def distill(
     student: str | Mapping[str, Any] = "label_chain",
     training: Mapping[str, Any] | None = None,
     test: Any = None,
+    labelled: float | None = None,
     options: Mapping[str, Any] | None = None,
     test_options: Mapping[str, Any] | None = None,
     aliases: Mapping[str, Sequence[str]] | None = None,
@@ -37,12 +38,14 @@ def distill(
     Args:
         teachers: each a card's name, a path, a pair (torch module or scikit-learn estimator, labels), or any object
             with `labels` and `score(inputs) -> logits (B, len(labels))`.
-        data: rows without annotations: an array (N, ...), or a SPEC such as a file's path.
+        data: the rows: an array (N, ...), a SPEC such as a file's path, or, for a strategy that learns from a few
+            labelled rows, a triple (inputs, annotated (N, L) of 0, 1 and NaN where nobody annotated, labels).
         strategy: its name, or a mapping with `name` and hyperparameters.
         student: its name, or a mapping with `name` and settings.
         training: the trainer's settings that differ from the defaults.
         test: rows to measure on, which nobody learns from: a SPEC, or a triple (inputs, annotated (N, L) of 0, 1 and
             NaN, labels).
+        labelled: the share of the annotated rows of `data` that such a strategy may see; all of a triple by default.
         options: how a file of `data` is read, such as `{"labels": ["cat", "dog"]}` for its label columns.
         test_options: how a file of `test` is read; `options` by default.
         aliases: common label name → other names of it.
@@ -61,6 +64,8 @@ def distill(
     if isinstance(teachers, str | Path) or not isinstance(teachers, Sequence):
         raise RequestError("teachers is a list; a single teacher is a list of one")
     source, measured = _is_spec(data), _is_spec(test)
+    if isinstance(data, tuple) and labelled is None:
+        labelled = 1.0
     content = {
         "name": strategy.get("name") if isinstance(strategy, Mapping) else strategy,
         "strategy": dict(strategy) if isinstance(strategy, Mapping) else strategy,
@@ -69,6 +74,7 @@ def distill(
         ],
         "data": {
             "source": str(data) if source else parts.IN_MEMORY,
+            "labelled": labelled,
             "options": dict(options or {}),
             "held_out": str(test) if measured else None,
             "held_out_options": None if test_options is None else dict(test_options),
@@ -82,8 +88,12 @@ def distill(
         made, report = run(
             resolve(content, "amalgam.distill"),
             teachers=teachers,
-            rows=None if source else datasets.from_arrays(data),
-            held_out=None if test is None or measured else _annotated(test),
+            rows=None
+            if source
+            else _annotated(data, "data")
+            if isinstance(data, tuple)
+            else datasets.from_arrays(data),
+            held_out=None if test is None or measured else _annotated(test, "test"),
             out=None if out is None else Path(out),
             keep=out is not None,
             trust=trust_code,
@@ -97,10 +107,10 @@ def _is_spec(given: Any) -> bool:
     return isinstance(given, str | Path)
 
 
-def _annotated(test: Any) -> Rows:
-    if not isinstance(test, tuple) or len(test) != 3:
+def _annotated(given: Any, what: str) -> Rows:
+    if not isinstance(given, tuple) or len(given) != 3:
         raise RequestError(
-            "test is a SPEC, or a triple (inputs, annotated, labels): the names say which column is which"
+            f"{what} is a SPEC, or a triple (inputs, annotated, labels): the names say which column is which"
         )
-    inputs, annotated, labels = test
+    inputs, annotated, labels = given
     return datasets.from_arrays(inputs, annotated, labels)

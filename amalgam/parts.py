@@ -65,7 +65,7 @@ def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = 
                 "data.held_out_options, such as --set data.held_out_options='{labels: [cat, dog]}'"
             )
     shares = data.parts
-    if shares is None and rows.annotated is not None and test is None:
+    if shares is None and rows.annotated is not None and test is None and not _few_already(rows, data.labelled):
         shares = {data.student: 0.8, data.test: 0.2}
     learn = rows
     if shares is not None:
@@ -90,6 +90,11 @@ def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = 
         )
     shown = learn.unlabelled() if data.labelled is None else few(learn, data.labelled, data.split_seed)
     return Parts(shown, test, tuple(notes), features)
+
+
+def _few_already(rows: Rows, labelled: float | None) -> bool:
+    """Whether labelled rows are asked for and only some have annotations: too few to hold some of them out unasked."""
+    return labelled is not None and rows.annotated is not None and bool(rows.annotated.isnan().all(1).any())
 
 
 def by_name(loaded: Loaded, features: Sequence[str], what: str) -> Rows:

@@ -24,8 +24,8 @@ class Data(BaseModel):
     Attributes:
         source: the data SPEC: a name (`digits`), or a path to a file.
         options: how the file is read: which columns are labels, and so on.
-        parts: the shares of a stratified split, part name → share. None takes the file's annotated rows as 80 %
-            `unlabelled` and 20 % `test`, and all rows of a file without annotations as `unlabelled`.
+        parts: the shares of a stratified split, part name → share. None takes annotated rows as 80 % `unlabelled` and
+            20 % `test`; and all rows as `unlabelled` where none is annotated, or, with `labelled`, not all are.
         split_seed: the seed of the split.
         student: the part the student learns from, without its annotations.
         labelled: the share of that part whose annotations a strategy may see that learns from a few labelled rows; a

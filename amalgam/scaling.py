@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from amalgam.errors import RequestError
 from amalgam.signals import Rows
 
 
@@ -22,7 +23,7 @@ class Scaling(nn.Module):
         self.register_buffer("spread", torch.ones(*shape))
 
     def fit(self, rows: Rows, chunk: int = 4096) -> None:
-        """Learn each column's origin and spread, in one pass.
+        """Learn each column's origin and spread, in one pass; RequestError for missing values, of which it knows none.
 
         A column is centred on its mean and divided by its standard deviation; a constant one is only centred. A sparse
         one, zero in more than half of the rows, keeps its zeros and is divided by the root mean square of its other
@@ -40,6 +41,11 @@ class Scaling(nn.Module):
             squares += wide.square().sum(0)
             own_squares += inputs.double().square().sum(0)
             nonzero += (inputs != 0).sum(0)
+        if bool(total.isnan().any()):
+            raise RequestError(
+                f"{rows.name} has missing values (NaN), which this network cannot read; fill them in, or choose one "
+                "for series, such as recurrent or convolutional"
+            )
         mean = total / len(rows)
         spread = (squares / len(rows) - mean.square()).clamp_min(0).sqrt()
         sparse = (nonzero < len(rows) / 2) & (nonzero > 0)

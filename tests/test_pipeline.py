@@ -334,3 +334,56 @@ def test_a_run_of_teachers_in_memory_says_so_afterwards(home: Path, tmp_path: Pa
     )
     with pytest.raises(RequestError, match="this run learned from rows in memory"):
         pipeline.distill(resolved, keep=False)
+
+
+def test_series_in_memory_of_which_a_few_are_labelled(home: Path) -> None:
+    """A triple of the Python API: nobody names a part, a share or a file."""
+    import amalgam
+    from tests.class_laws import CLASSES, Chooses
+
+    chance = torch.Generator().manual_seed(0)
+    series = torch.randn(60, 12, 1, generator=chance)
+    series[::4, 9:] = torch.nan
+    annotated = torch.full((60, 5), torch.nan)
+    annotated[:20] = torch.eye(5)[torch.arange(20) % 5]
+
+    class Reads(Chooses):
+        def score(self, inputs: torch.Tensor) -> torch.Tensor:
+            return super().score(inputs.nan_to_num())
+
+    test = torch.randn(20, 12, 1, generator=chance), torch.eye(5)[torch.arange(20) % 5], CLASSES
+    student = amalgam.distill(
+        [Reads(("a", "b", "c"), 0), Reads(("c", "d", "e"), 1)],
+        (series, annotated, CLASSES),
+        {"name": "tc", "evidence": "rocket", "judged": "classes", "features": 84},
+        student={"name": "convolutional", "channels": 4, "kernels": [3]},
+        training={"epochs": 2},
+        test=test,
+    )
+    assert student.exclusive
+    assert student.predict(series.numpy()).sum(1).tolist() == [1] * 60
+    np.testing.assert_allclose(student.predict_proba(series).sum(1), 1, rtol=1e-5)
+    assert student.report is not None
+    assert student.report.evaluation is not None
+    assert student.report.evaluation.exclusive
+    assert student.report.data["learnt from"] + student.report.data["stopped early by"] == 60
+    with pytest.raises(RequestError) as raised:
+        amalgam.distill(
+            [Reads(("a", "b"), 0)], (series, annotated, CLASSES), "uhc", student="mlp", training={"epochs": 1}
+        )
+    assert str(raised.value) == (
+        "arrays has missing values (NaN), which this network cannot read; fill them in, or choose one for series, such "
+        "as recurrent or convolutional"
+    )
+
+
+def test_a_strategy_of_labels_asks_for_them() -> None:
+    import amalgam
+    from tests.class_laws import Chooses
+
+    with pytest.raises(RequestError) as raised:
+        amalgam.distill([Chooses(("a", "b"), 0)], np.zeros((9, 12, 1)), "tc", student="convolutional")
+    assert str(raised.value) == (
+        "strategy 'tc' learns from a few labelled rows; say which share of the student's rows it may see the "
+        "annotations of, such as --set data.labelled=0.05 (1 for all that are annotated)"
+    )

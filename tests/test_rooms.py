@@ -46,7 +46,7 @@ SEES = {
     "students": {"errors", "series", "signals", "student"},
     "datasets": {"datasets", "errors", "files", "fingerprint", "labels", "signals"},
     "signals": {"classes"},
-    "scaling": {"signals"},
+    "scaling": {"errors", "signals"},
     "labels": {"errors"},
     "panel": {"classes", "errors", "labels", "signals", "teacher"},
     "store": {"chunked", "errors", "files", "fingerprint", "progress"},

@@ -98,7 +98,7 @@ def from_arrays(
     """Rows of arrays in memory; nothing is copied that is float32 already.
 
     Args:
-        inputs: (N, ...), finite numbers.
+        inputs: (N, ...), finite numbers; in series (N, T, C) NaN is a missing value, or one beyond a series' end.
         annotated: (N, L) of 0, 1, and NaN where nobody annotated; None for unlabelled data.
         labels: L names.
 
@@ -110,11 +110,14 @@ def from_arrays(
         raise RequestError(
             f"inputs have the shape {tuple(values.shape)}, expected (rows, columns, …) and at least a row"
         )
-    wrong = ~torch.isfinite(values).flatten(1).all(1)
+    series = values.ndim == 3
+    wrong = (values.isinf() | (values.isnan() & (not series))).flatten(1).any(1)
     if bool(wrong.any()):
-        raise RequestError(
-            f"row {int(wrong.nonzero()[0])} of the inputs is NaN or infinite; fill or drop such rows first"
-        )
+        what = "infinite" if series else "NaN or infinite"
+        raise RequestError(f"row {int(wrong.nonzero()[0])} of the inputs is {what}; fill or drop such rows first")
+    wrong = values.isnan().flatten(1).all(1)
+    if bool(wrong.any()):
+        raise RequestError(f"row {int(wrong.nonzero()[0])} of the inputs has no value at all; drop such rows first")
     if annotated is None:
         if labels:
             raise RequestError("labels are named but nothing is annotated; give `annotated`, or leave `labels` out")
