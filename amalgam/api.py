@@ -88,11 +88,7 @@ def distill(
         made, report = run(
             resolve(content, "amalgam.distill"),
             teachers=teachers,
-            rows=None
-            if source
-            else _annotated(data, "data")
-            if isinstance(data, tuple)
-            else datasets.from_arrays(data),
+            rows=None if source else _rows(data),
             held_out=None if test is None or measured else _annotated(test, "test"),
             out=None if out is None else Path(out),
             keep=out is not None,
@@ -105,6 +101,10 @@ def distill(
 
 def _is_spec(given: Any) -> bool:
     return isinstance(given, str | Path)
+
+
+def _rows(data: Any) -> Rows:
+    return _annotated(data, "data") if isinstance(data, tuple) else datasets.from_arrays(data)
 
 
 def _annotated(given: Any, what: str) -> Rows:

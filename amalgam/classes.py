@@ -7,6 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def among(scores: Tensor) -> Tensor:
+    """The probabilities (..., L) of the classes that somebody knows, which share 1; 0 where the scores are NaN."""
+    return scores.nan_to_num(nan=-torch.inf).softmax(-1)
+
+
 def one_hot(scores: Tensor) -> Tensor:
     """The likeliest class of each row, (..., L) bool; the first of equals. A NaN is no class.
 
@@ -45,10 +50,10 @@ def class_cross_entropy(logits: Tensor, probabilities: Tensor, weights: Tensor) 
 
 
 def as_targets(annotated: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The few annotations as probabilities and weights (N, L), both 0 where nobody annotated.
+    """Annotations as probabilities and weights (N, L), both 0 where nobody annotated.
 
     Args:
         annotated: (N, L) of 0, 1, and NaN.
     """
-    assert annotated is not None, "a strategy that sees labels is given rows that have some"
+    assert annotated is not None
     return annotated.nan_to_num(), (~annotated.isnan()).float()

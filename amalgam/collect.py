@@ -16,7 +16,7 @@ from amalgam.fingerprint import fingerprint, of_array, of_code
 from amalgam.journal import Journal
 from amalgam.panel import Ballots, Panel
 from amalgam.processes import processes
-from amalgam.signals import ProbabilityTargets, Rows, Targets
+from amalgam.signals import Rows, Targets
 from amalgam.strategy import Learn, Strategy
 from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
@@ -31,7 +31,7 @@ _TARGETS = (
     "amalgam.habit",
     "amalgam.scaling",
     "amalgam.strategy",
-)  # other targets
+)  # and whose, other targets
 
 _RESIDENT_BYTES = 2**31  # votes or targets up to this size are read into memory whole, beside rows that are in memory
 _SMALL_BYTES = 2**24  # and up to this size beside rows that stay on disk, so that memory stays flat as they grow
@@ -129,15 +129,17 @@ def surrogate(
     return strategy.form.of(_read([stored], rows)[0]), strategy.facts(panel, counted), fingerprint(rows_key, content)
 
 
-def weighed(rows: Rows, targets: Targets) -> tuple[Rows, Targets]:
-    """The rows that targets give any weight, and these targets; the others would only be carried along."""
-    if not isinstance(targets, ProbabilityTargets):
-        return rows, targets
-    some = [
-        torch.as_tensor(targets.weights[start : start + store.CHUNK]) > 0 for start in range(0, len(rows), store.CHUNK)
-    ]
-    where = torch.cat([one.any(1) for one in some]).nonzero()[:, 0]
-    return (rows, targets) if len(where) == len(rows) else (rows.take(where), targets.at(where))
+def weighed(rows: Rows, targets: Targets, training: Training) -> tuple[Rows, Targets, Training]:
+    """The rows that targets with `weights` give any, these targets, and how they are learned (`Training.of`).
+
+    The other rows would only be carried along.
+    """
+    weights: Any = targets.weights  # type: ignore[attr-defined]
+    chunks = (slice(start, start + store.CHUNK) for start in range(0, len(rows), store.CHUNK))
+    where = torch.cat([(torch.as_tensor(weights[one]) > 0).any(1) for one in chunks]).nonzero()[:, 0]
+    if len(where) == len(rows):
+        return rows, targets, training
+    return rows.take(where), targets.at(where), training.of(len(where))
 
 
 def _read(stored: Sequence[store.Stored], rows: Rows) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from amalgam.classes import among
 from amalgam.panel import Panel
 from amalgam.results import Entry
 from amalgam.sheets import Row, Sheet, Sheets
@@ -66,8 +67,7 @@ def sheets(found: Explanation) -> Sheets:
 def _probabilities(found: Explanation, teacher: int) -> Tensor:
     """What a teacher says, (L,), NaN of labels that it does not know."""
     if found.panel.seats[teacher].exclusive:
-        said = found.votes.scores[teacher, 0].nan_to_num(nan=-torch.inf).softmax(0)
-        return torch.where(found.votes.known[teacher], said, torch.nan)
+        return torch.where(found.votes.known[teacher], among(found.votes.scores[teacher, 0]), torch.nan)
     return found.votes.binary()[teacher, 0].sigmoid()
 
 

@@ -98,6 +98,12 @@ class Panel:
             scores, shown = seat.teacher.score_and_features(inputs)
             return {"scores": checked(seat, scores, len(inputs)), "features": shown.float()}
 
+    def ask(self, inputs: Tensor, features: bool = False) -> Votes:
+        """What all teachers say of inputs (B, ...), at once and kept nowhere."""
+        said = [self.vote(k, inputs, features) for k in range(len(self.seats))]
+        shown = tuple(one["features"] for one in said) if features else ()
+        return Ballots(self, len(inputs), tuple(one["scores"] for one in said), shown).at(slice(None))
+
     def score_given(self, teacher: int, inputs: Tensor, believed: Tensor, clamp: bool) -> Tensor:
         """A conditional teacher's logits (B, l) given beliefs (B, l), NaN where nothing is believed."""
         seat = self.seats[teacher]

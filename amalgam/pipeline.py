@@ -33,6 +33,7 @@ from amalgam.report import Known, Report, machine
 from amalgam.signals import Rows, Targets
 from amalgam.strategy import Strategy
 from amalgam.student import Student, build, load, settings_of
+from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
 
 
@@ -81,13 +82,8 @@ def distill(
             refuse_leaks(panel, parts)
             if parts.test is not None:
                 measurable(parts.test, panel.space.names)
-            notes = [*parts.notes, *lookalike_notes(panel, parts)]
-            learn = parts.learn.unlabelled()
-            if strategy.sees_labels:
-                learn, of_labels = annotated_for(parts.learn, panel, strategy.chooses(panel))
-                notes += of_labels
-            parts = replace(parts, learn=learn)
-            for note in notes:
+            parts = seen_by(strategy, panel, parts)
+            for note in (*parts.notes, *lookalike_notes(panel, parts)):
                 journal.note(note)
         learned = of_rows(parts.learn)
         with journal.timed("votes"):
@@ -97,9 +93,19 @@ def distill(
                 panel, parts.learn, learned, ballots, strategy, recipe.training, recipe.seed, journal,
                 partial(untrained, recipe, panel, parts, strategy),
             )  # fmt: skip
+        rows, training = parts.learn, recipe.training
+        if strategy.sees_labels:
+            rows, targets, training = weighed(rows, targets, training)
+            if training is not recipe.training:
+                journal.note(
+                    f"the student learns from {len(rows)} labelled rows alone, too few to stop by: it is trained for "
+                    f"{training.epochs} epochs"
+                )
         with journal.timed("training"):
-            accelerator = processes(recipe.training, None if folder is None else folder / run.LOGS)
-            student, fitted = train(recipe, panel, parts, targets, key, strategy, accelerator, folder, shown)
+            accelerator = processes(training, None if folder is None else folder / run.LOGS)
+            student, fitted = train(
+                recipe, panel, parts, rows, targets, training, key, strategy, accelerator, folder, shown
+            )
         if fitted.resumed_at is not None:
             journal.note(f"training was resumed in epoch {fitted.resumed_at + 1}")
         evaluation = None
@@ -122,7 +128,7 @@ def distill(
             teachers=tuple(Known(name=one.name, labels=tuple(one.teacher.labels)) for one in panel.seats),
             machine=machine(str(accelerator.device)),
             seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
-            data={"learnt from": fitted.rows, "stopped early by": len(parts.learn) - fitted.rows}
+            data={"learnt from": fitted.rows, "stopped early by": len(rows) - fitted.rows}
             | ({} if parts.test is None else {"measured on": len(parts.test)}),
             votes=journal.votes,
             counts=dict(facts),
@@ -167,6 +173,14 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
     return strategy
 
 
+def seen_by(strategy: Strategy[Any], panel: Panel, parts: Parts) -> Parts:
+    """The parts with the student's rows as a strategy may see them: with the few labels there are, or without any."""
+    if not strategy.sees_labels:
+        return replace(parts, learn=parts.learn.unlabelled())
+    learn, notes = annotated_for(parts.learn, panel, strategy.chooses(panel))
+    return replace(parts, learn=learn, notes=(*parts.notes, *notes))
+
+
 def assemble(
     recipe: Recipe,
     teachers: Sequence[Any],
@@ -191,28 +205,28 @@ def train(
     recipe: Recipe,
     panel: Panel,
     parts: Parts,
+    rows: Rows,
     targets: Targets,
+    training: Training,
     key: str,
     strategy: Strategy[Any],
     accelerator: Accelerator,
     folder: Path | None,
     progress: Progress,
 ) -> tuple[Student, Fit]:
-    """A new student, trained on the targets; it knows its columns and which rows are behind it."""
+    """A new student, trained on the rows that have targets; it knows its columns and which rows are behind it."""
     student = untrained(recipe, panel, parts, strategy)
     student.features = parts.features
     student.seen = np.unique(
         np.concatenate([of_each_row(parts.learn), *(one.seen for one in panel.seats if one.seen is not None)])
     )
-    rows, targets = weighed(parts.learn, targets) if strategy.sees_labels else (parts.learn, targets)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         companion = strategy.companion(panel, targets, student.width(rows.inputs(slice(0, 1))))
     if recipe.training.tracker is not None:
         accelerator.init_trackers(recipe.name)
-    how = recipe.training if len(rows) == len(parts.learn) else recipe.training.of(len(rows))
     fitted = fit(
-        student, rows, targets, strategy.loss, how,
+        student, rows, targets, strategy.loss, training,
         seed=recipe.seed, accelerator=accelerator, progress=progress, key=key, companion=companion,
         folder=None if folder is None else folder / run.CHECKPOINTS,
     )  # fmt: skip
@@ -297,18 +311,15 @@ def explain(folder: Path, row: int, *, trust: bool, progress: Progress) -> Expla
     with ExitStack() as passing:
         journal = Journal(progress, nonce(), passing)
         panel = assemble(recipe, (), strategy, processes(), trust, journal)
-        learn = parts.learn.unlabelled()
-        if strategy.sees_labels:
-            learn, _ = annotated_for(parts.learn, panel, strategy.chooses(panel))
-        parts = replace(parts, learn=learn)
+        parts = seen_by(strategy, panel, parts)
         part, one = _the_row(row, parts)
         features = strategy.sees_features()
-        ballots = vote(panel, learn, of_rows(learn), journal, features=features)
+        ballots = vote(panel, parts.learn, of_rows(parts.learn), journal, features=features)
         fresh = partial(untrained, recipe, panel, parts, strategy)
-        learned = learner(learn, recipe.training, recipe.seed, journal, fresh)
-        state = strategy.prepare(panel, learn, ballots, learned)
+        learned = learner(parts.learn, recipe.training, recipe.seed, journal, fresh)
+        state = strategy.prepare(panel, parts.learn, ballots, learned)
         asked = one if strategy.sees_labels and part == "the student's rows" else _unannotated(one, panel)
-        votes = vote(panel, asked, of_rows(asked), journal, features=features, name="row").at(slice(0, 1))
+        votes = panel.ask(one.inputs(slice(0, 1)), features)
         logits = student.logits(one.inputs(slice(0, 1)))[0]
         said = logits.softmax(0) if student.exclusive else logits.sigmoid()
         known = None

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from amalgam import datasets, store, student
+from amalgam.classes import as_targets
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
@@ -156,8 +157,7 @@ def _train(
         teacher = student.build(spec, shape, rows.labels, where)
     teacher.exclusive = exclusive
     teacher.scaling.fit(rows)
-    known = (~rows.annotated.isnan()).float()
-    truth = ProbabilityTargets(rows.annotated.nan_to_num(), known, exclusive=exclusive)
+    truth = ProbabilityTargets(*as_targets(rows.annotated), exclusive=exclusive)
     fit(
         teacher, rows, truth, stepwise, settings,
         seed=seed, accelerator=accelerator, progress=progress, name=f"teacher {name}",

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -294,55 +294,6 @@ class Loss:
 
     sum: Tensor
     count: Tensor
-
-
-@dataclass(frozen=True)
-class Taught(Targets):
-    """What teachers say and what a few rows are annotated with, for strategies that learn both.
-
-    A subclass says what `form` the teachers' targets have.
-
-    Attributes:
-        said: the teachers' targets, with `weights`.
-        truth: the annotations as targets; no weight where there are none.
-    """
-
-    form: ClassVar[type[Targets]]
-
-    said: Any
-    truth: ProbabilityTargets
-    counts: Mapping[str, Tensor] = field(default_factory=dict)
-
-    @classmethod
-    def made(cls, said: Any, truth: ProbabilityTargets, everywhere: bool) -> Self:
-        """Both together; unless `everywhere`, the teachers count only where a row is annotated."""
-        labelled = truth.weights.any(1, keepdim=True)
-        weights = said.weights if everywhere else said.weights * labelled
-        return cls(replace(said, weights=weights), truth)
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, Any]) -> Self:
-        """From the arrays of both, `said.…` and `truth.…`."""
-        parts = (
-            {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-            for prefix in ("said.", "truth.")
-        )
-        said, truth = parts
-        return cls(cls.form.of(said), ProbabilityTargets.of(truth))
-
-    def arrays(self) -> dict[str, Tensor]:
-        """The arrays of both, `said.…` and `truth.…`."""
-        both = (("said.", self.said), ("truth.", self.truth))
-        return {f"{prefix}{name}": array for prefix, one in both for name, array in one.arrays().items()}
-
-    def __len__(self) -> int:
-        """How many rows."""
-        return len(self.truth)
-
-    @property
-    def weights(self) -> Tensor:
-        """How much a row counts in either, (N, 2)."""
-        return torch.stack([torch.as_tensor(one.weights[:]).amax(1) for one in (self.said, self.truth)], 1)
 
 
 def cross_entropy(logits: Tensor, targets: ProbabilityTargets) -> Loss:

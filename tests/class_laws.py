@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from amalgam.panel import Ballots, Seat, seat
-from amalgam.signals import StudentOutput, Targets, Taught, TensorRows
+from amalgam.signals import StudentOutput, Targets, TensorRows
+from amalgam.strategies._taught import Taught
 from amalgam.strategies.self_train import SelfTrain
 from amalgam.strategies.single import Single
 from amalgam.strategies.sup import Sup

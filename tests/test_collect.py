@@ -10,11 +10,14 @@ from torch import Tensor
 
 from amalgam import collect
 from amalgam.chunked import ChunkedArray
-from amalgam.collect import vote
+from amalgam.collect import vote, weighed
 from amalgam.journal import Journal
 from amalgam.panel import Ballots, Seat, seat
 from amalgam.progress import Silent
-from amalgam.signals import TensorRows
+from amalgam.signals import ProbabilityTargets, TensorRows
+from amalgam.strategies.sup_uhc import TaughtSubsets
+from amalgam.strategies.uhc import SubsetTargets
+from amalgam.training.settings import Training
 
 ROWS = TensorRows(values=torch.randn(50, 3, generator=torch.Generator().manual_seed(0)))
 
@@ -53,3 +56,28 @@ def test_less_is_read_whole_beside_rows_that_stay_on_disk(monkeypatch: pytest.Mo
     assert {type(one) for one in votes().scores} == {ChunkedArray}
     monkeypatch.setattr(collect, "_SMALL_BYTES", 800)
     assert {type(one) for one in votes().scores} == {Tensor}
+
+
+@pytest.mark.parametrize("count", [3, 50])
+def test_rows_without_weight_are_not_carried_along(count: int) -> None:
+    """Few rows leave none to stop a training by; where all count, nothing changes."""
+    weights = torch.zeros(50, 2)
+    weights[:: 50 // count] = 1.0
+    weights[count * (50 // count) :] = 0.0
+    truth = ProbabilityTargets(torch.rand(50, 2), weights, exclusive=True)
+    taught = TaughtSubsets(SubsetTargets(torch.rand(50, 3, 2), weights[:, :1]), truth)
+    usual = Training(patience=7)
+    where = weights[:, 0].nonzero()[:, 0]
+    for targets in (truth, taught):
+        rows, some, how = weighed(ROWS, targets, usual)
+        assert torch.equal(rows.ids, where)
+        assert len(some) == len(rows) == count
+        for name, array in targets.arrays().items():
+            assert torch.equal(some.arrays()[name], array[where])
+        assert how == (usual if count == 50 else usual.model_copy(update={"patience": None, "validation": 0.0}))
+
+
+def test_a_hundred_labelled_rows_are_enough_to_stop_by() -> None:
+    usual = Training(patience=7)
+    assert usual.of(100) is usual
+    assert (usual.of(99).patience, usual.of(99).validation) == (None, 0.0)

@@ -15,7 +15,7 @@ from amalgam.bench.checks import methods_of
 from amalgam.bench.ground import Ground, bounds, built, extent, prepared, within
 from amalgam.bench.scores import Cell, Score, Tell
 from amalgam.bench.table import Table
-from amalgam.classes import decided
+from amalgam.classes import as_targets, decided
 from amalgam.collect import surrogate, weighed
 from amalgam.journal import Journal
 from amalgam.metrics import measures
@@ -44,6 +44,7 @@ class Task:
         targets: of these rows.
         loss: of a student's output and the targets.
         companion: trained beside the student.
+        training: how it is trained.
         facts: what the method counted, and how its targets hold against the truth.
         seconds: that the targets took.
     """
@@ -53,6 +54,7 @@ class Task:
     targets: Targets
     loss: LossFunction
     companion: torch.nn.Module | None
+    training: Training
     facts: Mapping[str, float]
     seconds: float
 
@@ -86,7 +88,9 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
             tell(share, f"targets of {table.shown(key)}")
             spec = {**table.student, **setting.student}
             with within(f"method {key}"):
-                tasks[key] = supervised(ground, spec, seed, where, table.exclusive) if method is None else distilled(
+                tasks[key] = supervised(
+                    ground, spec, training, seed, where, table.exclusive
+                ) if method is None else distilled(
                     ground, method, spec, training, seed, where, journal
                 )  # fmt: skip
         learned = taught(tasks, training, seed, tell)
@@ -116,10 +120,13 @@ def untrained(ground: Ground, spec: dict[str, Any], seed: int, where: str, exclu
     return made
 
 
-def supervised(ground: Ground, spec: dict[str, Any], seed: int, where: str, exclusive: bool) -> Task:
+def supervised(
+    ground: Ground, spec: dict[str, Any], training: Training, seed: int, where: str, exclusive: bool
+) -> Task:
     """The bound that learns from the truth."""
-    targets = ProbabilityTargets(ground.truth.nan_to_num(), (~ground.truth.isnan()).float(), exclusive=exclusive)
-    return Task(untrained(ground, spec, seed, where, exclusive), ground.learn, targets, stepwise, None, {}, 0.0)
+    targets = ProbabilityTargets(*as_targets(ground.truth), exclusive=exclusive)
+    made = untrained(ground, spec, seed, where, exclusive)
+    return Task(made, ground.learn, targets, stepwise, None, training, {}, 0.0)
 
 
 def distilled(
@@ -150,8 +157,8 @@ def distilled(
     judged = audit(strategy, ground.panel, ground.learn, ground.ballots, targets, ground.truth)
     loss = stepwise if strategy.learns_stepwise else strategy.loss
     if strategy.sees_labels:
-        rows, targets = weighed(rows, targets)
-    return Task(made, rows, targets, loss, companion, {**facts, **judged}, seconds)
+        rows, targets, training = weighed(rows, targets, training)
+    return Task(made, rows, targets, loss, companion, training, {**facts, **judged}, seconds)
 
 
 def taught(tasks: Mapping[str, Task], training: Training, seed: int, tell: Tell) -> dict[str, tuple[int, float]]:
@@ -162,9 +169,8 @@ def taught(tasks: Mapping[str, Task], training: Training, seed: int, tell: Tell)
         tell(_TARGETS + (1.0 - _TARGETS) * share, note)
 
     epochs: dict[str, int] = {}
-    most = max(len(task.rows) for task in tasks.values())
-    rows = next(task.rows for task in tasks.values() if len(task.rows) == most)
-    same = all(len(task.rows) == most for task in tasks.values())
+    rows = next(iter(tasks.values())).rows
+    same = all(len(task.rows) == len(rows) for task in tasks.values())
     if same and stackable([task.student for task in tasks.values()], rows, training):
         members = [
             Member(f"the student of {key}", task.student, task.targets, task.loss, task.companion)
@@ -176,10 +182,9 @@ def taught(tasks: Mapping[str, Task], training: Training, seed: int, tell: Tell)
         for number, (key, task) in enumerate(tasks.items()):
             progressed(number / len(tasks), key)
             with within(f"the student of {key}"):
-                how = training if len(task.rows) == most else training.of(len(task.rows))
                 fitted = fit(
-                    task.student, task.rows, task.targets, task.loss, how,
-                    seed=seed, accelerator=processes(how), companion=task.companion,
+                    task.student, task.rows, task.targets, task.loss, task.training,
+                    seed=seed, accelerator=processes(task.training), companion=task.companion,
                 )  # fmt: skip
             epochs[key] = len(fitted.history)
     share = (time.monotonic() - began) / max(sum(epochs.values()), 1)

@@ -18,7 +18,7 @@ from amalgam.bench.draw import Draw, Schooled
 from amalgam.bench.naming import ORACLE
 from amalgam.bench.scores import Score, Tell
 from amalgam.bench.table import Setting, Table
-from amalgam.classes import one_hot
+from amalgam.classes import among, one_hot
 from amalgam.collect import vote
 from amalgam.datasets.few import few
 from amalgam.datasets.split import split
@@ -257,7 +257,7 @@ def _bounds_of_classes(votes: Votes, truth: Tensor, panel: Panel) -> dict[str, S
     """The bounds of labels that exclude each other, from the votes on the test rows and their classes (M, L)."""
     alone = one_hot(votes.scores) & votes.known[:, None]
     found = {one.name: Score(measures(alone[k], truth), truth.shape[1]) for k, one in enumerate(panel.seats)}
-    said = votes.scores.nan_to_num(nan=-torch.inf).softmax(2)
+    said = among(votes.scores)
     knows = (truth.nan_to_num() @ votes.known.T.float()).T[:, :, None]  # (K, M, 1): whether it knows the row's class
     return {**found, ORACLE: Score(measures(one_hot((said * knows).sum(0)), truth), truth.shape[1])}
 

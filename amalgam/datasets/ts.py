@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from amalgam.datasets.cells import Row, parsed
 from amalgam.datasets.compressed import opened_text
 from amalgam.datasets.series import Part, named
+from amalgam.datasets.text import Row, parsed
 from amalgam.errors import RequestError, nearest
 
 _KNOWN = (

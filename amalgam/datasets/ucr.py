@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from amalgam.datasets import arff
-from amalgam.datasets.cells import Row, Series, parsed
 from amalgam.datasets.compressed import opened_text, plain_name
 from amalgam.datasets.loaded import as_float32
 from amalgam.datasets.series import Part, ends, named
 from amalgam.datasets.table import arrays, refuse_wrong_array
+from amalgam.datasets.text import Row, Series, parsed
 from amalgam.errors import RequestError, listed
 
 _FILLED = "shorter series are filled up with NaN"

@@ -59,7 +59,7 @@ class SelfTrain(Strategy[tuple[nn.Module, ...]]):
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: tuple[nn.Module, ...]) -> ProbabilityTargets:
         """The annotations, the classes that a student was the first to be sure of, and no weight for other rows."""
         taught = self._labelled(rows, state)
-        added = taught.weights.any(1).sum() - self._labelled(rows, ()).weights.any(1).sum()
+        added = (taught.weights.any(1) & ~as_targets(rows.annotated)[1].bool().any(1)).sum()
         return replace(taught, counts={"rows it labelled itself": added})
 
     def _labelled(self, rows: Rows, students: tuple[nn.Module, ...]) -> ProbabilityTargets:

@@ -12,6 +12,7 @@ from typing import ClassVar
 import torch
 from pydantic import NonNegativeInt
 
+from amalgam.classes import among
 from amalgam.errors import RequestError
 from amalgam.panel import Panel
 from amalgam.signals import ProbabilityTargets, Rows, Votes
@@ -42,7 +43,7 @@ class Single(Strategy[None]):
             )
         said, known = votes.scores[self.teacher], votes.known[self.teacher]
         if self.chooses(panel):
-            wanted = said.nan_to_num(nan=-torch.inf).softmax(1)  # a class it does not know has the probability 0
+            wanted = among(said)
             return ProbabilityTargets(wanted, torch.ones_like(wanted), exclusive=True)
         wanted = votes.binary()[self.teacher].sigmoid().nan_to_num()
         return ProbabilityTargets(wanted, known.float().expand_as(wanted))

@@ -9,11 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import NonNegativeFloat
-
-from amalgam.classes import as_targets
-from amalgam.panel import Panel
-from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Taught, Votes, cross_entropy
+from amalgam.signals import ProbabilityTargets, Targets
+from amalgam.strategies._taught import Supervised, Taught
 from amalgam.strategies.kd import KD
 from amalgam.strategy import Paper
 
@@ -25,7 +22,7 @@ class TaughtDistillation(Taught):
 
 
 @dataclass(frozen=True)
-class SupKD(KD):
+class SupKD(Supervised, KD):
     """The student imitates the mean logit of the teachers that know a class, and learns the annotations.
 
     Attributes:
@@ -39,21 +36,4 @@ class SupKD(KD):
         where="knowledge-amalgamation, chapter 3, compared methods",
     )
     form: ClassVar[type[Targets]] = TaughtDistillation
-    exclusive: ClassVar[bool | None] = True
-    sees_labels: ClassVar[bool] = True
-
-    code: ClassVar[tuple[str, ...]] = ("amalgam.strategies.kd",)
-
-    supervision: NonNegativeFloat = 1.0
-    everywhere: bool = False
-
-    def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> TaughtDistillation:  # type: ignore[override]
-        """What `kd` targets, and the annotations."""
-        truth = ProbabilityTargets(*as_targets(rows.annotated), exclusive=True)
-        return TaughtDistillation.made(super().targets(panel, rows, votes, state), truth, self.everywhere)
-
-    def loss(self, output: StudentOutput, targets: Targets) -> Loss:
-        """The loss of `kd`, and the cross-entropy with the annotations."""
-        assert isinstance(targets, TaughtDistillation)
-        imitation, supervision = super().loss(output, targets.said), cross_entropy(output.logits, targets.truth)
-        return Loss(imitation.sum + self.supervision * supervision.sum, imitation.count)
+    code: ClassVar[tuple[str, ...]] = ("amalgam.strategies._taught", "amalgam.strategies.kd")

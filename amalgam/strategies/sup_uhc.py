@@ -9,11 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import NonNegativeFloat
-
-from amalgam.classes import as_targets
-from amalgam.panel import Panel
-from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Taught, Votes, cross_entropy
+from amalgam.signals import Targets
+from amalgam.strategies._taught import Supervised, Taught
 from amalgam.strategies.uhc import UHC, SubsetTargets
 from amalgam.strategy import Paper
 
@@ -25,7 +22,7 @@ class TaughtSubsets(Taught):
 
 
 @dataclass(frozen=True)
-class SupUHC(UHC):
+class SupUHC(Supervised, UHC):
     """The student's class subsets imitate each teacher on its own, and the student learns the annotations.
 
     Attributes:
@@ -38,20 +35,4 @@ class SupUHC(UHC):
         where="knowledge-amalgamation, chapter 3, compared methods",
     )
     form: ClassVar[type[Targets]] = TaughtSubsets
-    sees_labels: ClassVar[bool] = True
-
-    code: ClassVar[tuple[str, ...]] = ("amalgam.strategies.uhc",)
-
-    supervision: NonNegativeFloat = 1.0
-    everywhere: bool = False
-
-    def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> TaughtSubsets:  # type: ignore[override]
-        """What `uhc` targets, and the annotations."""
-        truth = ProbabilityTargets(*as_targets(rows.annotated), exclusive=True)
-        return TaughtSubsets.made(super().targets(panel, rows, votes, state), truth, self.everywhere)
-
-    def loss(self, output: StudentOutput, targets: Targets) -> Loss:
-        """The loss of `uhc`, and the cross-entropy with the annotations."""
-        assert isinstance(targets, TaughtSubsets)
-        imitation, supervision = super().loss(output, targets.said), cross_entropy(output.logits, targets.truth)
-        return Loss(imitation.sum + self.supervision * supervision.sum, imitation.count)
+    code: ClassVar[tuple[str, ...]] = ("amalgam.strategies._taught", "amalgam.strategies.uhc")

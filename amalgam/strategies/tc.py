@@ -19,7 +19,7 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from amalgam.classes import as_targets, one_hot, truth_of
+from amalgam.classes import among, as_targets, one_hot, truth_of
 from amalgam.errors import RequestError
 from amalgam.panel import Ballots, Panel
 from amalgam.probe import linear_probe
@@ -120,7 +120,9 @@ class TC(Strategy[Learned]):
         classes = truth_of(rows.annotated)
         where = (classes >= 0).nonzero()[:, 0]
         some, truth, known = rows.take(where), classes[where], panel.space.known
-        scores = torch.stack([panel.space.spread(k, _picked(one, where)) for k, one in enumerate(ballots.scores)])
+        scores = torch.stack(
+            [panel.space.spread(k, torch.as_tensor(one[where])) for k, one in enumerate(ballots.scores)]
+        )
         temperatures = torch.ones(len(panel.seats))
         if self.calibrate:
             temperatures = calibrated(scores, truth, known)
@@ -185,14 +187,15 @@ class TC(Strategy[Learned]):
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: Learned) -> ProbabilityTargets:
         """Step 2, the knowledge amalgamator."""
-        said = specialised(votes.scores, votes.known, state.temperatures)
+        said = specialised(votes.scores, state.temperatures)
         trust, posterior = self._trust(rows, votes, state)
         target = combine(said, trust, votes.known, self.shared)
         if posterior is not None and self.mix:
             target = mixed(target, posterior, self.mix, self.blend)
-        counts = {"trust": one_hot(target).float().T @ trust, "chosen": one_hot(target).sum(0)}
+        likeliest = one_hot(target).float()
+        counts = {"trust": likeliest.T @ trust, "chosen": likeliest.sum(0)}
         if self.hard:
-            target = one_hot(target).float()
+            target = likeliest
         if self.labelled:
             truth, known = as_targets(rows.annotated)
             target = torch.where(known > 0, truth, target)
@@ -274,15 +277,14 @@ def learn_trust(output: StudentOutput, targets: ProbabilityTargets) -> Loss:
     return cross_entropy(output.logits, targets)
 
 
-def specialised(scores: Tensor, known: Tensor, temperatures: Tensor) -> Tensor:
+def specialised(scores: Tensor, temperatures: Tensor) -> Tensor:
     """Eq. (10): P(y | y ∈ Y_k, X), each teacher's softmax over its own classes, 0 elsewhere, (K, B, L).
 
     Args:
         scores: (K, B, L) logits, NaN where unknown.
-        known: (K, L) bool.
         temperatures: (K,) what the logits are divided by; 1 in the paper.
     """
-    return (scores / temperatures[:, None, None]).masked_fill(~known[:, None], -torch.inf).softmax(-1)
+    return among(scores / temperatures[:, None, None])
 
 
 def class_trust(posterior: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
@@ -338,12 +340,7 @@ def calibrated(scores: Tensor, truth: Tensor, known: Tensor) -> Tensor:
         mine = known[k][truth]
         if int(mine.sum()) < 2:
             continue
-        said = specialised(own[mine].expand(len(grid), -1, -1), known[k].expand(len(grid), -1), grid)
+        said = specialised(own[mine].expand(len(grid), -1, -1), grid)
         likelihood = said.gather(2, truth[mine].expand(len(grid), -1)[..., None]).clamp_min(1e-12).log().sum((1, 2))
         found[k] = grid[likelihood.argmax()]
     return found
-
-
-def _picked(scores: Any, where: Tensor) -> Tensor:
-    """Some rows of votes that may lie on disk."""
-    return torch.as_tensor(scores[where])

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from amalgam.classes import among
 from amalgam.panel import Panel
 from amalgam.signals import Loss, Rows, StudentOutput, Targets, Votes
 from amalgam.strategy import Paper, Strategy
@@ -55,7 +56,7 @@ class UHC(Strategy[None]):
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> SubsetTargets:
         """Every teacher's probabilities."""
-        said = own_probabilities(votes.scores, votes.known).transpose(0, 1)
+        said = torch.where(votes.known[:, None], among(votes.scores), torch.nan).transpose(0, 1)
         return SubsetTargets(said, torch.ones(len(said), 1))
 
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
@@ -63,17 +64,6 @@ class UHC(Strategy[None]):
         assert isinstance(targets, SubsetTargets)
         each = subset_cross_entropy(output.logits, targets.said)
         return Loss((each * targets.weights[:, 0]).sum(), targets.weights.sum())
-
-
-def own_probabilities(scores: Tensor, known: Tensor) -> Tensor:
-    """P(y | y ∈ Y_k, X) (unnumbered here): each teacher's softmax over its own classes, NaN for others, (K, B, L).
-
-    Args:
-        scores: (K, B, L) logits, NaN where unknown.
-        known: (K, L) bool.
-    """
-    said = scores.nan_to_num(nan=-torch.inf).softmax(-1)
-    return torch.where(known[:, None], said, torch.nan)
 
 
 def subset_cross_entropy(logits: Tensor, said: Tensor) -> Tensor:

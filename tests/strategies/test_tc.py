@@ -99,7 +99,7 @@ def test_equations_one_by_one() -> None:
     by_hand = sum(slow.trust_loss(e[0].tolist(), [bool(one) for one in row]) for row in members.tolist())
     assert float(loss.sum) == pytest.approx(by_hand, rel=1e-5)
     assert float(loss.count) == 3
-    own = specialised(votes.scores, known, torch.tensor([1.0, 2.0, 3.0]))
+    own = specialised(votes.scores, torch.tensor([1.0, 2.0, 3.0]))
     for k, labels in enumerate(SETS):
         for row in range(7):
             wanted = slow.teacher_posterior(said[row][k], k + 1.0)
@@ -199,7 +199,7 @@ def test_the_trust_learner_learns_whom_to_trust(evidence: Any, judged: Any) -> N
     unlabelled = slice(25, None)
     right = (made.probabilities.argmax(1) == truth)[unlabelled].float().mean()
     assert right > (0.75 if evidence == "lstm" else 0.95)
-    said = specialised(ballots.at(slice(0, 300)).scores, panel.space.known, torch.ones(2))
+    said = specialised(ballots.at(slice(0, 300)).scores, torch.ones(2))
     blind = combine(said, torch.full((300, 2), 0.5), panel.space.known, "sum")
     assert (blind.argmax(1) == truth)[unlabelled].float().mean() < 0.6
     facts = strategy.facts(panel, made.counts)
