@@ -34,6 +34,10 @@ app.add_typer(cache_app, name="cache")
 Trust = Annotated[
     bool, typer.Option("--trust-code", help="Let code run that cards or recipes name (constructors, custom teachers).")
 ]
+Series = Annotated[
+    bool,
+    typer.Option("--series", help="The file's rows are series, each after its class; .ts files say so themselves."),
+]
 
 
 def _version(wanted: bool) -> None:
@@ -64,6 +68,7 @@ def distill(
         typer.Option(help="A teacher: a card's name or path, or adapter:source[@labels]. Repeat it for several."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="The rows: a name (digits) or a file.")] = None,
+    series: Series = False,
     student: Annotated[
         str | None, typer.Option(help="The student: label_chain, mlp, recurrent or convolutional.")
     ] = None,
@@ -75,15 +80,15 @@ def distill(
     trust_code: Trust = False,
 ) -> None:
     """Distil a panel of teachers into one student: the main job."""
-    from amalgam.views import distill_and_show
+    from amalgam.views.runs import distill_and_show
 
-    distill_and_show(recipe, strategy, teacher or [], data, student, set_ or [], out, resume, trust_code)
+    distill_and_show(recipe, strategy, teacher or [], data, series, student, set_ or [], out, resume, trust_code)
 
 
 @teachers_app.command("list", epilog="Example: amalgam teachers list")
 def teachers_list() -> None:
     """The built-in teachers and what each knows."""
-    from amalgam.views import list_teachers
+    from amalgam.views.teachers import list_teachers
 
     list_teachers()
 
@@ -91,7 +96,7 @@ def teachers_list() -> None:
 @teachers_app.command("show", epilog="Example: amalgam teachers show digits-arithmetic digits-shape")
 def teachers_show(spec: Annotated[list[str], typer.Argument(help="Cards' names or paths.")]) -> None:
     """Cards, and which labels they share."""
-    from amalgam.views import show_teachers
+    from amalgam.views.teachers import show_teachers
 
     show_teachers(spec)
 
@@ -99,7 +104,7 @@ def teachers_show(spec: Annotated[list[str], typer.Argument(help="Cards' names o
 @teachers_app.command("train", epilog="Example: amalgam teachers train digits-shape")
 def teachers_train(spec: Annotated[list[str], typer.Argument(help="Built-in cards' names or paths.")]) -> None:
     """Train built-in teachers whose weights are absent."""
-    from amalgam.views import train_teachers
+    from amalgam.views.teachers import train_teachers
 
     train_teachers(spec)
 
@@ -111,18 +116,19 @@ def teachers_check(
         str, typer.Option(help="Rows to try it on; with annotations, its labels are checked too.")
     ] = "digits",
     labels: Annotated[str | None, typer.Option(help="Label columns of a table, comma-separated.")] = None,
+    series: Series = False,
     trust_code: Trust = False,
 ) -> None:
     """Try a teacher on data: is it what its card says?"""
-    from amalgam.views import check_teacher
+    from amalgam.views.teachers import check_teacher
 
-    check_teacher(spec, data, labels, trust_code)
+    check_teacher(spec, data, labels, series, trust_code)
 
 
 @recipes_app.command("list", epilog="Example: amalgam recipes list")
 def recipes_list() -> None:
     """The recipes that ship."""
-    from amalgam.views import list_recipes
+    from amalgam.views.listings import list_recipes
 
     list_recipes()
 
@@ -138,7 +144,7 @@ def recipes_show(recipe: Annotated[str, typer.Argument(help="A recipe's name or 
 @app.command(epilog="Example: amalgam show ant")
 def show(strategy: Annotated[str, typer.Argument(help="A strategy's name.")]) -> None:
     """A strategy: its paper, its equations with file and line, its hyperparameters."""
-    from amalgam.views import show_strategy
+    from amalgam.views.listings import show_strategy
 
     show_strategy(strategy)
 
@@ -151,7 +157,7 @@ def evaluate(
     trust_code: Trust = False,
 ) -> None:
     """Measure a run's student beside its teachers."""
-    from amalgam.views import evaluate_run
+    from amalgam.views.runs import evaluate_run
 
     evaluate_run(run, data, labels, trust_code)
 
@@ -165,7 +171,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="A file to write too: Markdown (.md) or a page (.html).")] = None,
 ) -> None:
     """Runs, or benches, beside the first of them."""
-    from amalgam.views import report_on
+    from amalgam.views.runs import report_on
 
     report_on(folders, as_json, out)
 
@@ -177,7 +183,7 @@ def explain(
     trust_code: Trust = False,
 ) -> None:
     """How a row's surrogate target came about: what each teacher says, whom to trust, and what comes of it."""
-    from amalgam.views import explain_row
+    from amalgam.views.runs import explain_row
 
     explain_row(folder, row, trust_code)
 
@@ -194,7 +200,7 @@ def bench(
     list_: Annotated[bool, typer.Option("--list", help="What tables there are.")] = False,
 ) -> None:
     """A paper's table: every method over settings and seeds, beside the published numbers."""
-    from amalgam.bench.view import bench_and_show, list_tables
+    from amalgam.views.benches import bench_and_show, list_tables
 
     if list_ or (table is None and not resume):
         list_tables()
@@ -213,7 +219,7 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="A CSV file; standard output by default.")] = None,
 ) -> None:
     """The probability of every label for every row, as CSV."""
-    from amalgam.views import predict_rows
+    from amalgam.views.runs import predict_rows
 
     predict_rows(run, data, labels, out)
 
@@ -225,7 +231,7 @@ def export(
     check: Annotated[str | None, typer.Option(help="Rows on which ONNX must say what torch says.")] = None,
 ) -> None:
     """A student as one ONNX file, checked against torch."""
-    from amalgam.views import export_run
+    from amalgam.views.runs import export_run
 
     export_run(run, out, check)
 
@@ -240,7 +246,7 @@ def cache(context: typer.Context) -> None:
 @cache_app.command("list", epilog="Example: amalgam cache list")
 def cache_list() -> None:
     """What the store keeps."""
-    from amalgam.views import list_cache
+    from amalgam.views.listings import list_cache
 
     list_cache()
 
@@ -250,7 +256,7 @@ def cache_clear(
     kind: Annotated[str | None, typer.Option(help="Only `teachers`, `votes` or `targets`.")] = None,
 ) -> None:
     """Delete what the store keeps; it is made again when it is needed."""
-    from amalgam.views import clear_cache
+    from amalgam.views.listings import clear_cache
 
     clear_cache(kind)
 
@@ -258,7 +264,7 @@ def cache_clear(
 @app.command(epilog="Example: amalgam doctor")
 def doctor() -> None:
     """What this machine can do: devices, libraries, data, the store."""
-    from amalgam.views import examine
+    from amalgam.views.listings import examine
 
     examine()
 

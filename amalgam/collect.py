@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from amalgam.journal import Journal
 from amalgam.panel import Ballots, Panel
 from amalgam.processes import processes
 from amalgam.signals import Rows, Targets
-from amalgam.strategy import Learn, Strategy
+from amalgam.strategy import Grid, Learn, Strategy
 from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
 from amalgam.training.state import LossFunction
@@ -35,6 +35,23 @@ _TARGETS = (
 
 _RESIDENT_BYTES = 2**31  # votes or targets up to this size are read into memory whole, beside rows that are in memory
 _SMALL_BYTES = 2**24  # and up to this size beside rows that stay on disk, so that memory stays flat as they grow
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A strategy's targets of N rows, and what it counted on the way.
+
+    Attributes:
+        targets: of the N rows.
+        facts: numbers by name.
+        grid: numbers of labels × teachers, if it has any.
+        key: the fingerprint of rows and targets, which a training goes by.
+    """
+
+    targets: Targets
+    facts: Mapping[str, float]
+    grid: Grid | None
+    key: str
 
 
 def vote(
@@ -82,7 +99,7 @@ def surrogate(
     seed: int,
     journal: Journal,
     student: Callable[[], nn.Module],
-) -> tuple[Targets, Mapping[str, float], str]:
+) -> Surrogate:
     """The surrogate targets of every row: from the store, else made now, in chunks.
 
     Args:
@@ -95,9 +112,6 @@ def surrogate(
         seed: of them.
         journal: told of what was reused and repaired.
         student: makes one like the run's, for strategies that train such.
-
-    Returns:
-        the targets; what the strategy counted; and the fingerprint of rows and targets, which a training goes by.
     """
     whose = [one.fingerprint or [journal.nonce, one.name] for one in panel.seats]
     spec = {one.name: getattr(strategy, one.name) for one in fields(strategy)}
@@ -126,7 +140,12 @@ def surrogate(
     counted = {name.removeprefix("count."): torch.as_tensor(stored.total(name)) for name in stored.counts}
     content = {part: [of_array(array[start : start + store.CHUNK]) for start in range(0, len(rows), store.CHUNK)]
                for part, array in stored.arrays.items()}  # fmt: skip
-    return strategy.form.of(_read([stored], rows)[0]), strategy.facts(panel, counted), fingerprint(rows_key, content)
+    return Surrogate(
+        targets=strategy.form.of(_read([stored], rows)[0]),
+        facts=strategy.facts(panel, counted),
+        grid=strategy.grid(panel, counted),
+        key=fingerprint(rows_key, content),
+    )
 
 
 def weighed(rows: Rows, targets: Targets, training: Training) -> tuple[Rows, Targets, Training]:

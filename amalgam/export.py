@@ -182,6 +182,11 @@ def _rows(student: Student, given: ArrayLike | Tensor) -> Floats:
     rows = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
     if not len(student.logits(rows)):
         raise RequestError("there are no rows to check the export with; give at least one, or None for drawn ones")
+    if rows.shape[1:] != student.shape:
+        raise RequestError(
+            f"the rows to check the export with have the shape {rows.shape[1:]}, and the exported student reads series "
+            f"of the shape {student.shape} alone, as it learned from; give such"
+        )
     return np.ascontiguousarray(rows, dtype=np.float32)
 
 
@@ -234,6 +239,7 @@ def _describe(graph: Path, student: Student, found: Parity, tolerance: float, so
                 "nan": "missing" if student.masks else "refused",
             }
         ),
+        "amalgam.exclusive": json.dumps(student.exclusive),
         "amalgam.threshold": LIKELIEST if student.exclusive else THRESHOLD,
         "amalgam.parity": json.dumps(
             {

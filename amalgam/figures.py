@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from amalgam.evaluation import Evaluation, Line
+    from amalgam.strategy import Grid
 
 # Colours that stand for the page's own; `svg` puts the style sheet's variables in their place.
 INK, _RULE = "#010203", "#040506"
@@ -111,8 +112,14 @@ def overlap(teachers: Mapping[str, Sequence[str]]) -> str:
     return _matrix("overlap", list(teachers), shared, "{:.0f}")
 
 
-def _matrix(name: str, names: list[str], values: list[list[float]], style: str) -> str:
-    """A square heat map with its numbers written in; unknown cells hold a dash."""
+def grid(found: Grid) -> str:
+    """The numbers of labels × teachers, of the first `MOST_LABELS` labels; an SVG."""
+    values = [[math.nan if one is None else one for one in row] for row in found.values[:MOST_LABELS]]
+    return _matrix("grid", list(found.teachers), values, "{:.2f}", list(found.labels[:MOST_LABELS]))
+
+
+def _matrix(name: str, names: list[str], values: list[list[float]], style: str, labels: list[str] | None = None) -> str:
+    """A heat map of teachers, or labels, × teachers with its numbers written in; unknown cells hold a dash."""
     import numpy as np
     from matplotlib.colors import to_rgb
 
@@ -130,13 +137,14 @@ def _matrix(name: str, names: list[str], values: list[list[float]], style: str) 
             text = "–" if math.isnan(value) else style.format(value)
             axes.text(column, row, text, ha="center", va="center", color=INK, fontsize=9)
         _names(axes.set_xticks, range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
-        _names(axes.set_yticks, range(len(names)), names)
-        axes.set(xlabel="teacher", ylabel="teacher")
+        rows = names if labels is None else labels
+        _names(axes.set_yticks, range(len(rows)), rows)
+        axes.set(xlabel="teacher", ylabel="teacher" if labels is None else "label")
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
 
-    side = 2.4 + 0.5 * len(names)
-    return svg(name, (side + 0.6, side), draw)
+    width, height = 2.4 + 0.5 * len(names), 2.4 + 0.5 * len(values)
+    return svg(name, (width + 0.6, height), draw)
 
 
 def _shown_labels(student: Line, rival: Line) -> list[str]:

@@ -96,16 +96,24 @@ def of_rows(rows: Rows, chunk: int = 4096) -> str:
 def of_each_row(rows: Rows, chunk: int = 256) -> NDArray[np.uint64]:
     """A number (N,) for each row's input: equal inputs (0 is −0) have equal ones, others one pair in 2^64.
 
+    Of series (N, T, C) it does not count by how much NaN they are filled up: T depends on the others in their file.
+
     Args:
         rows: the rows.
         chunk: how many are held in memory at a time; the numbers do not depend on it.
     """
     numbers = [np.empty(0, np.uint64)]
     for _, inputs in rows.chunks(chunk):
-        content = _bytes(inputs + 0).reshape(len(inputs), -1)  # −0 becomes 0
-        words = np.pad(content, ((0, 0), (0, -content.shape[1] % 8))).view("<u8")
-        places = _mixed(np.arange(1, words.shape[1] + 1, dtype=np.uint64))
-        numbers.append(_mixed(_mixed(words ^ places).sum(axis=1, dtype=np.uint64)))
+        steps = inputs.shape[1] if inputs.ndim == 3 else 1
+        content = _bytes(inputs + 0).reshape(len(inputs), steps, -1)  # −0 becomes 0
+        words = np.pad(content, ((0, 0), (0, 0), (0, -content.shape[2] % 8))).view("<u8")
+        places = _mixed(np.arange(1, words[0].size + 1, dtype=np.uint64)).reshape(words.shape[1:])
+        mixed = _mixed(words ^ places)
+        if inputs.ndim == 3:
+            from amalgam.series import within
+
+            mixed *= within(inputs).numpy()[..., None]
+        numbers.append(_mixed(mixed.sum(axis=(1, 2), dtype=np.uint64)))
     return np.concatenate(numbers)
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from amalgam import datasets
-from amalgam.datasets import Loaded
+from amalgam.datasets import DataOptions, Loaded
 from amalgam.datasets.few import few
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError, listed
@@ -18,7 +18,9 @@ from amalgam.fingerprint import of_each_row
 from amalgam.labels import canonical, lookalikes
 from amalgam.panel import Panel
 from amalgam.recipe import Recipe
+from amalgam.series import alike
 from amalgam.signals import Rows, TensorRows
+from amalgam.student import Student
 
 IN_MEMORY = "rows in memory"
 """How a recipe names data of the Python API that no file holds."""
@@ -83,7 +85,7 @@ def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = 
         )
         test = None
     own, other = (None if one is None else tuple(one.inputs(slice(0, 1)).shape[1:]) for one in (learn, test))
-    if other is not None and own != other:
+    if own is not None and other is not None and own != other and not alike(own, other):
         raise RequestError(
             f"{data.source} has rows of shape {own} and {data.held_out or 'the test data'} of shape {other}; give "
             "both the same columns"
@@ -118,6 +120,30 @@ def by_name(loaded: Loaded, features: Sequence[str], what: str) -> Rows:
         )
     place = {name: column for column, name in enumerate(there)}
     return replace(loaded.rows, values=loaded.rows.values[:, [place[name] for name in features]])
+
+
+def rows_for(student: Student, data: str, options: DataOptions | None = None) -> Rows:
+    """Rows that a student can read.
+
+    Args:
+        student: who reads them; one that learned from series reads a file that may be a table as series.
+        data: a SPEC.
+        options: what the file does not say itself.
+
+    Raises:
+        RequestError: no such data, or rows of another shape or with other columns.
+    """
+    options = options or DataOptions()
+    if len(student.shape) == 2 and datasets.ambiguous(data):
+        options = options.model_copy(update={"series": True})
+    rows = by_name(datasets.load(data, options), student.features, data)
+    shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
+    if not student.reads(shape):
+        raise RequestError(
+            f"the rows of {data} have the shape {shape}, but the student takes {student.shape}; give it the columns it "
+            "learned from, without label columns"
+        )
+    return rows
 
 
 def leaks(panel: Panel, learned: NDArray[np.uint64], test: Rows) -> dict[str, int]:

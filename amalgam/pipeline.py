@@ -16,7 +16,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 
-from amalgam import datasets, registry, run, store, strategies
+from amalgam import registry, run, store, strategies
 from amalgam.collect import learner, surrogate, vote, weighed
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
@@ -25,11 +25,11 @@ from amalgam.explain import Explanation
 from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.journal import Journal
 from amalgam.panel import Panel, seat
-from amalgam.parts import Parts, annotated_for, apportion, by_name, leaks, lookalike_notes, refuse_leaks, renamed
+from amalgam.parts import Parts, annotated_for, apportion, leaks, lookalike_notes, refuse_leaks, renamed, rows_for
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe, read
-from amalgam.report import Known, Report, machine
+from amalgam.report import ANNOTATED, Known, Report, machine
 from amalgam.signals import Rows, Targets
 from amalgam.strategy import Strategy
 from amalgam.student import Student, build, load, settings_of
@@ -89,11 +89,11 @@ def distill(
         with journal.timed("votes"):
             ballots = vote(panel, parts.learn, learned, journal, features=strategy.sees_features())
         with journal.timed("targets"):
-            targets, facts, key = surrogate(
+            taught = surrogate(
                 panel, parts.learn, learned, ballots, strategy, recipe.training, recipe.seed, journal,
                 partial(untrained, recipe, panel, parts, strategy),
             )  # fmt: skip
-        rows, training = parts.learn, recipe.training
+        rows, targets, training = parts.learn, taught.targets, recipe.training
         if strategy.sees_labels:
             rows, targets, training = weighed(rows, targets, training)
             if training is not recipe.training:
@@ -104,7 +104,7 @@ def distill(
         with journal.timed("training"):
             accelerator = processes(training, None if folder is None else folder / run.LOGS)
             student, fitted = train(
-                recipe, panel, parts, rows, targets, training, key, strategy, accelerator, folder, shown
+                recipe, panel, parts, rows, targets, training, taught.key, strategy, accelerator, folder, shown
             )
         if fitted.resumed_at is not None:
             journal.note(f"training was resumed in epoch {fitted.resumed_at + 1}")
@@ -124,14 +124,20 @@ def distill(
             recipe=recipe.name,
             strategy=recipe.strategy["name"],
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            student=Known(name=recipe.student["name"], labels=student.labels, shape=student.shape),
+            student=Known(
+                name=recipe.student["name"],
+                labels=student.labels,
+                shape=student.shape,
+                exclusive=student.exclusive,
+                masks=student.masks,
+            ),
             teachers=tuple(Known(name=one.name, labels=tuple(one.teacher.labels)) for one in panel.seats),
             machine=machine(str(accelerator.device)),
             seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
-            data={"learnt from": fitted.rows, "stopped early by": len(rows) - fitted.rows}
-            | ({} if parts.test is None else {"measured on": len(parts.test)}),
+            data=told_of(parts, len(rows), fitted.rows),
             votes=journal.votes,
-            counts=dict(facts),
+            counts=dict(taught.facts),
+            grid=taught.grid,
             history=fitted.history,
             evaluation=evaluation,
             export=exported,
@@ -235,12 +241,25 @@ def train(
     return student, fitted
 
 
+def told_of(parts: Parts, rows: int, learned: int) -> dict[str, int]:
+    """How many rows were for what: of those that have targets, how many the student learned from."""
+    found = {"learnt from": learned, "stopped early by": rows - learned}
+    if parts.learn.annotated is not None:
+        found[ANNOTATED] = int((~parts.learn.annotated.isnan()).any(1).sum())
+    return found if parts.test is None else {**found, "measured on": len(parts.test)}
+
+
 def untrained(recipe: Recipe, panel: Panel, parts: Parts, strategy: Strategy[Any]) -> Student:
     """The student of a recipe as it begins: its first weights are the seed's, its scaling is that of its rows."""
     shape = tuple(parts.learn.inputs(slice(0, 1)).shape[1:])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         student = build(recipe.student, shape, panel.space.names, f"recipe {recipe.name}, student")
+    if parts.test is not None and not student.reads(measured := tuple(parts.test.inputs(slice(0, 1)).shape[1:])):
+        raise RequestError(
+            f"the student {recipe.student['name']!r} reads rows of the shape {shape} only, and the test rows have the "
+            f"shape {measured}; choose one for series of any length, such as recurrent or convolutional"
+        )
     student.exclusive = strategy.chooses(panel)
     student.scaling.fit(parts.learn)
     return student
@@ -261,8 +280,8 @@ def export_into(student: Student, folder: Path, parts: Parts) -> dict[str, Any]:
     """The ONNX file of a run, checked on real rows, and its facts."""
     from amalgam.export import facts
 
-    rows = parts.test if parts.test is not None else parts.learn
-    path = student.export(folder / run.ONNX, rows.inputs(slice(0, 256)))
+    some = [rows.inputs(slice(0, 256)) for rows in (parts.test, parts.learn) if rows is not None]
+    path = student.export(folder / run.ONNX, next(rows for rows in some if tuple(rows.shape[1:]) == student.shape))
     return facts(path)
 
 
@@ -280,7 +299,7 @@ def evaluate_again(
     strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
     with ExitStack() as passing:
         journal = Journal(progress, nonce(), passing)
-        test = apportion(recipe).test if data is None else _other(data, options, student, recipe)
+        test = apportion(recipe).test if data is None else renamed(rows_for(student, data, options), recipe)
         if test is None or test.annotated is None:
             raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")
         panel = assemble(recipe, (), strategy, processes(), trust, journal)
@@ -347,8 +366,3 @@ def _unannotated(one: Rows, panel: Panel) -> Rows:
     """A row as a strategy sees it that nobody labelled."""
     names = panel.space.names
     return replace(one, annotated=torch.full((1, len(names)), torch.nan), labels=names)
-
-
-def _other(data: str, options: DataOptions | None, student: Student, recipe: Recipe) -> Rows:
-    loaded = datasets.load(data, options)
-    return renamed(by_name(loaded, student.features, data), recipe)

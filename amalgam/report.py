@@ -16,8 +16,11 @@ from amalgam.files import write_text
 from amalgam.results import blocks, contradictions, duration, headings, plain, table, verdict
 from amalgam.schema import parse
 from amalgam.sheets import fill
+from amalgam.strategy import Grid
 
-__all__ = ["Known", "Report", "card", "machine", "page", "table", "verdict"]
+ANNOTATED = "annotated, of the student's"
+"""The part of the data, among `Report.data`, whose annotations the strategy saw."""
+__all__ = ["ANNOTATED", "Known", "Report", "card", "machine", "page", "table", "verdict"]
 
 
 class Known(BaseModel):
@@ -28,6 +31,8 @@ class Known(BaseModel):
         labels: its outputs, in order.
         description: what a reader wants to know of it.
         shape: of one input.
+        exclusive: whether its labels exclude each other.
+        masks: whether it reads inputs with missing values.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +41,8 @@ class Known(BaseModel):
     labels: tuple[str, ...]
     description: str = ""
     shape: tuple[int, ...] = ()
+    exclusive: bool = False
+    masks: bool = False
 
 
 class Report(BaseModel):
@@ -52,6 +59,7 @@ class Report(BaseModel):
         data: part of the data → its rows.
         votes: chunks of votes that were `computed`, `reused`, `repaired`.
         counts: what the strategy counted.
+        grid: what of it is a number for each label and teacher.
         history: one mapping an epoch: `epoch`, `loss`, `validation`, `learning_rate`, `seconds`.
         evaluation: the numbers on held-out rows; None when no row is annotated.
         export: facts of the exported student; empty when it was not exported.
@@ -70,6 +78,7 @@ class Report(BaseModel):
     data: dict[str, int] = {}
     votes: dict[str, int] = {}
     counts: dict[str, int | float | None] = {}
+    grid: Grid | None = None
     history: tuple[dict[str, int | float | None], ...] = ()
     evaluation: Evaluation | None = None
     export: dict[str, str | int | float | None] = {}
@@ -135,6 +144,8 @@ def page(report: Report) -> str:
         drawn["training"] = figures.training_curves(report.history)
     if evaluation is not None:
         drawn["labels"] = figures.label_bars(evaluation)
+    if report.grid is not None:
+        drawn["grid"] = figures.grid(report.grid)
     if len(report.teachers) > 1:
         drawn["overlap"] = figures.overlap({one.name: one.labels for one in report.teachers})
         if evaluation is not None:
@@ -161,6 +172,7 @@ def _filled(template: str, report: Report, **more: Any) -> str:
         verdict=verdict(evaluation) if evaluation else None,
         contradictions=contradictions(evaluation) if evaluation else None,
         duration=duration,
+        annotated=report.data.get(ANNOTATED, 0),
         plain=plain,
         **more,
     )

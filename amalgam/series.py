@@ -19,6 +19,11 @@ Scale = Literal["channel", "series"]
 """By whose mean and deviation a value is scaled: its channel's over all training rows, or its own series'."""
 
 
+def alike(shape: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether rows of these shapes are series of the same channels, (T, C) and (T', C)."""
+    return len(shape) == len(other) == 2 and shape[1] == other[1]
+
+
 def as_series(inputs: Tensor) -> Tensor:
     """Inputs as (B, T, C); rows of plain features, (B, T), are series of one channel."""
     return inputs if inputs.ndim == 3 else inputs[..., None]

@@ -73,6 +73,23 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Numbers of labels × teachers that a strategy counted, for the report.
+
+    Attributes:
+        says: what a number is, in words.
+        labels: L names.
+        teachers: K names.
+        values: L rows of K numbers from 0 to 1; None where nothing was counted.
+    """
+
+    says: str
+    labels: tuple[str, ...]
+    teachers: tuple[str, ...]
+    values: tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True)
 class Strategy(ABC, Generic[State]):
     """A frozen dataclass whose fields are the paper's hyperparameters, defaults the paper's.
 
@@ -124,6 +141,10 @@ class Strategy(ABC, Generic[State]):
     def facts(self, panel: Panel, counts: Mapping[str, Tensor]) -> Mapping[str, float]:
         """What the strategy counted, in words for the report, from the targets' counts added up."""
         return {name: int(count.sum()) for name, count in counts.items()}
+
+    def grid(self, panel: Panel, counts: Mapping[str, Tensor]) -> Grid | None:
+        """What of it is a number for each label and teacher; by default nothing."""
+        return None
 
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
         """Cross-entropy with the targets, summed over the steps of a chain, unless a paper says otherwise."""

@@ -64,6 +64,10 @@ class Student(nn.Module, ABC):
         """Where the student lives."""
         return self.scaling.mean.device
 
+    def reads(self, shape: Sequence[int]) -> bool:
+        """Whether inputs may have a shape: the one it was built for, unless its kind says otherwise."""
+        return tuple(shape) == self.shape
+
     @torch.no_grad()
     def width(self, inputs: Tensor) -> int:
         """D of its features (B, D), as some inputs show it."""
@@ -80,7 +84,7 @@ class Student(nn.Module, ABC):
             values = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs).float()
         except (TypeError, ValueError) as error:
             raise RequestError(f"the inputs are no rows of numbers ({error})") from None
-        if values.ndim != len(self.shape) + 1 or values.shape[1:] != self.shape:
+        if not self.reads(values.shape[1:]):
             raise RequestError(
                 f"inputs have the shape {tuple(values.shape)}, expected (rows, {', '.join(map(str, self.shape))})"
             )

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from amalgam.signals import ProbabilityTargets, TensorRows, stepwise
-from amalgam.student import Student
-from amalgam.students.label_chain import LabelChain
+from amalgam.student import Student, build
 from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
 from amalgam.training.state import Learning, Lesson
@@ -27,16 +26,17 @@ TITLE = "Many students at once"
 ABOUT = """\
 Measured: one optimiser step of nine label chains that differ in their first weights and their targets, as the methods
 of a table or the seeds of a method do: batch, forward, cross-entropy of every step, backward, clipping of each, Adam.
-The shapes are those of four public sets; a chain takes at most 8 steps. Rows and targets are random: what they hold
-changes no time. Other devices: `--device cuda`.
+The shapes are those of four public sets; a chain takes at most 8 steps. Then nine LSTMs over series, as TC's students
+are on two public sets. Rows and targets are random: what they hold changes no time. Other devices: `--device cuda`.
 
 - alone: the trainer's own step, `trainer.fit`'s, of each of the nine in turn;
 - stacked: ours, `fit_together`'s;
-- vmap: `torch.func.vmap` over `grad` of `functional_call`, with the same clipping and optimiser;
+- vmap (chains only): `torch.func.vmap` over `grad` of `functional_call`, with the same clipping and optimiser;
 - compiled: ours with the stacked module under `torch.compile`, at the smallest shape, where operations are shortest.
   A bench does not use it: it asks for a compiler on the machine, and would compile anew whenever a student stops early;
-- bare products: what no way can leave out, and no more: the matrix products of the forward and the backward pass, with
-  the gradients of a weight over all steps as one product, into memory that is there; no activation, loss or optimiser.
+- bare products (chains only): what no way can leave out, and no more: the matrix products of the forward and the
+  backward pass, with the gradients of a weight over all steps as one product, into memory that is there; no activation,
+  loss or optimiser.
 
 All ways take turns in one process. After three steps from the same weights they must agree, or there are no figures."""
 
@@ -48,13 +48,14 @@ Step = Callable[[Tensor], None]
 
 @dataclass(frozen=True)
 class Shape:
-    """A set's size: labels, units of the chain, numbers in an input, rows of a batch."""
+    """A set's size: labels, units, numbers in an input, rows of a batch; layers of LSTMs, 0 of chains."""
 
     name: str
     labels: int
     hidden: int
     inputs: int
     batch: int
+    layers: int = 0
 
 
 SHAPES = (
@@ -62,6 +63,8 @@ SHAPES = (
     Shape("yeast", 14, 32, 103, 8),
     Shape("tmc2007", 22, 64, 500, 128),
     Shape("medical", 45, 64, 1449, 16),
+    Shape("SyntheticControl", 6, 8, 60, 8, layers=1),
+    Shape("MelbournePedestrian", 10, 8, 24, 16, layers=3),
 )
 
 
@@ -92,11 +95,12 @@ def measure(quick: bool, device: str = "cpu") -> Result:
     for shape in SHAPES:
         work = _work(shape, torch.device(device))
         ours = _stacked(work)
-        ways = [_alone(work), ours, _vmapped(work)]
+        ways = [_alone(work), ours, *([] if shape.layers else [_vmapped(work)])]
         batches = [torch.arange(shape.batch) + start for start in (0, shape.batch, 2 * shape.batch)]
         told = _compiled(work, ways, batches[0]) if shape is SHAPES[0] and not quick else ""
         notes.append(f"- {shape.name}: {told}{_agreed(ways, batches, work.device)}")
-        ways.append(Way("bare products", _products(shape, work.device), list))
+        if not shape.layers:
+            ways.append(Way("bare products", _products(shape, work.device), list))
         taken = [_round(ways, batches[0], steps, work.device) for _ in range(rounds)]
         for place, way in enumerate(ways):
             ratios = [one[place] / one[ways.index(ours)] for one in taken]
@@ -107,7 +111,9 @@ def measure(quick: bool, device: str = "cpu") -> Result:
 
 
 def _size(shape: Shape) -> str:
-    return f"{shape.name}: {shape.labels} labels, {shape.hidden} units, {shape.inputs} inputs, {shape.batch} rows"
+    kind = f"LSTMs of {shape.layers} layer{'s' * (shape.layers > 1)}: " if shape.layers else ""
+    what = "steps" if shape.layers else "inputs"
+    return f"{shape.name}: {kind}{shape.labels} labels, {shape.hidden} units, {shape.inputs} {what}, {shape.batch} rows"
 
 
 def _work(shape: Shape, device: torch.device) -> Work:
@@ -116,13 +122,20 @@ def _work(shape: Shape, device: torch.device) -> Work:
     students, names = list[Student](), [f"label {number}" for number in range(shape.labels)]
     for seed in range(MEMBERS):
         torch.manual_seed(seed)
-        settings = LabelChain.Settings(hidden=shape.hidden, steps=MOST_STEPS)
-        students.append(LabelChain((shape.inputs,), names, settings))
+        kind = (
+            {"name": "recurrent", "layers": shape.layers}
+            if shape.layers
+            else {"name": "label_chain", "steps": MOST_STEPS}
+        )
+        students.append(build({**kind, "hidden": shape.hidden}, (shape.inputs,), names, shape.name))
         students[-1].scaling.fit(rows)
+        students[-1].exclusive = bool(shape.layers)
     if not stackable(students, rows, SETTINGS):
         raise RuntimeError(f"the students of {shape.name} cannot be stacked")
-    drawn = torch.rand(MEMBERS, ROWS, shape.labels, generator=chance)
-    return Work(rows, students, [ProbabilityTargets(one, torch.ones_like(one)) for one in drawn], device)
+    drawn, exclusive = torch.rand(MEMBERS, ROWS, shape.labels, generator=chance), bool(shape.layers)
+    drawn = drawn.softmax(-1) if exclusive else drawn
+    targets = [ProbabilityTargets(one, torch.ones_like(one), exclusive=exclusive) for one in drawn]
+    return Work(rows, students, targets, device)
 
 
 def _alone(work: Work) -> Way:

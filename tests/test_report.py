@@ -19,8 +19,9 @@ from amalgam.evaluation import Comparison, Disagreement, Evaluation, Line
 from amalgam.figures import MOST_LABELS
 from amalgam.files import write_text
 from amalgam.metrics import Measures
-from amalgam.report import Known, Report, card, machine, page, table, verdict
+from amalgam.report import ANNOTATED, Known, Report, card, machine, page, table, verdict
 from amalgam.results import blocks, duration, plain
+from amalgam.strategy import Grid
 
 NAN = math.nan
 EVIL = '[red]<b>&amp;"url(#1</b>'
@@ -200,6 +201,19 @@ def test_every_figure_has_axes_with_names_and_a_caption() -> None:
     assert used <= set(ids)
 
 
+def test_the_report_shows_a_strategys_grid() -> None:
+    names = tuple(f"{EVIL} {number}" for number in range(MOST_LABELS + 2))
+    values = tuple((number / 100, None) for number in range(len(names)))
+    report = reported(None, grid=Grid("Mean <i>trust</i>.", names, ("a", TEACHER), values))
+    assert Report.from_dict(report.to_dict()).grid == report.grid
+    found = Page(page(report))
+    assert found.tags["i"] == 0
+    assert any(words.startswith("Mean <i>trust</i>. Of 26 labels, the first 24.") for words in found.words)
+    for number in range(len(names)):
+        assert (f"{number / 100:.2f}" in found.words) == (number < MOST_LABELS)
+    assert found.words.count("–") >= MOST_LABELS
+
+
 def test_figures_take_their_ink_from_the_page() -> None:
     html = page(reported(evaluated()))
     assert "#010203" not in html
@@ -339,6 +353,15 @@ def test_the_card_tells_how_to_use_the_student_and_to_make_it_again() -> None:
         assert needed in text
     for fenced in re.findall(r"```python\n(.*?)```", text, re.S):
         compile(fenced, "README.md", "exec")
+
+
+def test_the_card_of_a_classifier_of_series_says_so() -> None:
+    student = Known(name="convolutional", labels=("a", "b"), shape=(24, 1), exclusive=True, masks=True)
+    text = card(reported(None, student=student, data={ANNOTATED: 12}))
+    for needed in ("from rows of which 12 are annotated.", "2 classes, of which a row has one, the likeliest:",
+                   "NaN where one is missing and beyond a series' end.",
+                   "of the truth it was shown the annotated rows alone."):  # fmt: skip
+        assert needed in text
 
 
 def test_users_text_has_no_meaning_in_the_card() -> None:

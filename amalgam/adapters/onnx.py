@@ -21,6 +21,8 @@ from amalgam.teacher import Card
 
 LABELS = "amalgam.labels"
 """The metadata key under which an exported student keeps its labels, a JSON list."""
+EXCLUSIVE = "amalgam.exclusive"
+"""The key that says, `true` or `false`, whether an exported student's labels exclude each other."""
 
 
 class OnnxTeacher:
@@ -43,8 +45,9 @@ class OnnxTeacher:
     ) -> None:
         self.name = name
         self.kind = kind
-        self.exclusive = exclusive
         self._session = _open(path, name, cuda)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.exclusive = exclusive or metadata.get(EXCLUSIVE) == "true"
         entries = self._session.get_inputs()
         if len(entries) != 1:
             raise RequestError(
@@ -53,10 +56,9 @@ class OnnxTeacher:
         self._input = entries[0]
         outputs = [one.name for one in self._session.get_outputs()]
         self._output = "logits" if "logits" in outputs else outputs[0]
-        written = self._session.get_modelmeta().custom_metadata_map.get(LABELS)
-        self.labels = canonical(labels or _listed_in(written, path, name), {}, f"teacher {name!r}")
-        self.fingerprint = identity("onnx", _hashes(path, name), self._output, self.labels, kind, exclusive)
-        self._logits = Conversion(name, kind, exclusive)
+        self.labels = canonical(labels or _listed_in(metadata.get(LABELS), path, name), {}, f"teacher {name!r}")
+        self.fingerprint = identity("onnx", _hashes(path, name), self._output, self.labels, kind, self.exclusive)
+        self._logits = Conversion(name, kind, self.exclusive)
 
     def score(self, inputs: Tensor) -> Tensor:
         """Logits (B, L) of inputs (B, ...)."""

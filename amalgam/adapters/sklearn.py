@@ -1,4 +1,4 @@
-"""scikit-learn and scikit-multilearn estimators as teachers: any that is fitted, multi-label or multi-class.
+"""Estimators of scikit-learn, scikit-multilearn and tslearn as teachers: any that is fitted, of labels or of classes.
 
 Scores come from `predict_proba` when the estimator has it, because probabilities are on one scale for all estimators;
 else from `decision_function`, whose distances are taken for logits; else from the hard votes of `predict`.
@@ -22,6 +22,7 @@ from amalgam.adapters import Conversion, construct, identity, source, unanswered
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_file
 from amalgam.labels import canonical
+from amalgam.series import as_series, within
 
 if TYPE_CHECKING:
     from amalgam.teacher import Card
@@ -42,7 +43,7 @@ _HARMLESS = frozenset(
 
 
 class SklearnTeacher:
-    """A fitted estimator. Inputs (B, ...) are flattened to (B, features).
+    """A fitted estimator. Inputs (B, ...) are flattened to (B, features), but tslearn's read series (B, T, C).
 
     Attributes:
         estimator: the estimator.
@@ -221,6 +222,12 @@ def _is_multilearn(estimator: Any) -> bool:
     return type(estimator).__module__.startswith("skmultilearn.")
 
 
+def _reads_series(estimator: Any) -> bool:
+    """Whether it, or the first step of a pipeline, is tslearn's."""
+    first = estimator.steps[0][1] if hasattr(estimator, "steps") else estimator
+    return type(first).__module__.startswith("tslearn.")
+
+
 def _is_multilabel(estimator: Any, labels: int) -> bool:
     """Whether the labels do not exclude each other: told by what one row's prediction looks like.
 
@@ -238,13 +245,27 @@ def _is_multilabel(estimator: Any, labels: int) -> bool:
                 )
         return True
     row = torch.zeros(1, getattr(estimator, "n_features_in_", 1))
-    if np.ndim(_dense(estimator.predict(_table(estimator, row)))) == 2:
+    if not _reads_series(estimator) and np.ndim(_dense(estimator.predict(_table(estimator, row)))) == 2:
         return True
     return labels == 1 and classes is not None and set(classes.tolist()) <= {0, 1}
 
 
 def _table(estimator: Any, inputs: Tensor) -> Any:
-    """Inputs as the estimator was fitted: (B, features), in float64, under its columns' names when it has them."""
+    """Inputs as the estimator was fitted: (B, features), in float64, under its columns' names when it has them.
+
+    tslearn's have series (B, T, C), which NaN may fill up.
+
+    Raises:
+        ValueError: a value is missing before the end of a series: tslearn would answer at random.
+    """
+    if _reads_series(estimator):
+        series = as_series(inputs.detach().cpu().double())
+        holes = (series.isnan() & within(series)[..., None]).flatten(1).any(1)
+        if bool(holes.any()):
+            raise ValueError(
+                f"row {int(holes.nonzero()[0])} of them misses values before its end, which it cannot read"
+            )
+        return series.numpy()
     values = inputs.detach().cpu().flatten(1).double().numpy()
     columns = getattr(estimator, "feature_names_in_", None)
     if columns is None or len(columns) != values.shape[1]:

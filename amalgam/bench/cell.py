@@ -93,7 +93,7 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
                 ) if method is None else distilled(
                     ground, method, spec, training, seed, where, journal
                 )  # fmt: skip
-        learned = taught(tasks, training, seed, tell)
+        learned = taught(tasks, seed, tell)
         scores = {key: scored(task, learned[key], ground) for key, task in tasks.items()}
     return Cell(
         setting=name,
@@ -146,9 +146,8 @@ def distilled(
     def fresh() -> Student:
         return untrained(ground, spec, seed, where, strategy.chooses(ground.panel))
 
-    targets, facts, _ = surrogate(
-        ground.panel, rows, ground.key, ground.ballots, strategy, training, seed, journal, fresh
-    )
+    made_of = surrogate(ground.panel, rows, ground.key, ground.ballots, strategy, training, seed, journal, fresh)
+    targets = made_of.targets
     seconds = time.monotonic() - began
     made = fresh()
     with torch.random.fork_rng(devices=[]):
@@ -158,37 +157,49 @@ def distilled(
     loss = stepwise if strategy.learns_stepwise else strategy.loss
     if strategy.sees_labels:
         rows, targets, training = weighed(rows, targets, training)
-    return Task(made, rows, targets, loss, companion, training, {**facts, **judged}, seconds)
+    return Task(made, rows, targets, loss, companion, training, {**made_of.facts, **judged}, seconds)
 
 
-def taught(tasks: Mapping[str, Task], training: Training, seed: int, tell: Tell) -> dict[str, tuple[int, float]]:
+def taught(tasks: Mapping[str, Task], seed: int, tell: Tell) -> dict[str, tuple[int, float]]:
     """Train all students, together where they can be: method → epochs and seconds."""
-    began, device = time.monotonic(), processes(training).device
+    groups: dict[tuple[Training, bytes], dict[str, Task]] = {}
+    for key, task in tasks.items():
+        groups.setdefault((task.training, task.rows.ids.numpy().tobytes()), {})[key] = task
+    done, found = 0, dict[str, tuple[int, float]]()
+    for (training, _), group in groups.items():
+        began, before, weight = time.monotonic(), done / len(tasks), len(group) / len(tasks)
 
-    def progressed(share: float, note: str) -> None:
-        tell(_TARGETS + (1.0 - _TARGETS) * share, note)
+        def progressed(share: float, note: str, before: float = before, weight: float = weight) -> None:
+            tell(_TARGETS + (1.0 - _TARGETS) * (before + weight * share), note)
 
-    epochs: dict[str, int] = {}
-    rows = next(iter(tasks.values())).rows
-    same = all(len(task.rows) == len(rows) for task in tasks.values())
-    if same and stackable([task.student for task in tasks.values()], rows, training):
+        epochs = _trained(group, training, seed, progressed)
+        share = (time.monotonic() - began) / max(sum(epochs.values()), 1)
+        found |= {key: (count, count * share) for key, count in epochs.items()}
+        done += len(group)
+    return {key: found[key] for key in tasks}
+
+
+def _trained(group: Mapping[str, Task], training: Training, seed: int, tell: Tell) -> dict[str, int]:
+    """Train the students that learn from the same rows in the same way: method → epochs."""
+    rows = next(iter(group.values())).rows
+    if len(group) > 1 and stackable([task.student for task in group.values()], rows, training):
         members = [
             Member(f"the student of {key}", task.student, task.targets, task.loss, task.companion)
-            for key, task in tasks.items()
+            for key, task in group.items()
         ]
-        outcomes = fit_together(members, rows, training, seed=seed, device=device, tell=progressed)
-        epochs = {key: outcome.epochs for key, outcome in zip(tasks, outcomes, strict=True)}
-    else:
-        for number, (key, task) in enumerate(tasks.items()):
-            progressed(number / len(tasks), key)
-            with within(f"the student of {key}"):
-                fitted = fit(
-                    task.student, task.rows, task.targets, task.loss, task.training,
-                    seed=seed, accelerator=processes(task.training), companion=task.companion,
-                )  # fmt: skip
-            epochs[key] = len(fitted.history)
-    share = (time.monotonic() - began) / max(sum(epochs.values()), 1)
-    return {key: (count, count * share) for key, count in epochs.items()}
+        device = processes(training).device
+        outcomes = fit_together(members, rows, training, seed=seed, device=device, tell=tell)
+        return {key: outcome.epochs for key, outcome in zip(group, outcomes, strict=True)}
+    epochs: dict[str, int] = {}
+    for number, (key, task) in enumerate(group.items()):
+        tell(number / len(group), key)
+        with within(f"the student of {key}"):
+            fitted = fit(
+                task.student, rows, task.targets, task.loss, training,
+                seed=seed, accelerator=processes(training), companion=task.companion,
+            )  # fmt: skip
+        epochs[key] = len(fitted.history)
+    return epochs
 
 
 def scored(task: Task, learned: tuple[int, float], ground: Ground) -> Score:

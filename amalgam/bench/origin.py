@@ -16,7 +16,7 @@ SHOWING = {
     "views",
     "bench.comparison", "bench.conduct", "bench.diagram", "bench.folder", "bench.notes", "bench.origin", "bench.pages",
     "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.terminal", "bench.verdict",
-    "bench.view", "bench.words",
+    "bench.words",
 }  # fmt: skip
 """Rooms, and modules of the bench, that order, keep or show cells and have no part in their numbers; others have."""
 

@@ -20,7 +20,7 @@ from amalgam.signals import TensorRows
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["DataOptions", "Loaded", "files", "from_arrays", "load", "names"]
+__all__ = ["DataOptions", "Loaded", "ambiguous", "files", "from_arrays", "load", "names"]
 
 _OPTIONS: dict[str, set[str]] = {
     ".arff": {"labels", "label_count", "label_position", "xml", "drop", "missing"},
@@ -83,6 +83,12 @@ def files(spec: str, options: DataOptions | None = None) -> list[Path]:
     kind, paths = _found(spec, options or DataOptions())
     xml = mulan.label_file(paths[0], options or DataOptions()) if kind == ".arff" else None
     return paths if xml is None else [*paths, xml]
+
+
+def ambiguous(spec: str) -> bool:
+    """Whether a SPEC is a file that may be a table or hold series: the option `series` says which."""
+    kind = Path(plain_name(Path(spec))).suffix
+    return kind in archive.KINDS and kind != ".ts" and Path(spec).expanduser().is_file() and not _named(spec)
 
 
 def names() -> list[str]:
@@ -162,7 +168,7 @@ def _found(spec: str, options: DataOptions) -> tuple[str, list[Path]]:
         if kind == ".ts" or (options.series and kind in archive.KINDS):
             return "series", [path]
         if kind == ".txt":
-            raise RequestError(f"data {spec!r} can be read as series only; set the data option `series` to true")
+            raise RequestError(f"data {spec!r} can be read as series only; {table.SERIES}")
         return kind, [path]
     raise _unknown(spec, path)
 

@@ -19,6 +19,8 @@ from amalgam.datasets.loaded import DataOptions, Loaded, Table, as_float32, desc
 from amalgam.errors import RequestError, listed, nearest
 from amalgam.signals import FileRows
 
+SERIES = "say --series, or set the data option `series` to true"
+"""How a file is read as series that could be a table."""
 _MISSING = ["?"]  # beside what pandas takes for missing: nothing, NA, NaN, null, …
 
 
@@ -133,12 +135,16 @@ def _header(path: Path, separator: str) -> list[str]:
     if not names:
         raise RequestError(f"{path} is empty; expected a line of column names, then rows")
     if all(_is_number(name) for name in names):
-        raise RequestError(f"{path} line 1 holds numbers, expected the names of the columns; add a line of names")
+        raise RequestError(
+            f"{path} line 1 holds numbers, expected the names of the columns; add a line of names, or, if every line "
+            f"is a series after its class, {SERIES}"
+        )
     times = Counter(names)
     for name in names:
         if not name.strip() or times[name] > 1:
             what = f"a second column {name!r}" if name.strip() else "a column without a name"
-            raise RequestError(f"{path} line 1 has {what}; every column needs a name of its own")
+            hint = f"; if every line is a series after its class, {SERIES}" if all(map(_is_number, names[1:])) else ""
+            raise RequestError(f"{path} line 1 has {what}; every column needs a name of its own{hint}")
     return names
 
 

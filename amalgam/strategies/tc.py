@@ -20,12 +20,12 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from amalgam.classes import among, as_targets, one_hot, truth_of
-from amalgam.errors import RequestError
+from amalgam.errors import RequestError, listed
 from amalgam.panel import Ballots, Panel
 from amalgam.probe import linear_probe
 from amalgam.rocket import Rocket
 from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Votes, cross_entropy
-from amalgam.strategy import Account, Learn, Paper, Strategy
+from amalgam.strategy import Account, Grid, Learn, Paper, Strategy
 from amalgam.students.recurrent import Recurrent
 
 _CHUNK = 1024
@@ -163,6 +163,12 @@ class TC(Strategy[Learned]):
     def _linear(self, panel: Panel, seen: Tensor, truth: Tensor, known: Tensor) -> nn.Module:
         """The judge on features (n, F): of the classes at once, or of each teacher whether it knows the class."""
         if self.judged == "classes":
+            without = [name for column, name in enumerate(panel.space.names) if not bool((truth == column).any())]
+            if without:
+                raise RequestError(
+                    f"no labelled row has the class {listed(without)}, and with `judged: classes` strategy 'tc' learns "
+                    "each from at least one; raise data.labelled, label one, or choose `judged: teachers` without `mix`"
+                )
             return linear_probe(seen, truth, panel.space.names)
         judge = nn.Linear(seen.shape[1], len(panel.seats)).requires_grad_(False)
         for k, member in enumerate(membership(truth, known).T):
@@ -224,15 +230,17 @@ class TC(Strategy[Learned]):
             judged: Tensor = state.judge(self._features(state, rows, votes.scores))
             return judged
 
-    def facts(self, panel: Panel, counts: Mapping[str, Tensor]) -> dict[str, float]:
-        """How much each teacher was trusted where the target is a class: the mean over those rows."""
-        mean = counts["trust"] / counts["chosen"][:, None].clamp_min(1)
-        return {
-            f"trust in {seat.name} where the target is {label}": round(float(mean[column, k]), 4)
-            for column, label in enumerate(panel.space.names)
-            for k, seat in enumerate(panel.seats)
-            if counts["chosen"][column]
-        }
+    def facts(self, panel: Panel, counts: Mapping[str, Tensor]) -> dict[str, int]:
+        """How many rows have each class as the likeliest of their target."""
+        chosen = zip(panel.space.names, counts["chosen"].tolist(), strict=True)
+        return {f"rows whose target is {label}": round(count) for label, count in chosen}
+
+    def grid(self, panel: Panel, counts: Mapping[str, Tensor]) -> Grid:
+        """How much each teacher was trusted with the rows whose target is a class, on average."""
+        mean = (counts["trust"] / counts["chosen"][:, None]).tolist()
+        values = tuple(tuple(None if math.isnan(one) else round(one, 4) for one in row) for row in mean)
+        says = "Mean trust in a teacher, over the rows whose target is the class; a dash where no row's is."
+        return Grid(says, panel.space.names, tuple(seat.name for seat in panel.seats), values)
 
 
 def trusted(logits: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from amalgam.errors import RequestError
-from amalgam.series import Scale, SeriesScaling, as_series, within
+from amalgam.series import Scale, SeriesScaling, alike, as_series, within
 from amalgam.signals import StudentOutput
 from amalgam.student import Student
 
@@ -51,6 +51,10 @@ class SeriesStudent(Student):
         self.scaling = SeriesScaling(self.shape, self.settings.scale)
         self.channels = (self.shape[1] if len(self.shape) == 2 else 1) * (1 + self.settings.missing_channel)
         self.drop = nn.Dropout(self.settings.dropout)
+
+    def reads(self, shape: Sequence[int]) -> bool:
+        """Series (steps, channels) may be longer or shorter than those it learned from."""
+        return super().reads(shape) or alike(shape, self.shape)
 
     def read(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs scaled, (B, T, channels), 0 where they are missing and beyond the end; and `within`, (B, T)."""

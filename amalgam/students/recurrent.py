@@ -50,6 +50,6 @@ class Recurrent(SeriesStudent):
 
 
 def final(states: Tensor, lengths: Tensor) -> Tensor:
-    """The state (B, H) after the last step of each series, of all states (B, T, H) and the series' lengths (B,)."""
-    last = (lengths - 1)[:, None, None].expand(-1, 1, states.shape[-1])
-    return states.gather(1, last).squeeze(1)
+    """The state (..., B, H) after the last step of each series, of all states (..., B, T, H) and the lengths (B,)."""
+    last = (lengths - 1)[:, None, None].expand(*states.shape[:-2], 1, states.shape[-1])
+    return states.gather(-2, last).squeeze(-2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -11,15 +11,28 @@ from torch import Tensor, nn
 
 from amalgam.signals import StudentOutput
 
+_NARROW = 16  # units up to which LSTMs side by side are faster than one after the other (measured in benchmarks/)
 
-class Linears(nn.Module):
+
+class Stacked(nn.Module):
+    """M layers as one: its parameters are theirs, under the same names, with a leading M."""
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        for name, _ in layers[0].named_parameters():
+            setattr(self, name, nn.Parameter(torch.stack([getattr(layer, name).detach() for layer in layers])))
+
+
+class Linears(Stacked):
     """M linear layers as one: inputs (B, D) or (M, B, D) to (M, B, O)."""
 
+    weight: Tensor
+    bias: Tensor | None
+
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
-        biases = [layer.bias.detach() for layer in layers if layer.bias is not None]
-        self.bias = nn.Parameter(torch.stack(biases)) if biases else None
+        super().__init__(layers)
+        if layers[0].bias is None:
+            self.register_parameter("bias", None)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Every member's outputs; in an order that leaves the gradients of the weights to be written, not copied."""
@@ -31,14 +44,56 @@ class Linears(nn.Module):
         return outputs if self.bias is None else outputs + self.bias[:, None]
 
 
+class LSTMs(Stacked):
+    """M LSTMs as one: series (B, T, C), the same for all, to states (M, B, T, H)."""
+
+    def __init__(self, layers: Sequence[nn.LSTM]) -> None:
+        super().__init__(layers)
+        self.hidden, self.depth = layers[0].hidden_size, layers[0].num_layers
+
+    def forward(self, series: Tensor) -> tuple[Tensor, None]:
+        """Every member's states after each step; the last ones, which an LSTM gives beside them, are not made."""
+        weights = [getattr(self, f"{kind}_l{k}") for k in range(self.depth)
+                   for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]  # fmt: skip
+        members = len(weights[0])
+        if self.hidden > _NARROW:
+            return torch.stack([self._states(series, [one[m] for one in weights]) for m in range(members)]), None
+        wide = [self._beside(one) if one.ndim == 2 or place == 0 else self._diagonal(one)
+                for place, one in enumerate(weights)]  # fmt: skip
+        states = self._states(series, wide)
+        return states.view(*states.shape[:2], members, self.hidden).permute(2, 0, 1, 3), None
+
+    def _states(self, series: Tensor, weights: list[Tensor]) -> Tensor:
+        start = series.new_zeros(self.depth, len(series), weights[1].shape[1])
+        states: Tensor = torch.lstm(
+            series, (start, start), weights, True, self.depth, 0.0, self.training, False, batch_first=True
+        )[0]
+        return states
+
+    def _beside(self, weight: Tensor) -> Tensor:
+        """Weights (M, 4H, ...) as those of one layer, (4MH, ...): an LSTM has its four gates one after the other."""
+        rest = weight.shape[2:]
+        return weight.view(len(weight), 4, self.hidden, *rest).transpose(0, 1).reshape(-1, *rest)
+
+    def _diagonal(self, weight: Tensor) -> Tensor:
+        """Weights (M, 4H, H) as those of one layer, (4MH, MH), that keeps the members apart."""
+        members, units = len(weight), self.hidden
+        gates = weight.view(members, 4, units, units).permute(1, 2, 3, 0)  # (4, H, H, M)
+        return torch.diag_embed(gates).permute(0, 3, 1, 4, 2).reshape(4 * members * units, members * units)
+
+
+_STACKS: dict[type[nn.Module], Callable[[Any], Stacked]] = {nn.Linear: Linears, nn.LSTM: LSTMs}
+"""Layers with weights that can be stacked."""
+
+
 def stack(students: Sequence[nn.Module]) -> nn.Module:
     """One module for M students that are `alike`, whose outputs have a leading M."""
     one = deepcopy(students[0])
     for name, module in list(one.named_modules()):
-        if isinstance(module, nn.Linear):
-            layers: Any = [student.get_submodule(name) for student in students]
+        if type(module) in _STACKS:
+            layers = [student.get_submodule(name) for student in students]
             owner, _, leaf = name.rpartition(".")
-            setattr(one.get_submodule(owner), leaf, Linears(layers))
+            setattr(one.get_submodule(owner), leaf, _STACKS[type(module)](layers))
     return one
 
 
@@ -50,10 +105,10 @@ def pick(output: StudentOutput, which: int | slice) -> StudentOutput:
 
 def narrow(module: nn.Module, optimizer: torch.optim.Optimizer, kept: Tensor) -> None:
     """Keep some members of a stack, by their places, in its weights and in the state of the optimiser that has them."""
-    for linears in [one for one in module.modules() if isinstance(one, Linears)]:
-        for name, old in list(linears.named_parameters(recurse=False)):
+    for stacked in [one for one in module.modules() if isinstance(one, Stacked)]:
+        for name, old in list(stacked.named_parameters(recurse=False)):
             new = nn.Parameter(old.detach()[kept])
-            setattr(linears, name, new)
+            setattr(stacked, name, new)
             for group in optimizer.param_groups:
                 group["params"] = [new if one is old else one for one in group["params"]]
             optimizer.state[new] = {
@@ -75,12 +130,12 @@ def forget(optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter])
 def alike(students: Sequence[nn.Module], inputs: Tensor) -> bool:
     """Whether students can be stacked: of one kind, shape, settings and scaling, all trained, and nothing is drawn.
 
-    All their weights are those of linear layers, and stacked they answer some inputs (B, ...) as each does alone, in
-    training mode: a student whose operations do not take a leading dimension does not.
+    All their weights are those of linear layers and LSTMs, and stacked they answer some inputs (B, ...) as each does
+    alone, in training mode: a student whose operations do not take a leading dimension does not.
     """
     first = students[0]
     weighty = [module for module in first.modules() if next(module.parameters(recurse=False), None) is not None]
-    if any(type(module) is not nn.Linear for module in weighty):
+    if any(type(module) not in _STACKS for module in weighty):
         return False
     if not all(_one_kind(one, first) for one in students):
         return False
@@ -91,7 +146,7 @@ def alike(students: Sequence[nn.Module], inputs: Tensor) -> bool:
         try:
             together = stack(copies)(inputs)
             answers = [(pick(together, place), one(inputs)) for place, one in enumerate(copies)]
-        except (RuntimeError, IndexError, ValueError):
+        except (AttributeError, RuntimeError, IndexError, ValueError):  # also an LSTM without biases
             return False
         drawn = not torch.equal(torch.get_rng_state(), state)
     changed = not all(_fixed_alike(one, copy) for one, copy in zip(students, copies, strict=True))

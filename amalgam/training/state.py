@@ -75,7 +75,11 @@ class Learning:
         self.average = lesson.copy().requires_grad_(False) if settings.ema else None
         if settings.compile:
             lesson.student.compile()
-        self.model, self.optimizer = accelerator.prepare(lesson, optimizer)
+        self.model, prepared = accelerator.prepare(lesson, optimizer)
+        # At every step Accelerate's optimizer looks for a package that is not there, which is a tenth of a small step;
+        # it has more to do than ours where gradients are scaled alone.
+        self.optimizer = prepared if accelerator.scaler is not None else prepared.optimizer
+        self.weights = list(lesson.parameters())
         self.epoch = self.step = self.bad_epochs = self.best_epoch = 0
         self.history: list[dict[str, float]] = []
         self.best: Weights | None = None
@@ -139,11 +143,11 @@ class Learning:
         total = self.accelerator.reduce(total, reduction="sum")
         # Gradients are means over processes of sums over rows / expected: make them the mean over all counted rows.
         weight = expected * world / total[1].clamp_min(1e-12)
-        for parameter in self.lesson.parameters():
+        for parameter in self.weights:
             if parameter.grad is not None:
                 parameter.grad.mul_(weight)
         if self.settings.clip_norm is not None:
-            self.accelerator.clip_grad_norm_(self.lesson.parameters(), self.settings.clip_norm)
+            self.accelerator.clip_grad_norm_(self.weights, self.settings.clip_norm)
         self.optimizer.step()
         self.lesson.zero_grad()
         self._average()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,6 @@ class Member:
             self.loss is stepwise
             and self.companion is None
             and type(self.targets) is ProbabilityTargets
-            and not self.targets.exclusive
             and isinstance(self.targets.probabilities, Tensor)
         )
 
@@ -134,14 +134,16 @@ class _Group:
         self, members: Sequence[Member], rows: Rows, settings: Training, seed: int, device: torch.device
     ) -> None:
         self.members, self.settings, self.seed, self.device = members, settings, seed, device
-        self.active = sorted(range(len(members)), key=lambda number: not members[number].plain)
+        self.exclusive = bool(getattr(members[0].student, "exclusive", False))
+        shared = [self._shares(one) for one in members]
+        self.active = sorted(range(len(members)), key=lambda number: not shared[number])
         none = torch.empty(len(rows), 0)
         self.feed = Feed(rows, ProbabilityTargets(none, none), device, settings.workers)  # each has its own targets
-        self.targets = {number: one.targets.to(device) for number, one in enumerate(members) if not one.plain}
-        plain = [members[number].targets.arrays() for number in self.active if members[number].plain]
+        self.targets = {number: one.targets.to(device) for number, one in enumerate(members) if not shared[number]}
+        plain: list[Any] = [members[number].targets for number in self.active if shared[number]]
         self.shared = len(plain)
         self.probabilities, self.weights = (
-            torch.stack([one[part] for one in plain]).to(device) if plain else none
+            torch.stack([getattr(one, part) for one in plain]).to(device) if plain else none
             for part in ("probabilities", "weights")
         )
         self.module = stack([members[number].student for number in self.active]).to(device)
@@ -150,6 +152,10 @@ class _Group:
         self.outcomes: dict[int, Outcome] = {}
         self.steps_done = 0
         self._train(True)
+
+    def _shares(self, member: Member) -> bool:
+        """Whether a member's loss is computed with others'."""
+        return member.plain and getattr(member.targets, "exclusive", False) == self.exclusive
 
     def _companions(self) -> dict[int, nn.Module]:
         """Place in the stack → companion."""
@@ -167,9 +173,8 @@ class _Group:
         output = self.module(inputs)
         loss = torch.zeros((), device=self.device)
         if self.shared:
-            where = index.to(self.device)
-            wanted = ProbabilityTargets(self.probabilities[:, where], self.weights[:, where])
-            loss = loss + stepwise(pick(output, slice(self.shared)), wanted).sum / len(index)  # it counts rows
+            wanted = self._wanted(index)
+            loss = loss + stepwise(pick(output, slice(self.shared)), wanted).sum / len(index)
         for place in range(self.shared, len(self.active)):
             total, count = self._said(output, place, index)
             loss = loss + total / count.clamp_min(1e-12)
@@ -179,12 +184,21 @@ class _Group:
         self.optimizer.step()
         self.steps_done += 1
 
+    def _wanted(self, index: Tensor) -> ProbabilityTargets:
+        """The targets of those that share a loss, (M, B, L), weighed so that each member's mean is over rows."""
+        where = index.to(self.device)
+        weights = self.weights[:, where]
+        if self.exclusive:  # whose mean is over weights, see `classes.class_cross_entropy`
+            weights = weights * len(index) / weights.mean(-1, keepdim=True).sum(1, keepdim=True).clamp_min(1e-12)
+        return ProbabilityTargets(self.probabilities[:, where], weights, exclusive=self.exclusive)
+
     def _said(self, output: StudentOutput, place: int, index: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of one member and its companion on the rows of `index`: its sum and its count."""
         number, answer = self.active[place], pick(output, place)
         if place < self.shared:
             where = index.to(self.device)
-            said = stepwise(answer, ProbabilityTargets(self.probabilities[place, where], self.weights[place, where]))
+            wanted = self.probabilities[place, where], self.weights[place, where]
+            said = stepwise(answer, ProbabilityTargets(*wanted, exclusive=self.exclusive))
             return said.sum, said.count
         member, targets = self.members[number], self.targets[number].at(index).to(self.device)
         reseed(mix(self.seed, self.steps_done, 0), self.device)  # as `trainer.fit` seeds every step

@@ -16,8 +16,8 @@ from amalgam.bench import pages
 from amalgam.bench.folder import Bench, opened, packed
 from amalgam.bench.origin import origins
 from amalgam.bench.scope import Scope
-from amalgam.bench.view import cores
 from amalgam.shelf import names
+from amalgam.views.benches import cores
 from tests.bench import stand_ins
 from tests.bench.command import put
 from tests.conftest import Cli
@@ -252,7 +252,7 @@ def test_the_tables_are_listed(cli: Cli, words: list[str]) -> None:
 
 def test_every_core_that_may_be_used_is_used() -> None:
     script = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
-    script += "from amalgam.bench.view import cores; print(cores())"
+    script += "from amalgam.views.benches import cores; print(cores())"
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("this system gives every process all cores")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

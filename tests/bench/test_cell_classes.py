@@ -12,6 +12,7 @@ import torch
 
 from amalgam.bench import cell
 from amalgam.bench.checks import ready
+from amalgam.bench.draw import Draw
 from amalgam.bench.ground import bounds
 from amalgam.bench.scores import Cell
 from amalgam.bench.table import Table
@@ -81,7 +82,7 @@ def test_every_method_of_classes_has_its_row(waves: Table) -> None:
     assert list(found.scores) == [*METHODS, "teacher 0", "teacher 1", "oracle"]
     assert all(0 <= score.measures.accuracy <= 1 for score in found.scores.values())
     assert found.scores["tc"].measures.accuracy == pytest.approx(1 - found.scores["tc"].measures.subset_loss)
-    assert "trust in teacher 0 where the target is a" in found.scores["tc"].facts
+    assert "rows whose target is a" in found.scores["tc"].facts
     assert found.scores["self_train"].facts.keys() >= {"rows it labelled itself"}
     assert timeless(replace(found, notes=())) == timeless(replace(run(waves), notes=()))
 
@@ -138,3 +139,35 @@ def test_the_bounds_of_classes_are_those_of_plain_loops(waves: Table) -> None:
     for name, count in right.items():
         assert found[name].measures.accuracy == pytest.approx(count / len(truth), abs=1e-6), name
         assert found[name].labels == 4
+
+
+def test_class_sets_may_be_drawn_for_every_seed(waves: Table) -> None:
+    setting = waves.settings["one"].model_copy(update={"teachers": Draw(teachers=2, shared=0.5)})
+    drawn = waves.model_copy(update={"settings": {"one": setting}})
+    ready(drawn)
+    known = {seed: [set(one.teacher.labels) for one in ground_of(drawn, seed).panel.seats] for seed in (0, 1, 2)}
+    assert all(len(own) == 3 for sets in known.values() for own in sets)
+    assert all(first | last == set("abcd") for first, last in known.values())
+    assert len({frozenset(map(frozenset, sets)) for sets in known.values()}) > 1
+    assert run(drawn).scores.keys() == run(waves).scores.keys()
+
+
+def test_lstms_of_the_same_rows_are_trained_together(waves: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    together, alone = list[list[str]](), list[int]()
+
+    def noted(members: Any, *rest: Any, **more: Any) -> Any:
+        together.append([one.name.removeprefix("the student of ") for one in members])
+        return fit_together(members, *rest, **more)
+
+    def fitted(student: Any, rows: Rows, *rest: Any, **more: Any) -> Any:
+        alone.append(len(rows))
+        return fit(student, rows, *rest, **more)
+
+    fit_together, fit = cell.fit_together, cell.fit
+    monkeypatch.setattr(cell, "fit_together", noted)
+    monkeypatch.setattr(cell, "fit", fitted)
+    found = run(waves.model_copy(update={"student": {"name": "recurrent", "hidden": 4}}))
+    every = [name for name in METHODS if not name.startswith("su") and name != "self_train"]
+    assert [set(names) - {"self_train"} for names in together] == [{*every, "supervised"}]
+    assert all(rows < 128 for rows in alone), "only students of fewer rows are trained alone"
+    assert all(score.epochs == 3 for name, score in found.scores.items() if name in METHODS)

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from amalgam import datasets
-from amalgam.datasets import DataOptions, Loaded, cells
+from amalgam.datasets import DataOptions, Loaded
+from amalgam.datasets import text as reader
 from amalgam.errors import RequestError
 
 NAN = np.nan
@@ -54,7 +55,7 @@ def refused(path: Path, message: str, options: DataOptions = SERIES) -> None:
 def test_text_files_hold_a_class_and_its_series_a_line(
     tmp_path: Path, name: str, content: bytes, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cells, "_BLOCK", block)
+    monkeypatch.setattr(reader, "_BLOCK", block)
     if name == "x.csv":
         content = content.replace(b", \t\t", b",\t,")
     rows = load(write(tmp_path, content, name)).rows
@@ -72,7 +73,7 @@ def test_a_first_value_may_be_missing(tmp_path: Path) -> None:
 
 
 def test_lengths_are_held_against_each_other_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cells, "_BLOCK", 1)
+    monkeypatch.setattr(reader, "_BLOCK", 1)
     message = (
         "{path} line 2 has 3 values, expected 2 as in the first row: shorter series are filled up with NaN; the line "
         "is damaged or the file cut short"
@@ -343,7 +344,11 @@ def test_complaints_about_npz(tmp_path: Path, arrays: dict[str, Any], message: s
             {"series": True},
             "the data option `series` means nothing for {path}; leave it out (known here: drop, labels, missing)",
         ),
-        ("x.txt", {}, "data '{path}' can be read as series only; set the data option `series` to true"),
+        (
+            "x.txt",
+            {},
+            "data '{path}' can be read as series only; say --series, or set the data option `series` to true",
+        ),
         ("x.tsv", {"series": True}, "data {path}: no such file"),
     ],
 )

@@ -96,7 +96,11 @@ def test_empty_lines_are_left_out_and_noted(tmp_path: Path) -> None:
     [
         ("", "{path} is empty; expected a line of column names, then rows"),
         ("a,b\n", "data 'x.csv' has no rows"),
-        ("1,2\n3,4\n", "{path} line 1 holds numbers, expected the names of the columns; add a line of names"),
+        (
+            "1,2\n3,4\n",
+            "{path} line 1 holds numbers, expected the names of the columns; add a line of names, or, if every line is "
+            "a series after its class, say --series, or set the data option `series` to true",
+        ),
         ("a,b,a\n1,2,3\n", "{path} line 1 has a second column 'a'; every column needs a name of its own"),
         ("a,,b\n1,2,3\n", "{path} line 1 has a column without a name; every column needs a name of its own"),
         (

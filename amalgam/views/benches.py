@@ -1,23 +1,21 @@
-"""What `amalgam bench` shows: the tables there are, and a bench from its first cell to its pages."""
+"""Benches: the tables there are, and a bench from its first cell to its pages."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from amalgam.errors import AmalgamError, RequestError, WorkError
 from amalgam.progress import Progress, shown
 from amalgam.schema import read_yaml
 from amalgam.shelf import names, shelf
+from amalgam.views.console import columns, console
 
 if TYPE_CHECKING:
     from amalgam.bench.conduct import Cost, Run
@@ -27,11 +25,11 @@ if TYPE_CHECKING:
 
 def list_tables() -> None:
     """`amalgam bench --list`: the tables on the shelf."""
-    table = RichTable("table", "what it shows", box=None, header_style="bold")
+    table = columns("table", "what it shows")
     for name in names("recipes/papers"):
         content = read_yaml(shelf("recipes/papers") / f"{name}.yaml", "table")
         table.add_row(Text(name), Text(str(content.get("title", ""))))
-    _console().print(table, Text("Run one: amalgam bench TABLE"), sep="\n")
+    console().print(table, Text("Run one: amalgam bench TABLE"), sep="\n")
 
 
 def bench_and_show(
@@ -105,12 +103,7 @@ def _show(bench: Bench, files: list[Path]) -> None:
     from amalgam.bench.terminal import rendered
 
     found = standing(bench.table, bench.kept().cells.values(), bench.seeds)
-    console = _console()
-    console.print(*rendered(found), sep="\n")
+    to = console()
+    to.print(*rendered(found), sep="\n")
     first, *others = (path.name for path in files)
-    console.print(Text(f"The bench lies in {bench.folder}: {first} to look at; {', '.join(others)}."))
-
-
-def _console() -> Console:
-    """Standard output; what goes into a file or a pipe is not folded at a terminal's width."""
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    to.print(Text(f"The bench lies in {bench.folder}: {first} to look at; {', '.join(others)}."))

@@ -1,0 +1,100 @@
+"""What there is: recipes, a strategy, the store, the machine."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from amalgam import shelf
+from amalgam.errors import RequestError, WorkError
+from amalgam.views.console import columns, console
+
+
+def list_recipes() -> None:
+    """`amalgam recipes list`."""
+    from amalgam.schema import read_yaml
+
+    table = columns("recipe", "strategy", "what it shows")
+    for name in shelf.names("recipes"):
+        content = read_yaml(shelf.shelf("recipes") / f"{name}.yaml", "recipe")
+        strategy = content.get("strategy")
+        called = strategy.get("name") if isinstance(strategy, dict) else strategy
+        table.add_row(*map(Text, (name, str(called), str(content.get("description", "")))))
+    console().print(table)
+    papers = columns("table for `amalgam bench`", "what it shows")
+    for name in shelf.names("recipes/papers"):
+        content = read_yaml(shelf.shelf("recipes/papers") / f"{name}.yaml", "table")
+        papers.add_row(*map(Text, (name, str(content.get("title", "")))))
+    console().print()
+    console().print(papers)
+
+
+def show_strategy(name: str) -> None:
+    """`amalgam show STRATEGY`."""
+    import dataclasses
+
+    from amalgam.strategies import equations, strategy_class
+
+    strategy = strategy_class(name)
+    to = console()
+    paper = strategy.paper
+    if paper is not None:
+        to.print(Text(paper.title, style="bold"), Text(paper.where))
+    to.print(Text((strategy.__doc__ or "").strip()))
+    table = columns("hyperparameter", "default")
+    for field in dataclasses.fields(strategy):
+        table.add_row(Text(field.name), Text(repr(field.default)))
+    found = columns("equation", "function", "where", "what")
+    for equation in equations(strategy):
+        found.add_row(*map(Text, (equation.number, equation.function, equation.where, equation.says)))
+    for filled in (table, found):
+        if filled.row_count:
+            to.print()
+            to.print(filled)
+
+
+def list_cache() -> None:
+    """`amalgam cache list`."""
+    from amalgam.cache import listing
+    from amalgam.store import home
+
+    table = columns("kind", "key", "size", "last used", "what")
+    items = listing()
+    for item in items:
+        about = ", ".join(f"{key} {value}" for key, value in item.about.items())
+        state = about if item.finished else "unfinished"
+        used = item.last_used.strftime("%Y-%m-%d %H:%M")
+        table.add_row(*map(Text, (item.kind, item.key, f"{item.size:,}", used, state)))
+    to = console()
+    to.print(table)
+    to.print(Text(f"{len(items)} entries, {sum(item.size for item in items):,} bytes in {home()}"))
+
+
+def clear_cache(kind: str | None) -> None:
+    """`amalgam cache clear`."""
+    from typing import get_args
+
+    from amalgam.cache import clear
+    from amalgam.store import Kind
+
+    if kind is not None and kind not in get_args(Kind):
+        raise RequestError(f"--kind {kind!r} is none of {', '.join(get_args(Kind))}")
+    cleared = clear(kind)  # type: ignore[arg-type]
+    to = console()
+    to.print(Text(f"{cleared.entries} entries deleted, {cleared.freed:,} bytes freed"))
+    for busy in cleared.busy:
+        to.print(Text(f"left {busy}: another process is writing it"))
+
+
+def examine() -> None:
+    """`amalgam doctor`."""
+    from amalgam.doctor import examination
+
+    table = columns("what", "is")
+    findings = examination()
+    for finding in findings:
+        mark = Text("✓ ", style="green") if finding.ok else Text("✗ ", style="red")
+        table.add_row(mark + Text(finding.what), Text(finding.says))
+    console().print(table)
+    broken = [finding.what for finding in findings if not finding.ok]
+    if broken:
+        raise WorkError(f"this machine cannot do everything: {', '.join(broken)}")

@@ -1,0 +1,163 @@
+"""Runs: distil, report, explain, evaluate, predict, export."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from amalgam import shelf
+from amalgam.errors import RequestError, WorkError
+from amalgam.progress import shown
+from amalgam.views.console import console, options
+
+
+def distill_and_show(
+    name: str | None,
+    strategy: str | None,
+    teachers: Sequence[str],
+    data: str | None,
+    series: bool,
+    student: str | None,
+    assignments: Sequence[str],
+    out: Path | None,
+    resume: bool,
+    trust: bool,
+) -> None:
+    """`amalgam distill`."""
+    from amalgam import recipe as recipes
+    from amalgam import run
+    from amalgam.pipeline import distill
+    from amalgam.strategies import names, strategy_class
+
+    changes: dict[str, Any] = {"teachers": list(teachers)} if teachers else {}
+    if data is not None:
+        changes["data"] = {"source": data} | ({"options": {"series": True}} if series else {})
+    elif series:
+        raise RequestError("--series says how the file of --data is read; name one")
+    changes |= {key: given for key, given in (("strategy", strategy), ("student", student)) if given is not None}
+    if strategy is not None:
+        strategy_class(strategy)
+    if resume:
+        run.require(out)
+    if resume and name is None:
+        name = str(out)
+    elif name is None and strategy is None:
+        raise RequestError(
+            f"nothing says what to distil: name a recipe ({', '.join(shelf.names('recipes'))}, or a path) or "
+            f"--strategy ({', '.join(names())})"
+        )
+    recipe = recipes.read(name or str(strategy), changes, assignments)
+    folder = out if out is not None or resume or not run.chief() else run.fresh(recipe.name)
+    with shown(run.chief()) as progress:
+        if folder is not None:
+            progress.say(f"run directory: {folder}")
+        try:
+            _, report = distill(recipe, out=folder, resume=resume, trust=trust, progress=progress)
+        except KeyboardInterrupt:
+            raise WorkError(f"stopped; go on with: amalgam distill --resume --out {folder}") from None
+    if folder is not None and run.chief():
+        show_report(report, folder)
+
+
+def show_report(report: Any, folder: Path) -> None:
+    """The end of a run: the table, the verdict, and where everything lies."""
+    from amalgam.results import table, verdict
+
+    to = console()
+    if report.evaluation is not None:
+        to.print(table(report.evaluation))
+        to.print(Text(verdict(report.evaluation)))
+    ship = "student.onnx to ship, " if report.export else ""
+    to.print(Text(f"The run lies in {folder}: report.html to look at, {ship}README.md to read."))
+
+
+def report_on(folders: Sequence[Path], as_json: bool, out: Path | None) -> None:
+    """`amalgam report`."""
+    import json
+
+    from amalgam.compare import account
+    from amalgam.files import writable, write_text
+    from amalgam.sheets import ending
+
+    written_as = None if out is None else ending(out)
+    found = account(folders)
+    if out is not None:
+        with writable(out):
+            write_text(out, found.page() if written_as == ".html" else found.markdown())
+    if as_json:
+        sys.stdout.write(json.dumps(found.facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        return
+    to = console()
+    to.print(*found.shown, sep="\n")
+    if out is not None:
+        to.print(Text(f"It lies in {out}"))
+
+
+def explain_row(folder: Path, row: int, trust: bool) -> None:
+    """`amalgam explain`."""
+    from amalgam import pipeline
+    from amalgam.explain import sheets
+    from amalgam.sheets import shown as as_tables
+
+    with shown() as progress:
+        found = pipeline.explain(folder, row, trust=trust, progress=progress)
+    console().print(*as_tables(sheets(found)), sep="\n")
+
+
+def evaluate_run(folder: Path, data: str | None, labels: str | None, trust: bool) -> None:
+    """`amalgam evaluate`."""
+    from amalgam.pipeline import evaluate_again
+    from amalgam.results import table, verdict
+
+    with shown() as progress:
+        evaluation = evaluate_again(folder, data, options(labels), trust=trust, progress=progress)
+    to = console()
+    to.print(table(evaluation))
+    to.print(Text(verdict(evaluation)))
+
+
+def predict_rows(folder: Path, data: str, labels: str | None, out: Path | None) -> None:
+    """`amalgam predict`: a header of label names, then a line of probabilities a row."""
+    from amalgam.files import draft, writable
+    from amalgam.parts import rows_for
+    from amalgam.student import load
+
+    if out is not None and out.is_file():
+        raise RequestError(f"--out {out} is there already and is never overwritten; name a new file")
+    student = load(folder)
+    rows = rows_for(student, data, options(labels))
+
+    def write(stream: Any) -> None:
+        lines = csv.writer(stream)
+        lines.writerow(student.labels)
+        for _, inputs in rows.chunks(4096):
+            lines.writerows([f"{value:.6f}" for value in row] for row in student.predict_proba(inputs).tolist())
+
+    if out is None:
+        write(sys.stdout)
+        return
+    with writable(out), draft(out) as path, path.open("w", newline="", encoding="utf-8") as stream:
+        write(stream)
+    console().print(Text(f"{len(rows):,} rows of probabilities lie in {out}"))
+
+
+def export_run(folder: Path, out: Path | None, check: str | None) -> None:
+    """`amalgam export`."""
+    from amalgam.export import facts
+    from amalgam.parts import rows_for
+    from amalgam.student import load
+
+    student = load(folder)
+    rows = None if check is None else rows_for(student, check).inputs(slice(0, 256))
+    with shown() as progress, progress.step("export", 1, "model") as bar:
+        path = student.export(out if out is not None else folder / "student.onnx", rows)
+        bar.advance(1)
+    to = console()
+    for key, value in facts(path).items():
+        to.print(Text(f"{key}: {value}"))
+    to.print(Text(f"The student lies in {path}"))
