@@ -102,6 +102,7 @@ def test_the_file_describes_itself(
     assert about == {
         "amalgam.version": __version__,
         "amalgam.student": "label_chain" if name != "mlp" else "mlp",
+        "amalgam.exclusive": "false",
         "amalgam.threshold": "logit > 0, probability > 0.5",
     }
 
