@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -350,3 +351,33 @@ def test_fingerprints() -> None:
     assert len({own, *(one.fingerprint for one in changed)}) == 4
     untold = make_pipeline(FunctionTransformer(lambda rows: rows), KNeighborsClassifier()).fit(X, Y)
     assert wrap(untold, LABELS).fingerprint is None
+
+
+def series(channels: int) -> tuple[Tensor, list[str]]:
+    """Series (30, 12, C) of two classes, every third one shorter."""
+    made = torch.randn(30, 12, channels, generator=torch.Generator().manual_seed(0))
+    made[1::2] += 2
+    made[::3, 9:] = torch.nan
+    return made, ["down", "up"] * 15
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("piped", [False, True])
+def test_estimators_of_tslearn_read_series(channels: int, piped: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="h5py not installed")
+        from tslearn.neighbors import KNeighborsTimeSeriesClassifier
+        from tslearn.preprocessing import TimeSeriesScalerMinMax
+    rows, classes = series(channels)
+    nearest = KNeighborsTimeSeriesClassifier(1)
+    estimator: Any = make_pipeline(TimeSeriesScalerMinMax(value_range=(0, 3)), nearest) if piped else nearest
+    teacher = wrap(estimator.fit(rows.double().numpy(), classes), name="near")
+    assert (teacher.labels, teacher.exclusive, teacher.kind) == (("down", "up"), True, "probabilities")
+    assert teacher.fingerprint is not None
+    scores = teacher.score(rows)
+    assert [teacher.labels[one] for one in scores.argmax(1).tolist()] == classes
+    torch.testing.assert_close(teacher.score(rows[7:8]), scores[7:8])
+    rows[4, 3, channels - 1] = torch.nan
+    with pytest.raises(RequestError) as raised:
+        teacher.score(rows)
+    assert "row 4 of them misses values before its end, which it cannot read" in str(raised.value)
