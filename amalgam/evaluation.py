@@ -161,7 +161,7 @@ def _decisions(votes: Votes, exclusive: bool) -> tuple[Tensor, Tensor, Tensor]:
         return votes.binary() > 0, majority(votes) > 0, mean_logit(votes) > 0
     mean = mean_logit(votes)
     settled = plurality(votes) + 1e-3 * mean.sigmoid()  # equal shares are settled by the mean logit
-    return one_hot(votes.scores) & votes.known[:, None], one_hot(settled), one_hot(mean)
+    return one_hot(votes.scores), one_hot(settled), one_hot(mean)
 
 
 def _own_rows(truth: Tensor, group: list[int]) -> Tensor:

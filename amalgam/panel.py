@@ -204,7 +204,7 @@ def plurality(votes: Votes) -> Tensor:
 
     A teacher chooses among the classes it knows.
     """
-    chosen = one_hot(votes.scores) & votes.known[:, None]
+    chosen = one_hot(votes.scores)
     return chosen.sum(0) / votes.known.sum(0)
 
 

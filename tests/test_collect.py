@@ -77,6 +77,14 @@ def test_rows_without_weight_are_not_carried_along(count: int) -> None:
         assert how == (usual if count == 50 else usual.model_copy(update={"patience": None, "validation": 0.0}))
 
 
+def test_a_row_that_one_label_weighs_is_learned_from() -> None:
+    weights = torch.zeros(50, 2)
+    weights[3, 1] = weights[7] = 0.5
+    rows, targets, _ = weighed(ROWS, ProbabilityTargets(torch.rand(50, 2), weights), Training())
+    assert rows.ids.tolist() == [3, 7]
+    assert torch.equal(targets.arrays()["weights"], weights[[3, 7]])
+
+
 def test_a_hundred_labelled_rows_are_enough_to_stop_by() -> None:
     usual = Training(patience=7)
     assert usual.of(100) is usual

@@ -78,6 +78,23 @@ def test_a_row_of_a_run(finished: Path, cli: Cli) -> None:
     assert float(other.annotated.sum()) == 1
 
 
+def test_a_labelled_rows_target_is_its_annotation_where_the_run_made_it_so(finished: Path) -> None:
+    wanted = pipeline.read(str(finished))
+    labelled = wanted.model_copy(update={"strategy": {**wanted.strategy, "labelled": True}})
+    pipeline.distill(labelled, out=finished.parent / "labelled")
+    parts = pipeline.apportion(wanted)
+    assert parts.learn.annotated is not None
+    assert parts.test is not None
+    shown = (~parts.learn.annotated.isnan()).any(1).nonzero()[:, 0]
+    for ids, sure in ((parts.learn.ids[shown], True), (parts.test.ids[:5], False)):
+        for row in ids.tolist():
+            found = pipeline.explain(finished.parent / "labelled", row, trust=False, progress=Silent())
+            assert isinstance(found.targets, ProbabilityTargets)
+            assert found.annotated is not None
+            same = torch.equal(found.targets.probabilities[0], found.annotated)
+            assert same == sure, "a test row's annotation is nobody's to see"
+
+
 def test_a_row_that_is_not_there_is_refused(finished: Path) -> None:
     with pytest.raises(RequestError) as raised:
         pipeline.explain(finished, 90, trust=False, progress=Silent())

@@ -255,7 +255,7 @@ def bounds(ground: Ground, exclusive: bool) -> dict[str, Score]:
 
 def _bounds_of_classes(votes: Votes, truth: Tensor, panel: Panel) -> dict[str, Score]:
     """The bounds of labels that exclude each other, from the votes on the test rows and their classes (M, L)."""
-    alone = one_hot(votes.scores) & votes.known[:, None]
+    alone = one_hot(votes.scores)
     found = {one.name: Score(measures(alone[k], truth), truth.shape[1]) for k, one in enumerate(panel.seats)}
     said = among(votes.scores)
     knows = (truth.nan_to_num() @ votes.known.T.float()).T[:, :, None]  # (K, M, 1): whether it knows the row's class
