@@ -12,6 +12,7 @@ from accelerate import Accelerator
 
 from amalgam import adapters, shelf
 from amalgam.errors import RequestError, nearest
+from amalgam.files import inside
 from amalgam.panel import Seat
 from amalgam.progress import Progress, Silent
 from amalgam.schema import parse
@@ -46,15 +47,13 @@ def find_card(spec: str) -> tuple[Card, Path]:
         )
     path = Path(spec)
     if path.suffix in {".yaml", ".yml"}:
-        return read_card(path), path.parent
-    for folder in (path, path / "student"):
-        if (folder / "config.json").is_file():
-            name, saved = path.resolve().name, folder.resolve()
-            content = {"name": name, "adapter": "torch", "source": saved.name, "labels": _labels_of(saved)}
-            return parse(Card, content, f"the student in {saved}"), saved.parent
+        return _told(read_card(path), path.parent)
+    if saved := _saved(path):
+        content = {"name": path.resolve().name, "adapter": "torch", "source": saved.name}
+        return _told(parse(Card, content, f"the student in {saved}"), saved.parent)
     adapter, colon, source = spec.partition(":")
     if colon and adapter in adapters.names():
-        return _spelt(adapter, source, spec)
+        return _told(*_spelt(adapter, source, spec))
     known = shelf.names("teachers")
     if spec in known:
         return read_card(shelf.shelf("teachers") / f"{spec}.yaml"), shelf.shelf("teachers")
@@ -65,13 +64,26 @@ def find_card(spec: str) -> tuple[Card, Path]:
     )
 
 
-def _labels_of(saved: Path) -> list[str]:
-    """The labels of a saved student; none when its config is damaged, which loading it tells better."""
+def _saved(path: Path) -> Path | None:
+    """The folder of the student that is saved at a path, itself or in a run directory."""
+    return next((one.resolve() for one in (path, path / "student") if (one / "config.json").is_file()), None)
+
+
+def _told(card: Card, folder: Path) -> tuple[Card, Path]:
+    """A card and its folder; of a saved student whose labels it does not list, with these labels.
+
+    None are told when the student's config is damaged, which loading it tells better.
+    """
+    if card.labels or card.source is None or card.adapter != "torch":
+        return card, folder
+    saved = _saved(inside(folder, card.source, f"teacher {card.name!r}"))
+    if saved is None:
+        return card, folder
     try:
-        labels: list[str] = json.loads((saved / "config.json").read_text(encoding="utf-8"))["labels"]
+        labels = json.loads((saved / "config.json").read_text(encoding="utf-8"))["labels"]
     except (ValueError, KeyError, TypeError):
-        return []
-    return labels
+        return card, folder
+    return parse(Card, {**card.model_dump(), "labels": labels}, f"the student in {saved}"), folder
 
 
 def load(spec: str, accelerator: Accelerator, *, trust: bool = False, progress: Progress | None = None) -> Seat:

@@ -30,6 +30,20 @@ def test_a_spec_spells_a_card(tmp_path: Path) -> None:
     assert registry.find_card("custom:module:function@a")[0].source == "module:function"
 
 
+def test_a_card_of_a_saved_student_need_not_list_its_labels(tmp_path: Path) -> None:
+    folder = tmp_path / "cards"
+    for run in (folder / "run", tmp_path / "outside"):
+        build({"name": "mlp"}, (3,), ("b", "a"), "test").save(run / "student")
+    (folder / "card.yaml").write_text("{name: mine, adapter: torch, source: run}")
+    for spec in (folder / "card.yaml", folder / "run", folder / "run" / "student", f"torch:{folder / 'run'}"):
+        assert registry.find_card(str(spec))[0].labels == ("b", "a")
+    (folder / "run" / "student" / "config.json").write_text("{}")
+    assert registry.find_card(str(folder / "card.yaml"))[0].labels == ()
+    (folder / "card.yaml").write_text("{name: mine, adapter: torch, source: ../outside}")
+    with pytest.raises(RequestError, match=r"names '\.\./outside', which leads out of"):
+        registry.find_card(str(folder / "card.yaml"))
+
+
 def test_a_saved_student_is_a_conditional_teacher(tmp_path: Path) -> None:
     torch.manual_seed(0)
     student = build({"name": "label_chain", "hidden": 4}, (3,), ("a", "b"), "test")
