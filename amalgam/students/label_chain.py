@@ -126,9 +126,10 @@ def step_inputs(logits: Tensor, chosen: Tensor, hidden: Tensor) -> tuple[Tensor,
 
 def lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """Eq. (32): one LSTM step from its gates before activation (B, 4·hidden: in, forget, out, new) to (h_k, c_k)."""
-    into, forget, out, new = gates.chunk(4, dim=-1)
-    cell = forget.sigmoid() * cell + into.sigmoid() * new.tanh()
-    return out.sigmoid() * cell.tanh(), cell
+    units = cell.shape[-1]
+    into, forget, out = gates[..., : 3 * units].sigmoid().chunk(3, dim=-1)
+    cell = forget * cell + into * gates[..., 3 * units :].tanh()
+    return out * cell.tanh(), cell
 
 
 def choose(logits: Tensor, available: Tensor, joint: Tensor, accept: Accept) -> tuple[Tensor, Tensor]:
@@ -147,12 +148,7 @@ def choose(logits: Tensor, available: Tensor, joint: Tensor, accept: Accept) -> 
     probability = best.values.sigmoid()
     product = joint * probability
     # Nothing is available where the best is −inf: its probability is 0.
-    bar = {
-        "joint": torch.minimum(probability, product) > 0.5,
-        "own": probability > 0.5,
-        "always": best.values > -torch.inf,
-    }
-    joins = bar[accept]
+    joins = best.values > -torch.inf if accept == "always" else (product if accept == "joint" else probability) > 0.5
     added = torch.zeros_like(logits).scatter(-1, best.indices, joins.to(logits.dtype))
     return added, torch.where(joins, product, joint)
 

@@ -221,6 +221,8 @@ class _Group:
         for place, grads in beside.items():
             squares[place] += sum(grad.square().sum() for grad in grads)
         scale = (self.settings.clip_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0)
+        if self.device.type == "cpu" and bool((scale == 1).all()):  # elsewhere asking would wait for the device
+            return
         for grad in stacked:
             grad.mul_(scale.view(-1, *[1] * (grad.ndim - 1)))
         for place, grads in beside.items():
