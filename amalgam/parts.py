@@ -138,7 +138,7 @@ def rows_for(student: Student, data: str, options: DataOptions | None = None) ->
         options = options.model_copy(update={"series": True})
     rows = by_name(datasets.load(data, options), student.features, data)
     shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
-    if not student.reads(shape):
+    if not student.accepts(shape):
         raise RequestError(
             f"the rows of {data} have the shape {shape}, but the student takes {student.shape}; give it the columns it "
             "learned from, without label columns"

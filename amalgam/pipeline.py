@@ -17,18 +17,16 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 
 from amalgam import registry, run, store, strategies
-from amalgam.collect import learner, surrogate, vote, weighed
-from amalgam.datasets import DataOptions
+from amalgam.collect import surrogate, vote, weighed
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation, evaluate, measurable
-from amalgam.explain import Explanation
 from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.journal import Journal
 from amalgam.panel import Panel, seat
-from amalgam.parts import Parts, annotated_for, apportion, leaks, lookalike_notes, refuse_leaks, renamed, rows_for
+from amalgam.parts import Parts, annotated_for, apportion, lookalike_notes, refuse_leaks
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
-from amalgam.recipe import Recipe, read
+from amalgam.recipe import Recipe
 from amalgam.report import ANNOTATED, Known, Report, machine
 from amalgam.signals import Rows, Targets
 from amalgam.strategy import Strategy
@@ -82,6 +80,7 @@ def distill(
             refuse_leaks(panel, parts)
             if parts.test is not None:
                 measurable(parts.test, panel.space.names)
+                refuse_unreadable(recipe, panel, parts.learn, parts.test)
             parts = seen_by(strategy, panel, parts)
             for note in (*parts.notes, *lookalike_notes(panel, parts)):
                 journal.note(note)
@@ -179,6 +178,16 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
     return strategy
 
 
+def refuse_unreadable(recipe: Recipe, panel: Panel, learn: Rows, test: Rows) -> None:
+    """Refuse test rows of a shape that a student of the student's rows cannot read."""
+    shape, measured = _shape(learn), _shape(test)
+    if not first_weights(recipe, panel, shape).accepts(measured):
+        raise RequestError(
+            f"the student {recipe.student['name']!r} reads rows of the shape {shape} only, and the test rows have the "
+            f"shape {measured}; choose one for series of any length, such as recurrent or convolutional"
+        )
+
+
 def seen_by(strategy: Strategy[Any], panel: Panel, parts: Parts) -> Parts:
     """The parts with the student's rows as a strategy may see them: with the few labels there are, or without any."""
     if not strategy.sees_labels:
@@ -251,18 +260,21 @@ def told_of(parts: Parts, rows: int, learned: int) -> dict[str, int]:
 
 def untrained(recipe: Recipe, panel: Panel, parts: Parts, strategy: Strategy[Any]) -> Student:
     """The student of a recipe as it begins: its first weights are the seed's, its scaling is that of its rows."""
-    shape = tuple(parts.learn.inputs(slice(0, 1)).shape[1:])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        student = build(recipe.student, shape, panel.space.names, f"recipe {recipe.name}, student")
-    if parts.test is not None and not student.reads(measured := tuple(parts.test.inputs(slice(0, 1)).shape[1:])):
-        raise RequestError(
-            f"the student {recipe.student['name']!r} reads rows of the shape {shape} only, and the test rows have the "
-            f"shape {measured}; choose one for series of any length, such as recurrent or convolutional"
-        )
+    student = first_weights(recipe, panel, _shape(parts.learn))
     student.exclusive = strategy.chooses(panel)
     student.scaling.fit(parts.learn)
     return student
+
+
+def first_weights(recipe: Recipe, panel: Panel, shape: tuple[int, ...]) -> Student:
+    """The student that the seed alone decides, for rows of a shape; the caller's random numbers stay the caller's."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return build(recipe.student, shape, panel.space.names, f"recipe {recipe.name}, student")
+
+
+def _shape(rows: Rows) -> tuple[int, ...]:
+    return tuple(rows.inputs(slice(0, 1)).shape[1:])
 
 
 def measure(
@@ -283,86 +295,3 @@ def export_into(student: Student, folder: Path, parts: Parts) -> dict[str, Any]:
     some = [rows.inputs(slice(0, 256)) for rows in (parts.test, parts.learn) if rows is not None]
     path = student.export(folder / run.ONNX, next(rows for rows in some if tuple(rows.shape[1:]) == student.shape))
     return facts(path)
-
-
-def evaluate_again(
-    folder: Path, data: str | None, options: DataOptions | None, *, trust: bool, progress: Progress
-) -> Evaluation:
-    """A finished run's student beside its teachers, on its own test part or on other annotated rows.
-
-    Raises:
-        RequestError: no run there, a teacher that is gone, or rows without annotations.
-    """
-    if not (folder / run.RECIPE).is_file():
-        raise RequestError(f"{folder} holds no run (no {run.RECIPE}); name a run directory, such as runs/ant-1")
-    recipe, student = read(str(folder)), load(folder)
-    strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
-    with ExitStack() as passing:
-        journal = Journal(progress, nonce(), passing)
-        test = apportion(recipe).test if data is None else renamed(rows_for(student, data, options), recipe)
-        if test is None or test.annotated is None:
-            raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")
-        panel = assemble(recipe, (), strategy, processes(), trust, journal)
-        learned = student.seen if student.seen is not None else np.empty(0, np.uint64)
-        for who, count in leaks(panel, learned, test).items():
-            journal.note(f"{who} learned from {count} of these {len(test)} rows: what is measured here flatters")
-        evaluation = measure(student, panel, test, strategy, journal)
-    assert evaluation is not None
-    return evaluation
-
-
-def explain(folder: Path, row: int, *, trust: bool, progress: Progress) -> Explanation:
-    """How the surrogate target of a row of a finished run's data came about; a test row's would have, likewise.
-
-    Args:
-        folder: the run directory.
-        row: its number in the data, from 0 on.
-        trust: the user's word that code which cards name may run.
-        progress: who shows the steps.
-
-    Raises:
-        RequestError: no run there, a teacher that is gone, or no such row among those of the run.
-    """
-    if not (folder / run.RECIPE).is_file():
-        raise RequestError(f"{folder} holds no run (no {run.RECIPE}); name a run directory, such as runs/tc-1")
-    recipe, student = read(str(folder)), load(folder)
-    strategy, parts = strategies.build(recipe.strategy, f"recipe {recipe.name}"), apportion(recipe)
-    with ExitStack() as passing:
-        journal = Journal(progress, nonce(), passing)
-        panel = assemble(recipe, (), strategy, processes(), trust, journal)
-        parts = seen_by(strategy, panel, parts)
-        part, one = _the_row(row, parts)
-        features = strategy.sees_features()
-        ballots = vote(panel, parts.learn, of_rows(parts.learn), journal, features=features)
-        fresh = partial(untrained, recipe, panel, parts, strategy)
-        learned = learner(parts.learn, recipe.training, recipe.seed, journal, fresh)
-        state = strategy.prepare(panel, parts.learn, ballots, learned)
-        asked = one if strategy.sees_labels and part == "the student's rows" else _unannotated(one, panel)
-        votes = panel.ask(one.inputs(slice(0, 1)), features)
-        logits = student.logits(one.inputs(slice(0, 1)))[0]
-        said = logits.softmax(0) if student.exclusive else logits.sigmoid()
-        known = None
-        if one.annotated is not None and set(one.labels) & set(panel.space.names):
-            places = [one.labels.index(name) if name in one.labels else None for name in panel.space.names]
-            known = torch.tensor([np.nan if at is None else float(one.annotated[0, at]) for at in places])
-        return Explanation(
-            row, part, panel, votes, strategy.account(panel, asked, votes, state),
-            strategy.targets(panel, asked, votes, state),
-            said[[student.labels.index(name) for name in panel.space.names]], known,
-        )  # fmt: skip
-
-
-def _the_row(row: int, parts: Parts) -> tuple[str, Rows]:
-    """The part that has a row, and that row alone."""
-    for name, rows in (("the student's rows", parts.learn), ("the test rows", parts.test)):
-        where = None if rows is None else (rows.ids == row).nonzero()[:, 0]
-        if rows is not None and where is not None and len(where):
-            return name, rows.take(where[:1])
-    some = ", ".join(str(int(one)) for one in parts.learn.ids[:3])
-    raise RequestError(f"row {row} is none of the student's or test rows of this run; the student's are {some}, …")
-
-
-def _unannotated(one: Rows, panel: Panel) -> Rows:
-    """A row as a strategy sees it that nobody labelled."""
-    names = panel.space.names
-    return replace(one, annotated=torch.full((1, len(names)), torch.nan), labels=names)

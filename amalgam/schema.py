@@ -13,6 +13,8 @@ from amalgam.errors import RequestError, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster: a shelf of recipes lists at once
+
 
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
     """The mapping in a YAML file.
@@ -25,7 +27,7 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
         RequestError: no such file, no YAML, or no mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     except FileNotFoundError:
         raise RequestError(f"{what} {path}: no such file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

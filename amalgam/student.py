@@ -64,7 +64,7 @@ class Student(nn.Module, ABC):
         """Where the student lives."""
         return self.scaling.mean.device
 
-    def reads(self, shape: Sequence[int]) -> bool:
+    def accepts(self, shape: Sequence[int]) -> bool:
         """Whether inputs may have a shape: the one it was built for, unless its kind says otherwise."""
         return tuple(shape) == self.shape
 
@@ -84,7 +84,7 @@ class Student(nn.Module, ABC):
             values = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs).float()
         except (TypeError, ValueError) as error:
             raise RequestError(f"the inputs are no rows of numbers ({error})") from None
-        if not self.reads(values.shape[1:]):
+        if not self.accepts(values.shape[1:]):
             raise RequestError(
                 f"inputs have the shape {tuple(values.shape)}, expected (rows, {', '.join(map(str, self.shape))})"
             )

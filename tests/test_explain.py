@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from amalgam import finished as runs
 from amalgam import pipeline
 from amalgam.errors import RequestError
 from amalgam.explain import Explanation, sheets
 from amalgam.panel import Ballots, Seat, seat
+from amalgam.parts import apportion
 from amalgam.progress import Silent
-from amalgam.recipe import resolve
+from amalgam.recipe import read, resolve
 from amalgam.signals import ProbabilityTargets
 from amalgam.strategy import Account
 from tests.class_laws import Chooses
@@ -60,9 +62,9 @@ def test_a_row_of_a_run(finished: Path, cli: Cli) -> None:
     stored = np.load(targets)
     code, shown, _ = cli("explain", finished, "--row", 1)
     assert code == 0
-    parts = pipeline.apportion(pipeline.read(str(finished)))
+    parts = apportion(read(str(finished)))
     row = int(parts.learn.ids[3])
-    found = pipeline.explain(finished, row, trust=False, progress=Silent())
+    found = runs.explain(finished, row, trust=False, progress=Silent())
     assert found.part == "the student's rows"
     assert isinstance(found.targets, ProbabilityTargets)
     np.testing.assert_allclose(found.targets.probabilities[0].numpy(), stored[3], atol=1e-5)
@@ -72,23 +74,23 @@ def test_a_row_of_a_run(finished: Path, cli: Cli) -> None:
     for name in ("trust", "judge", "target", "student", "first", "last"):
         assert name in shown
     assert parts.test is not None
-    other = pipeline.explain(finished, int(parts.test.ids[0]), trust=False, progress=Silent())
+    other = runs.explain(finished, int(parts.test.ids[0]), trust=False, progress=Silent())
     assert other.part == "the test rows"
     assert other.annotated is not None
     assert float(other.annotated.sum()) == 1
 
 
 def test_a_labelled_rows_target_is_its_annotation_where_the_run_made_it_so(finished: Path) -> None:
-    wanted = pipeline.read(str(finished))
+    wanted = read(str(finished))
     labelled = wanted.model_copy(update={"strategy": {**wanted.strategy, "labelled": True}})
     pipeline.distill(labelled, out=finished.parent / "labelled")
-    parts = pipeline.apportion(wanted)
+    parts = apportion(wanted)
     assert parts.learn.annotated is not None
     assert parts.test is not None
     shown = (~parts.learn.annotated.isnan()).any(1).nonzero()[:, 0]
     for ids, sure in ((parts.learn.ids[shown], True), (parts.test.ids[:5], False)):
         for row in ids.tolist():
-            found = pipeline.explain(finished.parent / "labelled", row, trust=False, progress=Silent())
+            found = runs.explain(finished.parent / "labelled", row, trust=False, progress=Silent())
             assert isinstance(found.targets, ProbabilityTargets)
             assert found.annotated is not None
             same = torch.equal(found.targets.probabilities[0], found.annotated)
@@ -97,14 +99,14 @@ def test_a_labelled_rows_target_is_its_annotation_where_the_run_made_it_so(finis
 
 def test_a_row_that_is_not_there_is_refused(finished: Path) -> None:
     with pytest.raises(RequestError) as raised:
-        pipeline.explain(finished, 90, trust=False, progress=Silent())
+        runs.explain(finished, 90, trust=False, progress=Silent())
     assert str(raised.value).startswith("row 90 is none of the student's or test rows of this run; the student's are ")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError) as raised:
-        pipeline.explain(tmp_path, 0, trust=False, progress=Silent())
-    assert str(raised.value) == f"{tmp_path} holds no run (no recipe.yaml); name a run directory, such as runs/tc-1"
+        runs.explain(tmp_path, 0, trust=False, progress=Silent())
+    assert str(raised.value) == f"{tmp_path} holds no run (no recipe.yaml); name a run directory, such as runs/ant-1"
 
 
 def test_a_line_for_each_label_and_for_each_quantity_of_teachers() -> None:

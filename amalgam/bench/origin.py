@@ -12,8 +12,8 @@ from amalgam.errors import RequestError
 from amalgam.fingerprint import fingerprint, of_code, of_file
 
 SHOWING = {
-    "__main__", "api", "cli", "compare", "doctor", "explain", "figures", "progress", "report", "results", "sheets",
-    "views",
+    "__main__", "api", "cli", "compare", "doctor", "explain", "figures", "finished", "progress", "report", "results",
+    "sheets", "views",
     "bench.comparison", "bench.conduct", "bench.diagram", "bench.folder", "bench.notes", "bench.origin", "bench.pages",
     "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.terminal", "bench.verdict",
     "bench.words",

@@ -52,9 +52,9 @@ class SeriesStudent(Student):
         self.channels = (self.shape[1] if len(self.shape) == 2 else 1) * (1 + self.settings.missing_channel)
         self.drop = nn.Dropout(self.settings.dropout)
 
-    def reads(self, shape: Sequence[int]) -> bool:
+    def accepts(self, shape: Sequence[int]) -> bool:
         """Series (steps, channels) may be longer or shorter than those it learned from."""
-        return super().reads(shape) or alike(shape, self.shape)
+        return super().accepts(shape) or alike(shape, self.shape)
 
     def read(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs scaled, (B, T, channels), 0 where they are missing and beyond the end; and `within`, (B, T)."""

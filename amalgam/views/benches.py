@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from amalgam.errors import AmalgamError, RequestError, WorkError
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
 
 def list_tables() -> None:
     """`amalgam bench --list`: the tables on the shelf."""
-    table = columns("table", "what it shows")
+    console().print(shelved("table"), Text("Run one: amalgam bench TABLE"), sep="\n")
+
+
+def shelved(heading: str) -> RichTable:
+    """The names and titles of the tables on the shelf."""
+    table = columns(heading, "what it shows")
     for name in names("recipes/papers"):
         content = read_yaml(shelf("recipes/papers") / f"{name}.yaml", "table")
         table.add_row(Text(name), Text(str(content.get("title", ""))))
-    console().print(table, Text("Run one: amalgam bench TABLE"), sep="\n")
+    return table
 
 
 def bench_and_show(

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from amalgam import shelf
 from amalgam.errors import RequestError, WorkError
+from amalgam.views.benches import shelved
 from amalgam.views.console import columns, console
 
 
@@ -20,12 +21,8 @@ def list_recipes() -> None:
         called = strategy.get("name") if isinstance(strategy, dict) else strategy
         table.add_row(*map(Text, (name, str(called), str(content.get("description", "")))))
     console().print(table)
-    papers = columns("table for `amalgam bench`", "what it shows")
-    for name in shelf.names("recipes/papers"):
-        content = read_yaml(shelf.shelf("recipes/papers") / f"{name}.yaml", "table")
-        papers.add_row(*map(Text, (name, str(content.get("title", "")))))
     console().print()
-    console().print(papers)
+    console().print(shelved("table for `amalgam bench`"))
 
 
 def show_strategy(name: str) -> None:

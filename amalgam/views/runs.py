@@ -100,18 +100,18 @@ def report_on(folders: Sequence[Path], as_json: bool, out: Path | None) -> None:
 
 def explain_row(folder: Path, row: int, trust: bool) -> None:
     """`amalgam explain`."""
-    from amalgam import pipeline
+    from amalgam import finished
     from amalgam.explain import sheets
     from amalgam.sheets import shown as as_tables
 
     with shown() as progress:
-        found = pipeline.explain(folder, row, trust=trust, progress=progress)
+        found = finished.explain(folder, row, trust=trust, progress=progress)
     console().print(*as_tables(sheets(found)), sep="\n")
 
 
 def evaluate_run(folder: Path, data: str | None, labels: str | None, trust: bool) -> None:
     """`amalgam evaluate`."""
-    from amalgam.pipeline import evaluate_again
+    from amalgam.finished import evaluate_again
     from amalgam.results import table, verdict
 
     with shown() as progress:

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from amalgam.errors import RequestError
-from amalgam.signals import TensorRows
 from amalgam.student import build
 from amalgam.students.convolutional import Convolutional
+from tests.students.ragged import agrees
 
 
 def slow(student: Convolutional, series: np.ndarray) -> tuple[list[float], list[float]]:
@@ -53,20 +53,7 @@ def test_fast_equals_slow(kernels: tuple[int, ...], missing_channel: bool) -> No
     student = Convolutional((13, 2), ("a", "b", "c"), kind).double()
     for weight in student.parameters():  # norms with a scale and a bias of their own
         weight.data.add_(0.2 * torch.randn_like(weight))
-    rows = 5 + 2 * torch.randn(6, 13, 2, dtype=torch.float64)
-    rows[1, 3] = rows[2, 2, 0] = rows[3, 0] = torch.nan
-    ends = [13, 12, 6, 5, 1, 2]
-    for row, end in enumerate(ends):
-        rows[row, end:] = torch.nan
-    student.scaling.fit(TensorRows(values=rows))
-    output = student(rows)
-    mean, spread = np.nanmean(rows.numpy(), (0, 1)), np.nanstd(rows.numpy(), (0, 1))
-    for row, end in enumerate(ends):
-        own = rows[row, :end].numpy()
-        scaled = np.nan_to_num((own - mean) / spread)
-        logits, features = slow(student, np.concatenate([scaled, np.isnan(own)], 1) if missing_channel else scaled)
-        np.testing.assert_allclose(output.logits[row].detach(), logits, atol=1e-9)
-        np.testing.assert_allclose(output.features[row].detach(), features, atol=1e-9)
+    agrees(student, slow, 13, [13, 12, 6, 5, 1, 2])
 
 
 def test_a_kernel_without_a_middle_is_refused() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from amalgam.signals import TensorRows
 from amalgam.students.recurrent import Recurrent
+from tests.students.ragged import agrees
 
 
 def sigmoid(value: float) -> float:
@@ -50,21 +50,7 @@ def test_fast_equals_slow(layers: int, missing_channel: bool) -> None:
     torch.manual_seed(layers)
     kind = Recurrent.Settings(hidden=4, layers=layers, missing_channel=missing_channel)
     student = Recurrent((7, 2), ("a", "b", "c"), kind).double()
-    rows = 5 + 2 * torch.randn(6, 7, 2, dtype=torch.float64)
-    rows[1, 3] = rows[2, 2, 0] = rows[3, 0] = torch.nan  # holes, one of them at the start
-    ends = [7, 5, 6, 4, 1, 2]
-    for row, end in enumerate(ends):
-        rows[row, end:] = torch.nan
-    student.scaling.fit(TensorRows(values=rows))
-    output = student(rows)
-    mean, spread = np.nanmean(rows.numpy(), (0, 1)), np.nanstd(rows.numpy(), (0, 1))
-    for row, end in enumerate(ends):
-        own = rows[row, :end].numpy()
-        scaled = np.nan_to_num((own - mean) / spread)
-        series = np.concatenate([scaled, np.isnan(own)], 1) if missing_channel else scaled
-        logits, state = slow(student, series)
-        np.testing.assert_allclose(output.logits[row].detach(), logits, atol=1e-9)
-        np.testing.assert_allclose(output.features[row].detach(), state, atol=1e-9)
+    agrees(student, slow, 7, [7, 5, 6, 4, 1, 2])
 
 
 def test_pinned_value() -> None:

@@ -1,0 +1,116 @@
+"""What is asked of a finished run: to measure it again, and to explain a row's surrogate target."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from amalgam import run, strategies
+from amalgam.collect import learner, vote
+from amalgam.datasets import DataOptions
+from amalgam.errors import RequestError
+from amalgam.evaluation import Evaluation
+from amalgam.explain import Explanation
+from amalgam.fingerprint import of_rows
+from amalgam.journal import Journal
+from amalgam.panel import Panel
+from amalgam.parts import Parts, apportion, leaks, renamed, rows_for
+from amalgam.pipeline import assemble, measure, seen_by, untrained
+from amalgam.processes import nonce, processes
+from amalgam.progress import Progress
+from amalgam.recipe import Recipe, read
+from amalgam.signals import Rows
+from amalgam.strategy import Strategy
+from amalgam.student import Student, load
+
+
+def evaluate_again(
+    folder: Path, data: str | None, options: DataOptions | None, *, trust: bool, progress: Progress
+) -> Evaluation:
+    """A finished run's student beside its teachers, on its own test part or on other annotated rows.
+
+    Raises:
+        RequestError: no run there, a teacher that is gone, or rows without annotations.
+    """
+    recipe, student, strategy = _opened(folder)
+    with ExitStack() as passing:
+        journal = Journal(progress, nonce(), passing)
+        test = apportion(recipe).test if data is None else renamed(rows_for(student, data, options), recipe)
+        if test is None or test.annotated is None:
+            raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")
+        panel = assemble(recipe, (), strategy, processes(), trust, journal)
+        learned = student.seen if student.seen is not None else np.empty(0, np.uint64)
+        for who, count in leaks(panel, learned, test).items():
+            journal.note(f"{who} learned from {count} of these {len(test)} rows: what is measured here flatters")
+        evaluation = measure(student, panel, test, strategy, journal)
+    assert evaluation is not None
+    return evaluation
+
+
+def explain(folder: Path, row: int, *, trust: bool, progress: Progress) -> Explanation:
+    """How the surrogate target of a row of a finished run's data came about; a test row's would have, likewise.
+
+    Args:
+        folder: the run directory.
+        row: its number in the data, from 0 on.
+        trust: the user's word that code which cards name may run.
+        progress: who shows the steps.
+
+    Raises:
+        RequestError: no run there, a teacher that is gone, or no such row among those of the run.
+    """
+    recipe, student, strategy = _opened(folder)
+    parts = apportion(recipe)
+    with ExitStack() as passing:
+        journal = Journal(progress, nonce(), passing)
+        panel = assemble(recipe, (), strategy, processes(), trust, journal)
+        parts = seen_by(strategy, panel, parts)
+        part, one = _the_row(row, parts)
+        features = strategy.sees_features()
+        ballots = vote(panel, parts.learn, of_rows(parts.learn), journal, features=features)
+        fresh = partial(untrained, recipe, panel, parts, strategy)
+        learned = learner(parts.learn, recipe.training, recipe.seed, journal, fresh)
+        state = strategy.prepare(panel, parts.learn, ballots, learned)
+        asked = one if strategy.sees_labels and part == "the student's rows" else _unannotated(one, panel)
+        votes = panel.ask(one.inputs(slice(0, 1)), features)
+        logits = student.logits(one.inputs(slice(0, 1)))[0]
+        said = logits.softmax(0) if student.exclusive else logits.sigmoid()
+        known = None
+        if one.annotated is not None and set(one.labels) & set(panel.space.names):
+            places = [one.labels.index(name) if name in one.labels else None for name in panel.space.names]
+            known = torch.tensor([np.nan if at is None else float(one.annotated[0, at]) for at in places])
+        return Explanation(
+            row, part, panel, votes, strategy.account(panel, asked, votes, state),
+            strategy.targets(panel, asked, votes, state),
+            said[[student.labels.index(name) for name in panel.space.names]], known,
+        )  # fmt: skip
+
+
+def _opened(folder: Path) -> tuple[Recipe, Student, Strategy[Any]]:
+    """What lies in a run directory; RequestError when there is no run."""
+    if not (folder / run.RECIPE).is_file():
+        raise RequestError(f"{folder} holds no run (no {run.RECIPE}); name a run directory, such as runs/ant-1")
+    recipe = read(str(folder))
+    return recipe, load(folder), strategies.build(recipe.strategy, f"recipe {recipe.name}")
+
+
+def _the_row(row: int, parts: Parts) -> tuple[str, Rows]:
+    """The part that has a row, and that row alone."""
+    for name, rows in (("the student's rows", parts.learn), ("the test rows", parts.test)):
+        where = None if rows is None else (rows.ids == row).nonzero()[:, 0]
+        if rows is not None and where is not None and len(where):
+            return name, rows.take(where[:1])
+    some = ", ".join(str(int(one)) for one in parts.learn.ids[:3])
+    raise RequestError(f"row {row} is none of the student's or test rows of this run; the student's are {some}, …")
+
+
+def _unannotated(one: Rows, panel: Panel) -> Rows:
+    """A row as a strategy sees it that nobody labelled."""
+    names = panel.space.names
+    return replace(one, annotated=torch.full((1, len(names)), torch.nan), labels=names)
