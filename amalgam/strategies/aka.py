@@ -169,7 +169,9 @@ class AKA(Strategy[Components]):
 
     def prepare(self, panel: Panel, rows: Rows, ballots: Ballots, learn: Learn) -> Components:
         """The first stage: a component network for each label, from the most confident teachers."""
-        targets = VoteTargets(SpreadScores(replace(ballots, features=())), ballots.features)
+        spread = SpreadScores(replace(ballots, features=()))
+        in_memory = all(isinstance(one, Tensor) for one in ballots.scores)
+        targets = VoteTargets(spread[:] if in_memory else spread, ballots.features)
         widths = tuple(int(torch.as_tensor(one[:1]).shape[1]) for one in ballots.features)
         scaling = Scaling(rows.inputs(slice(0, 1)).shape[1:])
         scaling.fit(rows)
@@ -242,7 +244,7 @@ def teacher_distance(output: ComponentOutput, features: tuple[Tensor, ...], chos
         chosen: (B, L), the teacher whose features a component is held against.
     """
     theirs = torch.stack(
-        [torch.einsum("bd,dla->bla", one, to) for one, to in zip(features, output.aligners, strict=True)]
+        [(one @ to.flatten(1)).view(-1, *to.shape[1:]) for one, to in zip(features, output.aligners, strict=True)]
     )
     apart = (output.aligned - theirs).float().square().mean(3)
     return apart.gather(0, chosen[None]).sum()

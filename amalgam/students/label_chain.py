@@ -64,19 +64,23 @@ class LabelChain(Student):
             clamp: hold the believed labels' logits at every step; chosen from the start when positive, else never.
         """
         x = self.scaling(inputs).flatten(1)
-        of_inputs = self.gates_of_inputs(x)
-        logits, chosen = initial(self.start(x), believed, clamp)
+        final, chosen = initial(self.start(x), believed, clamp)
+        decide, bias = self.decide.weight, self.decide.bias[..., None, :]
+        into, of_logits, constant = folded(self.gates_of_state.weight, decide, bias)
+        of_inputs = self.gates_of_inputs(x) + constant
         held = believed if clamp else None
-        available = torch.ones_like(logits) if held is None else held.isnan().to(logits.dtype)
+        available = torch.ones_like(final) if held is None else held.isnan().to(final.dtype)
         hidden = cell = of_inputs.new_zeros(*of_inputs.shape[:-1], self.settings.hidden)
-        joint = of_inputs.new_ones(*of_inputs.shape[:-1], 1)
-        final, steps = logits, list[Tensor]()
+        joint = torch.ones_like(final[..., :1])
+        beyond: Tensor | None = final - bias  # what the logits are beyond those of the hidden state
+        steps = list[Tensor]()
         for step in range(min(self.settings.steps or len(self.labels), len(self.labels))):
-            entering = torch.cat(step_inputs(logits, chosen, hidden), dim=-1)
-            hidden, cell = lstm(of_inputs + self.gates_of_state(entering), cell)
-            logits = self.decide(hidden)
+            gates = affine(torch.cat([chosen, hidden], dim=-1), into, of_inputs)
+            hidden, cell = lstm(gates if beyond is None else affine(beyond, of_logits, gates), cell)
+            logits, beyond = affine(hidden, decide, bias), None
             if held is not None:
-                logits = torch.where(held.isnan(), logits, held)
+                own, logits = logits, torch.where(held.isnan(), logits, held)
+                beyond = logits - own
             steps.append(logits)
             added, joint = choose(logits.detach(), available, joint, self.settings.accept)
             takes = available if step == 0 or self.settings.unchosen == "last" else added
@@ -119,16 +123,36 @@ def initial(linear: Tensor, believed: Tensor | None = None, clamp: bool = False)
     return logits, (believed > 0).to(linear.dtype) if clamp else torch.zeros_like(linear)
 
 
-def step_inputs(logits: Tensor, chosen: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Eqs. (30), (31): what enters a step beside x: L_{k−1} and Ŷ_{k−1} (B, L), and h_{k−1} (B, hidden)."""
-    return logits, chosen, hidden
+def folded(gates_of_state: Tensor, decide: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Eqs. (30), (31): the weights of what enters a step beside x: L_{k−1}, Ŷ_{k−1} and h_{k−1}.
+
+    A step's logits are linear in its hidden state, L_{k−1} = W h_{k−1} + b, so W_l L_{k−1} + W_h h_{k−1} is
+    (W_h + W_l W) h_{k−1} + W_l b: a step needs no product with the logits, unless they are told otherwise.
+
+    Args:
+        gates_of_state: W_l, W_y and W_h side by side, (4·hidden, 2 L + hidden); in M stacked chains, a leading M here
+            and below.
+        decide: W, (L, hidden).
+        bias: b, (1, L).
+
+    Returns:
+        the weights of [Ŷ_{k−1}, h_{k−1}], (4·hidden, L + hidden); W_l, (4·hidden, L); and W_l b, (1, 4·hidden).
+    """
+    labels = decide.shape[-2]
+    of_logits, of_chosen, of_hidden = gates_of_state.tensor_split((labels, 2 * labels), dim=-1)
+    return torch.cat([of_chosen, of_hidden + of_logits @ decide], dim=-1), of_logits, bias @ of_logits.mT
+
+
+def affine(inputs: Tensor, weight: Tensor, plus: Tensor) -> Tensor:
+    """Inputs (B, I) times a weight (O, I), plus (B, O) or (1, O); or M of each, side by side."""
+    return (torch.addmm if inputs.ndim == 2 else torch.baddbmm)(plus, inputs, weight.mT)
 
 
 def lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """Eq. (32): one LSTM step from its gates before activation (B, 4·hidden: in, forget, out, new) to (h_k, c_k)."""
     units = cell.shape[-1]
     into, forget, out = gates[..., : 3 * units].sigmoid().chunk(3, dim=-1)
-    cell = forget * cell + into * gates[..., 3 * units :].tanh()
+    cell = torch.addcmul(forget * cell, into, gates[..., 3 * units :].tanh())
     return out * cell.tanh(), cell
 
 

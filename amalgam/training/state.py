@@ -75,7 +75,7 @@ class Learning:
         self.average = lesson.copy().requires_grad_(False) if settings.ema else None
         if settings.compile:
             lesson.student.compile()
-        self.model, prepared = accelerator.prepare(lesson, optimizer)
+        self.model, prepared = accelerator.prepare(lesson.train(), optimizer)
         # At every step Accelerate's optimizer looks for a package that is not there, which is a tenth of a small step;
         # it has more to do than ours where gradients are scaled alone.
         self.optimizer = prepared if accelerator.scaler is not None else prepared.optimizer
@@ -130,7 +130,6 @@ class Learning:
         reseed(mix(self.seed, self.steps_done, self.accelerator.process_index), self.accelerator.device)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.model.train()
         world, last = self.accelerator.num_processes, self.settings.accumulate - 1
         expected = len(batch) / world
         total = self.epoch_loss.new_zeros(2)
@@ -142,18 +141,28 @@ class Learning:
             total += torch.stack([loss.detach(), count]).to(total.dtype)
         total = self.accelerator.reduce(total, reduction="sum")
         # Gradients are means over processes of sums over rows / expected: make them the mean over all counted rows.
-        weight = expected * world / total[1].clamp_min(1e-12)
-        for parameter in self.weights:
-            if parameter.grad is not None:
-                parameter.grad.mul_(weight)
-        if self.settings.clip_norm is not None:
-            self.accelerator.clip_grad_norm_(self.weights, self.settings.clip_norm)
+        self._scale(expected * world / total[1].clamp_min(1e-12))
         self.optimizer.step()
-        self.lesson.zero_grad()
+        for parameter in self.weights:
+            parameter.grad = None
         self._average()
         self.epoch_loss += total[0]
         self.epoch_count += total[1]
         self.step += 1
+
+    def _scale(self, weight: Tensor) -> None:
+        """Weigh the gradients and clip them; on a CPU, where asking costs nothing, only those that it changes."""
+        asking = self.accelerator.device.type == "cpu"
+        grads = [parameter.grad for parameter in self.weights if parameter.grad is not None]
+        if not (asking and weight == 1):
+            for grad in grads:
+                grad.mul_(weight)
+        longest = self.settings.clip_norm
+        if longest is None:
+            return
+        # Accelerate's also undoes the scale of mixed precision; what it computes is the same.
+        if not asking or self.accelerator.scaler is not None or nn.utils.get_total_norm(grads) + 1e-6 > longest:
+            self.accelerator.clip_grad_norm_(self.weights, longest)
 
     def _average(self) -> None:
         if self.average is None or self.settings.ema is None:
@@ -214,6 +223,7 @@ class Learning:
                 torch.split(validation[rank::world], max(self.settings.batch_size, 1024))
             ):
                 total += torch.stack(self.candidate(inputs, targets)).to(total.dtype)
+        self.model.train()
         total = self.accelerator.reduce(total, reduction="sum")
         return float(total[0] / total[1].clamp_min(1e-12))
 
