@@ -139,7 +139,8 @@ class Learning:
                 loss, count = self.model(inputs, targets)
                 self.accelerator.backward(loss / expected)
             total += torch.stack([loss.detach(), count]).to(total.dtype)
-        total = self.accelerator.reduce(total, reduction="sum")
+        if world > 1:
+            total = self.accelerator.reduce(total, reduction="sum")
         # Gradients are means over processes of sums over rows / expected: make them the mean over all counted rows.
         self._scale(expected * world / total[1].clamp_min(1e-12))
         self.optimizer.step()

@@ -219,7 +219,7 @@ class _Group:
             for place, companion in self._companions().items()
         }
         for place, grads in beside.items():
-            squares[place] += sum(grad.square().sum() for grad in grads)
+            squares[place] += nn.utils.get_total_norm(grads).square()
         scale = (self.settings.clip_norm / (squares.sqrt() + 1e-6)).clamp(max=1.0)
         if self.device.type == "cpu" and bool((scale == 1).all()):  # elsewhere asking would wait for the device
             return

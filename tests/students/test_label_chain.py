@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from amalgam.students import label_chain
 from amalgam.students.label_chain import LabelChain
+from amalgam.training.stacked import stack
 from tests.reference.chain import ChainWeights, chain
 
 
@@ -64,6 +69,77 @@ def test_fast_equals_slow(
         np.testing.assert_allclose(output.logits[row].detach(), final, atol=1e-9)
         assert output.steps is not None
         np.testing.assert_allclose(output.steps[:, row].detach(), steps, atol=1e-9)
+
+
+def gradients(chain: torch.nn.Module, inputs: torch.Tensor) -> list[torch.Tensor]:
+    """Of something that follows from everything a chain says, in its weights and its inputs."""
+    inputs = inputs.clone().requires_grad_()
+    output = chain(inputs)
+    torch.manual_seed(9)
+    said = sum((torch.randn_like(one) * one).sum() for one in (output.logits, output.features, output.steps))
+    return list(torch.autograd.grad(said, [inputs, *chain.parameters()]))
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("steps", [None, 1, 2])
+@pytest.mark.parametrize("unchosen", ["first", "last"])
+@pytest.mark.parametrize("accept", ["joint", "own", "always"])
+def test_the_way_back_by_hand_is_autograds(
+    accept: str, unchosen: str, steps: int | None, members: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(7)
+    kind = LabelChain.Settings(hidden=3, accept=accept, unchosen=unchosen, steps=steps)
+    chains = [LabelChain((4,), ["a", "b", "c", "d"], kind).double() for _ in range(members)]
+    for weight in (weight for one in chains for weight in one.parameters()):
+        weight.data.mul_(4)
+    student, inputs = stack(chains) if members > 1 else chains[0], torch.randn(6, 4, dtype=torch.float64)
+    by_hand = gradients(student, inputs)
+    assert type(student(inputs).logits.grad_fn).__name__ == "WayBackBackward"
+    monkeypatch.setattr(label_chain, "_by_hand", lambda start: False)
+    assert type(student(inputs).logits.grad_fn).__name__ != "WayBackBackward"
+    for one, other in zip(by_hand, gradients(student, inputs), strict=True):
+        assert other.abs().max() > 1e-3 or steps == 1  # a single step reads no label and no state
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_what_is_kept_for_the_way_back_is_let_go(steps: int) -> None:
+    """An output among what a function keeps would hold itself, for ever."""
+    student = LabelChain((4,), ["a", "b", "c"], LabelChain.Settings(hidden=3, steps=steps))
+    output = student(torch.randn(5, 4))
+    way = weakref.ref(output.logits.grad_fn)
+    output.logits.sum().backward()
+    assert way() is not None
+    gc.disable()
+    try:
+        del output
+        assert way() is None
+    finally:
+        gc.enable()
+
+
+def test_a_chain_says_the_same_to_those_who_train_it_and_to_those_who_ask_or_trace_it() -> None:
+    torch.manual_seed(3)
+    chain, inputs = LabelChain((4,), ["a", "b", "c"]), torch.randn(5, 4)
+    trained = chain(inputs)
+    with torch.no_grad():
+        asked = chain(inputs)
+    assert torch.equal(trained.logits, asked.logits)
+    assert torch.equal(trained.steps, asked.steps)
+    assert torch.equal(trained.features, asked.features)
+
+    def loss(weights: dict[str, torch.Tensor]) -> torch.Tensor:
+        said: torch.Tensor = torch.func.functional_call(chain, weights, (inputs,)).logits.sum()
+        return said
+
+    functional = torch.func.grad(loss)(dict(chain.named_parameters()))
+    trained.logits.sum().backward()
+    for name, weight in chain.named_parameters():
+        torch.testing.assert_close(functional[name], weight.grad)
+    with torch.autocast("cpu", torch.bfloat16):
+        halved = chain(inputs)
+    halved.logits.float().sum().backward()
+    torch.testing.assert_close(halved.logits.float(), trained.logits, atol=0.05, rtol=0.05)
 
 
 def test_no_belief_is_the_plain_chain() -> None:
