@@ -181,7 +181,7 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
 def refuse_unreadable(recipe: Recipe, panel: Panel, learn: Rows, test: Rows) -> None:
     """Refuse test rows of a shape that a student of the student's rows cannot read."""
     shape, measured = _shape(learn), _shape(test)
-    if not first_weights(recipe, panel, shape).accepts(measured):
+    if measured != shape and not first_weights(recipe, panel, shape).accepts(measured):
         raise RequestError(
             f"the student {recipe.student['name']!r} reads rows of the shape {shape} only, and the test rows have the "
             f"shape {measured}; choose one for series of any length, such as recurrent or convolutional"

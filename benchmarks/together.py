@@ -235,10 +235,14 @@ def _agreed(ways: Sequence[Way], batches: Sequence[Tensor], device: torch.device
 
 
 def _products(shape: Shape, device: torch.device) -> Step:
-    """The matrix products of a step, forward and backward, of all members, each into memory of its own."""
+    """The matrix products of a step, forward and backward, of all members, each into memory of its own.
+
+    What enters a step is the labels chosen before it and the hidden state: the logits, linear in that state, need no
+    product of their own there. The labels need no gradient.
+    """
     steps = min(MOST_STEPS, shape.labels)
     rows, labels, gates = shape.batch, shape.labels, 4 * shape.hidden
-    entering = 2 * labels + shape.hidden
+    entering = labels + shape.hidden
     inputs = torch.randn(rows, shape.inputs, device=device)
     first = torch.randn(MEMBERS * (labels + gates), shape.inputs, device=device)
 
@@ -253,7 +257,7 @@ def _products(shape: Shape, device: torch.device) -> Step:
         for width, outputs in ((entering, gates), (shape.hidden, labels))
     ]
     ahead = [drawn(rows, weights.shape[2]) for weights, _, _ in layers]
-    behind = [drawn(rows, weights.shape[1]) for weights, _, _ in layers]
+    behind = [drawn(rows, shape.hidden) for _ in layers]
     of_weights = [torch.empty_like(weights) for weights, _, _ in layers]
 
     def step(index: Tensor) -> None:
@@ -265,7 +269,7 @@ def _products(shape: Shape, device: torch.device) -> Step:
         for number in range(steps):
             where = slice(number * rows, (number + 1) * rows)
             for (weights, _, left), answer in zip(layers, behind, strict=True):
-                torch.bmm(left[:, where], weights.mT, out=answer)
+                torch.bmm(left[:, where], weights[:, -shape.hidden :].mT, out=answer)
         for (_, entered, left), answer in zip(layers, of_weights, strict=True):
             torch.bmm(entered.mT, left, out=answer)
         torch.mm(back.T, inputs, out=of_first)

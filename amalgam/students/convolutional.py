@@ -52,11 +52,10 @@ class Convolutional(SeriesStudent):
     def represent(self, inputs: Tensor) -> Tensor:
         """The mean and the maximum of each channel over the steps of the series, (B, 2·channels)."""
         steps, within = self.read(inputs)
-        own, lift = within[..., None].to(steps.dtype), [self.lift.weight]
-        for block in self.blocks:
+        own = within[..., None].to(steps.dtype)
+        for number, block in enumerate(self.blocks):
             own = own[:, ::STRIDE]
-            steps = block(steps, *lift) * own
-            lift = []
+            steps = block(steps, self.lift.weight if number == 0 else None) * own
         # Nothing is below 0 after a ReLU, so the zeros beyond the end do not count for the maximum either.
         return torch.cat([steps.sum(1) / own.sum(1), steps.amax(1)], dim=-1)
 
