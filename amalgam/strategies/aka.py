@@ -12,8 +12,8 @@ logits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -24,7 +24,6 @@ from torch.nn import functional as F
 from amalgam.panel import Ballots, Panel
 from amalgam.scaling import Scaling
 from amalgam.signals import (
-    Columns,
     FeatureTargets,
     Loss,
     ProbabilityTargets,
@@ -46,55 +45,57 @@ class ComponentOutput:
         logits: (B, L), one of each component.
         features: (B, L, C), the components' hidden layers.
         aligned: (K, B, L, A), their hidden layers in the common space with each teacher.
-        aligners: K maps (D_k, L, A) of a teacher's features into these spaces.
+        aligners: (K, D, L, A), maps of the teachers' features into these spaces, see `side_by_side`.
     """
 
     logits: Tensor
     features: Tensor
     aligned: Tensor
-    aligners: tuple[Tensor, ...]
+    aligners: Tensor
 
 
 @dataclass(frozen=True)
-class VoteTargets(Targets):
-    """What the teachers said, for networks that choose among them.
+class ChosenTargets(ProbabilityTargets):
+    """For every row and label the probability of the most confident teacher, who that is, and all teachers' features.
 
     Attributes:
-        scores: (N, K, L) binary logits, NaN where a teacher does not know the label.
-        features: K arrays (N, D_k).
+        chosen: (N, K, L), 1 where the teacher is the one.
+        shown: (N, K, D), see `side_by_side`.
     """
 
-    scores: Any
-    features: tuple[Any, ...]
-    counts: Mapping[str, Tensor] = field(default_factory=dict)
+    chosen: Any = ()
+    shown: Any = ()
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Columns]) -> VoteTargets:
-        """From `scores` and `features.0`, `features.1`, …."""
-        return cls(arrays["scores"], tuple(arrays[f"features.{k}"] for k in range(len(arrays) - 1)))
+    def of(cls, arrays: Mapping[str, Any]) -> ChosenTargets:
+        """From what probabilities are from, `chosen` and `shown`."""
+        said = ProbabilityTargets.of(arrays)
+        return cls(said.probabilities, said.weights, chosen=arrays["chosen"], shown=arrays["shown"])
 
-    def arrays(self) -> dict[str, Tensor]:
-        """`scores` and `features.0`, `features.1`, …."""
-        return {"scores": self.scores} | {f"features.{k}": one for k, one in enumerate(self.features)}
-
-    def __len__(self) -> int:
-        """How many rows."""
-        return len(self.scores)
+    def arrays(self) -> dict[str, Any]:
+        """What probabilities are kept as, `chosen` and `shown`."""
+        return super().arrays() | {"chosen": self.chosen, "shown": self.shown}
 
 
 @dataclass(frozen=True)
-class SpreadScores:
-    """The teachers' binary logits over the label space, (N, K, L), spread where they are read."""
+class Read:
+    """What follows from votes, computed where it is read.
+
+    Attributes:
+        ballots: the votes.
+        follows: votes on B rows to an array (B, ...).
+    """
 
     ballots: Ballots
+    follows: Callable[[Votes], Tensor]
 
     def __len__(self) -> int:
         """N."""
         return self.ballots.rows
 
     def __getitem__(self, where: Any) -> Tensor:
-        """Those of some rows, (B, K, L), NaN where a teacher does not know the label."""
-        return self.ballots.at(where).binary().transpose(0, 1)
+        """That of some rows, (B, ...)."""
+        return self.follows(self.ballots.at(where))
 
 
 class Components(nn.Module):
@@ -133,14 +134,16 @@ class FirstStage(nn.Module):
         super().__init__()
         labels, units = components.weight.shape
         self.components = components
-        self.own = nn.Parameter(torch.randn(len(widths), labels, units, common) * units**-0.5)
-        self.teachers = nn.ParameterList([torch.randn(width, labels, common) for width in widths])
+        own = torch.randn(len(widths), labels, units, common) * units**-0.5
+        self.own = nn.Parameter(own.permute(1, 2, 0, 3).contiguous())  # (L, C, K, A)
+        self.teachers = nn.Parameter(side_by_side([torch.randn(width, labels, common) for width in widths]))
 
     def forward(self, inputs: Tensor) -> ComponentOutput:
         """What `AKA.learn_components` compares with the teachers."""
         logits, features = self.components(inputs)
-        aligned = torch.einsum("blc,klca->kbla", features, self.own)
-        return ComponentOutput(logits, features, aligned, tuple(unit_norm(one) for one in self.teachers))
+        aligned = torch.bmm(features.transpose(0, 1), self.own.flatten(2))
+        aligned = aligned.view(*aligned.shape[:2], *self.own.shape[2:]).permute(2, 1, 0, 3)
+        return ComponentOutput(logits, features, aligned, unit_norm(self.teachers))
 
 
 @dataclass(frozen=True)
@@ -169,9 +172,7 @@ class AKA(Strategy[Components]):
 
     def prepare(self, panel: Panel, rows: Rows, ballots: Ballots, learn: Learn) -> Components:
         """The first stage: a component network for each label, from the most confident teachers."""
-        spread = SpreadScores(replace(ballots, features=()))
-        in_memory = all(isinstance(one, Tensor) for one in ballots.scores)
-        targets = VoteTargets(spread[:] if in_memory else spread, ballots.features)
+        targets = chosen_targets(ballots)
         widths = tuple(int(torch.as_tensor(one[:1]).shape[1]) for one in ballots.features)
         scaling = Scaling(rows.inputs(slice(0, 1)).shape[1:])
         scaling.fit(rows)
@@ -183,12 +184,10 @@ class AKA(Strategy[Components]):
         stage: FirstStage = learn(make, targets, self.learn_components, "component networks")
         return stage.components
 
-    def learn_components(self, output: ComponentOutput, targets: VoteTargets) -> Loss:
+    def learn_components(self, output: ComponentOutput, targets: ChosenTargets) -> Loss:
         """The loss of the first stage: soft targets, and features aligned with those they come with."""
-        chosen = most_confident(targets.scores)
-        soft = cross_entropy(output.logits, soft_targets(targets.scores, chosen))
-        apart = teacher_distance(output, targets.features, chosen)
-        return Loss(soft.sum + self.alignment * apart, soft.count)
+        soft = cross_entropy(output.logits, targets)
+        return Loss(soft.sum + self.alignment * teacher_distance(output, targets.shown, targets.chosen), soft.count)
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: Components) -> FeatureTargets:
         """The components' probabilities, and their features (B, L·C) side by side."""
@@ -215,6 +214,31 @@ class StudentAligner(nn.Module):
         return Loss(self.weight * apart, torch.full_like(apart, len(targets)))
 
 
+def chosen_targets(ballots: Ballots) -> ChosenTargets:
+    """What the components learn, of all rows; in memory where the votes are, else computed where it is read."""
+    scores = replace(ballots, features=())
+    parts = (
+        Read(scores, lambda votes: soft_targets(*_with_chosen(votes))),
+        Read(scores, lambda votes: torch.ones(votes.scores.shape[1:])),
+        Read(scores, lambda votes: F.one_hot(_with_chosen(votes)[1], len(votes.scores)).movedim(-1, 1).float()),
+        Read(ballots, lambda votes: side_by_side([one.T for one in votes.features]).movedim(-1, 0).contiguous()),
+    )
+    in_memory = all(isinstance(one, Tensor) for one in (*ballots.scores, *ballots.features))
+    said, weights, chosen, shown = tuple[Any, ...](one[:] if in_memory else one for one in parts)
+    return ChosenTargets(said, weights, chosen=chosen, shown=shown)
+
+
+def _with_chosen(votes: Votes) -> tuple[Tensor, Tensor]:
+    """Binary scores (B, K, L), and the most confident teachers (B, L)."""
+    scores = votes.binary().transpose(0, 1)
+    return scores, most_confident(scores)
+
+
+def side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    """K arrays (D_k, ...) as one, (K, D, ...), with zeros beyond D_k: a product of all is one operation."""
+    return nn.utils.rnn.pad_sequence(list(parts), batch_first=True)
+
+
 def most_confident(scores: Tensor) -> Tensor:
     """Selective learning: the teacher whose prediction of a label has the least entropy, the earliest of equals.
 
@@ -229,25 +253,22 @@ def most_confident(scores: Tensor) -> Tensor:
     return scores.abs().nan_to_num(nan=-1.0).argmax(1)
 
 
-def soft_targets(scores: Tensor, chosen: Tensor) -> ProbabilityTargets:
+def soft_targets(scores: Tensor, chosen: Tensor) -> Tensor:
     """The probabilities (B, L) of the chosen teachers (B, L), from scores (B, K, L)."""
-    said = scores.gather(1, chosen[:, None])[:, 0].sigmoid()
-    return ProbabilityTargets(said, torch.ones_like(said))
+    return scores.gather(1, chosen[:, None])[:, 0].sigmoid()
 
 
-def teacher_distance(output: ComponentOutput, features: tuple[Tensor, ...], chosen: Tensor) -> Tensor:
+def teacher_distance(output: ComponentOutput, shown: Tensor, chosen: Tensor) -> Tensor:
     """The feature loss of the first stage: mean squared difference in the common space, summed over labels and rows.
 
     Args:
         output: of the components.
-        features: K tensors (B, D_k) of the teachers.
-        chosen: (B, L), the teacher whose features a component is held against.
+        shown: the teachers' features side by side, (B, K, D).
+        chosen: (B, K, L), 1 for the teacher whose features a component is held against.
     """
-    theirs = torch.stack(
-        [(one @ to.flatten(1)).view(-1, *to.shape[1:]) for one, to in zip(features, output.aligners, strict=True)]
-    )
+    theirs = torch.bmm(shown.transpose(0, 1), output.aligners.flatten(2)).view(output.aligned.shape)
     apart = (output.aligned - theirs).float().square().mean(3)
-    return apart.gather(0, chosen[None]).sum()
+    return (apart * chosen.transpose(0, 1)).sum()
 
 
 def component_distance(aligned: Tensor, features: Tensor, units: int) -> Tensor:
@@ -261,10 +282,10 @@ def component_distance(aligned: Tensor, features: Tensor, units: int) -> Tensor:
     return F.mse_loss(aligned.float(), features.clone(), reduction="sum") / units  # votes may be inference tensors
 
 
-def unit_norm(aligner: Tensor) -> Tensor:
-    """A map (D, L, A) with weights of norm 1 for each of its outputs.
+def unit_norm(aligners: Tensor) -> Tensor:
+    """Maps (K, D, L, A) with weights of norm 1 for each of their outputs.
 
     Otherwise teacher and component would meet where both are nothing. The authors' published code adds a penalty on
     other norms; here there are no others.
     """
-    return F.normalize(aligner, dim=0)
+    return F.normalize(aligners, dim=1)

@@ -13,13 +13,15 @@ the paper's own text was not at hand, its authors' public code was followed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from amalgam.panel import Panel, mean_logit
@@ -81,13 +83,9 @@ class CommonSpace(nn.Module):
         teachers: D_k of each teacher's.
     """
 
-    bandwidths: Tensor
-
     def __init__(self, strategy: CFL, student: int, teachers: Sequence[int]) -> None:
         super().__init__()
         self.strategy, common = strategy, strategy.common
-        bandwidths = torch.tensor(strategy.bandwidths, dtype=torch.float32)
-        self.register_buffer("bandwidths", bandwidths, persistent=False)
         self.adaptors = nn.ModuleList(nn.Linear(width, 2 * common, bias=False) for width in (student, *teachers))
         self.extractor = nn.Sequential(_Residual(2 * common, common))
         self.extractor.extend(_Residual(common, common) for _ in range(strategy.blocks - 1))
@@ -113,7 +111,7 @@ class CommonSpace(nn.Module):
             common = self.embed([output.features.float(), *shown])
             rebuilt = [decode(one) for decode, one in zip(self.decoders, common[1:], strict=True)]
             pieces = torch.split(common, _PIECE, dim=1)
-            apart = [one.shape[1] * discrepancy(one[0], one[1:], self.bandwidths).sum() for one in pieces]
+            apart = [one.shape[1] * discrepancy(one[0], one[1:], self.strategy.bandwidths).sum() for one in pieces]
             lost = [reconstruction(*pair).sum() for pair in zip(rebuilt, shown, strict=True)]
             total = torch.stack(apart).sum() + self.strategy.reconstruction_weight * torch.stack(lost).sum()
         return Loss(self.strategy.feature_weight * total, torch.full_like(total, output.features.shape[0]))
@@ -134,7 +132,7 @@ class _Residual(nn.Module):
         return out
 
 
-def discrepancy(student: Tensor, teachers: Tensor, bandwidths: Tensor) -> Tensor:
+def discrepancy(student: Tensor, teachers: Tensor, bandwidths: Sequence[float]) -> Tensor:
     """Maximum mean discrepancy (unnumbered here): mean k(s, s') + mean k(t, t') − 2 mean k(s, t), (K,).
 
     The means are over all pairs of rows, a row with itself included (the biased estimate, which is never negative);
@@ -146,11 +144,13 @@ def discrepancy(student: Tensor, teachers: Tensor, bandwidths: Tensor) -> Tensor
         bandwidths: σ of each kernel.
     """
     every = F.normalize(torch.cat([student[None], teachers]), dim=2)
-    rows = student.shape[0]
+    rows, others = student.shape[0], len(teachers)
+    # All pairs at once: of each network with itself, then of the student with each teacher.
     # A row is at no distance from itself; the narrowest kernels would see the rounding.
-    others = 1 - torch.eye(rows, device=student.device)
-    within = gaussian(squared_distances(every, every) * others, bandwidths).sum((1, 2))
-    across = gaussian(squared_distances(every[:1], every[1:]), bandwidths).sum((1, 2))
+    near = squared_distances(every, every) * (1 - torch.eye(rows, device=student.device))
+    far = squared_distances(every[:1], every[1:])
+    alike = gaussian(torch.cat([near, far]), bandwidths).sum((1, 2))
+    within, across = alike[: others + 1], alike[others + 1 :]
     return (within[0] + within[1:] - 2 * across) / max(rows, 1) ** 2
 
 
@@ -160,9 +160,40 @@ def squared_distances(one: Tensor, other: Tensor) -> Tensor:
     return (lengths - 2 * one @ other.transpose(-1, -2)).clamp_min(0)
 
 
-def gaussian(squared: Tensor, bandwidths: Tensor) -> Tensor:
+def gaussian(squared: Tensor, bandwidths: Sequence[float]) -> Tensor:
     """The kernel (unnumbered here): k = Σ_σ exp(−‖x − y‖² / 2σ²), of squared distances, element by element."""
-    return torch.exp(squared[..., None] * (-0.5 / bandwidths.square())).sum(-1)
+    kernel: Tensor = _Gaussian.apply(squared, tuple(bandwidths))[0]
+    return kernel
+
+
+class _Gaussian(torch.autograd.Function):
+    """The kernel and its slope at once, so that little is kept and little is left to do when gradients come."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(squared: Tensor, bandwidths: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+        """The sum of the kernels, and its derivative."""
+        total, slope = torch.zeros_like(squared), torch.zeros_like(squared)
+        for bandwidth in bandwidths:  # one by one: all at once need memory that a CPU gives and takes back every step
+            falls = -0.5 / bandwidth**2
+            # As a power of 2: one of e that is next to nothing, as of narrow kernels, takes a CPU ten times as long.
+            each = torch.exp2(squared * (falls / math.log(2)))
+            total += each
+            slope.add_(each, alpha=falls)
+        return total, slope
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        """Keep the derivative."""
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_total: Tensor, _: Tensor) -> tuple[Tensor, None]:
+        """The gradient of the squared distances."""
+        return of_total * ctx.saved_tensors[0], None
 
 
 def reconstruction(rebuilt: Tensor, features: Tensor) -> Tensor:

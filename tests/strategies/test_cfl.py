@@ -91,7 +91,7 @@ def test_discrepancy_is_the_slow_one(rows: int, bandwidths: tuple[float, ...]) -
     torch.manual_seed(rows)
     student, teachers = torch.randn(rows, 5), torch.randn(3, rows, 5)
     teachers[1] = student + 0.05 * torch.randn(rows, 5)  # near enough for the narrower kernels
-    fast = discrepancy(student, teachers, torch.tensor(bandwidths))
+    fast = discrepancy(student, teachers, bandwidths)
     for k in range(3):
         truth = slow_discrepancy(student.tolist(), teachers[k].tolist(), bandwidths)
         assert float(fast[k]) == pytest.approx(truth, abs=1e-4), k
@@ -100,7 +100,7 @@ def test_discrepancy_is_the_slow_one(rows: int, bandwidths: tuple[float, ...]) -
 def test_nothing_is_apart_from_itself_in_any_order_and_size() -> None:
     torch.manual_seed(0)
     student = torch.randn(8, 5)
-    wide = torch.tensor([0.2, 1.0, 2.0])  # where rounding does not show
+    wide = (0.2, 1.0, 2.0)  # where rounding does not show
     same = torch.stack([student, student.flip(0), 7 * student])
     torch.testing.assert_close(discrepancy(student, same, wide), torch.zeros(3), rtol=0, atol=1e-5)
     assert discrepancy(student, -student[None], wide) > 0.1
@@ -110,7 +110,7 @@ def test_the_narrowest_kernel_sees_no_rounding() -> None:
     """Rows far apart are alike to themselves alone: k(s, s) = k(t, t) = 1 in B of B² pairs, and there is no pull."""
     torch.manual_seed(0)
     student = torch.randn(16, 64, requires_grad=True)
-    said = discrepancy(student, torch.randn(1, 16, 64), torch.tensor([0.001]))
+    said = discrepancy(student, torch.randn(1, 16, 64), (0.001,))
     assert float(said.detach()) == 2 / 16
     said.sum().backward()
     assert student.grad is not None
@@ -138,7 +138,7 @@ def test_the_companions_loss_adds_both_up_over_rows(rows: int) -> None:
         for start in range(0, rows, 128):
             student, teacher = (common[j, start : start + 128].double().tolist() for j in (0, k + 1))
             if rows > 128:  # the slow one is slow
-                both = discrepancy(torch.tensor(student), torch.tensor([teacher]), torch.tensor(strategy.bandwidths))
+                both = discrepancy(torch.tensor(student), torch.tensor([teacher]), strategy.bandwidths)
                 apart += len(student) * float(both)
             else:
                 apart += len(student) * slow_discrepancy(student, teacher, (0.5, 2.0))
