@@ -19,6 +19,9 @@ from amalgam.schema import parse
 from amalgam.schooling import school
 from amalgam.teacher import Card, Scorer, read_card
 
+_BY_NAME = ("timm", "torchvision")
+"""Adapters of networks that have a name: a file with weights is told beside it, as `source`."""
+
 IN_MEMORY = "in memory: "
 """How a recipe names a teacher of the Python API that no file holds."""
 
@@ -159,11 +162,15 @@ def _spelt(adapter: str, source: str, spec: str) -> tuple[Card, Path]:
             raise RequestError(f"--teacher {spec!r}: no such file of labels: {labels}; expected one label a line")
         text = listed.read_text(encoding="utf-8").split("\n") if listed.is_file() else labels.split(",")
         names = [name.strip() for name in text if name.strip()]
-    named = dict(parse_qsl(query, keep_blank_values=True))
-    path = Path(source)
-    folder = Path() if adapter == "custom" else path.parent  # the user may name any file; a card only those beside it
-    content: dict[str, object] = {"name": Path(source.partition(":")[0]).stem, "labels": names, **named}
-    content |= {"adapter": adapter, "source": source if adapter == "custom" else path.name}
-    if named.get("exclusive") in {"true", "false"}:
-        content["exclusive"] = named["exclusive"] == "true"
+    named: dict[str, object] = dict(parse_qsl(query, keep_blank_values=True))
+    named |= {key: named[key] == "true" for key in ("exclusive", "pretrained") if named.get(key) in ("true", "false")}
+    if adapter in _BY_NAME:
+        path = Path(str(named.pop("source", "")))
+        told: dict[str, object] = {"name": source, "model": source, "source": path.name or None}
+    else:
+        path = Path(source)
+        told = {"name": Path(source.partition(":")[0]).stem, "source": source if adapter == "custom" else path.name}
+    # The user may name any file; a card only those beside it.
+    folder = Path() if adapter == "custom" else path.parent
+    content = {"labels": names, "adapter": adapter, **told, **named}
     return parse(Card, content, f"--teacher {spec!r}"), folder

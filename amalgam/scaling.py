@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -56,3 +56,26 @@ class Scaling(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Scaled inputs (B, ...)."""
         return (inputs - self.mean) / self.spread
+
+
+def channel_scale(parts: Iterable[Tensor], channels: int) -> tuple[Tensor, Tensor]:
+    """The mean and standard deviation (C,) of values (n, C) that come in parts, in one pass, NaN left out.
+
+    Of a constant channel the deviation is 1; of one without a value the mean is 0, too.
+    """
+    count, mean, squares = (torch.zeros(channels, dtype=torch.float64) for _ in range(3))
+    low, high = torch.full_like(mean, torch.inf), torch.full_like(mean, -torch.inf)
+    for part in parts:
+        values = part.double()
+        missing = values.isnan()
+        low = low.minimum(values.masked_fill(missing, torch.inf).amin(0))
+        high = high.maximum(values.masked_fill(missing, -torch.inf).amax(0))
+        more = (~missing).sum(0)
+        step = values.nansum(0) / more.clamp_min(1) - mean
+        here = (values - (mean + step)).square().nansum(0)
+        total = (count + more).clamp_min(1)
+        # Two parts' mean and sum of squares from each one's own (Chan, Golub & LeVeque 1983): no cancellation.
+        squares = torch.where(more > 0, squares + here + step.square() * count * more / total, squares)
+        mean = torch.where(more > 0, mean + step * more / total, mean)
+        count = count + more
+    return mean, torch.where(low < high, (squares / count.clamp_min(1)).sqrt(), 1.0)

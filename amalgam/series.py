@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from amalgam.scaling import Scaling
+from amalgam.scaling import Scaling, channel_scale
 from amalgam.signals import Rows
 
 Scale = Literal["channel", "series"]
@@ -75,23 +75,10 @@ class SeriesScaling(Scaling):
         """
         if self.scale == "series":
             return
-        count, mean, squares = (torch.zeros(self.mean.shape, dtype=torch.float64) for _ in range(3))
-        low, high = torch.full_like(mean, torch.inf), torch.full_like(mean, -torch.inf)
-        for _, inputs in rows.chunks(chunk):
-            values = as_series(inputs).double().flatten(0, 1)
-            missing = values.isnan()
-            low = low.minimum(values.masked_fill(missing, torch.inf).amin(0))
-            high = high.maximum(values.masked_fill(missing, -torch.inf).amax(0))
-            more = (~missing).sum(0)
-            step = values.nansum(0) / more.clamp_min(1) - mean
-            here = (values - (mean + step)).square().nansum(0)
-            total = (count + more).clamp_min(1)
-            # Two parts' mean and sum of squares from each one's own (Chan, Golub & LeVeque 1983): no cancellation.
-            squares = torch.where(more > 0, squares + here + step.square() * count * more / total, squares)
-            mean = torch.where(more > 0, mean + step * more / total, mean)
-            count = count + more
+        values = (as_series(inputs).flatten(0, 1) for _, inputs in rows.chunks(chunk))
+        mean, spread = channel_scale(values, len(self.mean))
         self.mean.copy_(mean)
-        self.spread.copy_(torch.where(low < high, (squares / count.clamp_min(1)).sqrt(), 1.0))
+        self.spread.copy_(spread)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Scaled series (B, T, C), missing values 0."""

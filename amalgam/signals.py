@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -61,6 +62,10 @@ class Rows(ABC):
     @property
     def resident(self) -> Tensor | None:
         """All inputs as one tensor, when they are one; such rows live on the device whole."""
+        return None
+
+    def stamps(self) -> NDArray[np.uint64] | None:
+        """A number for each row (N,) that its content decides, where that costs less to read than its inputs."""
         return None
 
     def take(self, index: Tensor) -> Self:
@@ -130,7 +135,11 @@ class FileRows(Rows):
 
 @dataclass(frozen=True)
 class DatasetRows(Rows):
-    """Rows of a map-style dataset whose items are input tensors (images on disk), read by a DataLoader in training."""
+    """Rows of a map-style dataset whose items are input tensors (images on disk), read by a DataLoader in training.
+
+    A dataset may have `__getitems__`, as DataLoaders know it, to read a batch at once (image files: in threads); and
+    `stamps`, a number for each of its rows as `Rows.stamps` says.
+    """
 
     dataset: Any = ()
     order: Tensor | None = None
@@ -142,7 +151,18 @@ class DatasetRows(Rows):
     def inputs(self, index: Index) -> Tensor:
         """The inputs of some rows, (B, ...)."""
         where = torch.arange(len(self.dataset)) if self.order is None else self.order
-        return torch.stack([torch.as_tensor(self.dataset[int(row)]) for row in where[index]])
+        numbers = where[index].tolist()
+        batch = getattr(self.dataset, "__getitems__", None)
+        items = [self.dataset[row] for row in numbers] if batch is None else batch(numbers)
+        return torch.stack([torch.as_tensor(item) for item in items])
+
+    def stamps(self) -> NDArray[np.uint64] | None:
+        """The dataset's, of these rows; None where it has none."""
+        told = getattr(self.dataset, "stamps", None)
+        if told is None:
+            return None
+        every: NDArray[np.uint64] = told()
+        return every if self.order is None else every[self.order.numpy()]
 
     def _sources(self, index: Tensor) -> dict[str, Any]:
         return {"order": index if self.order is None else self.order[index]}

@@ -165,10 +165,16 @@ def student_class(name: str) -> type[Student]:
 
 
 def settings_of(spec: dict[str, Any], where: str) -> tuple[type[Student], Student.Settings]:
-    """The class and the checked settings of `{"name": ..., **settings}`, before there is anything to build."""
+    """The class and the checked settings of `{"name": ..., **settings}`, before there is anything to build.
+
+    A name may tell a setting `model`, too: `timm:resnet18`.
+    """
+    name, colon, model = str(spec.get("name")).partition(":")
+    kind = student_class(name)
     rest = {key: value for key, value in spec.items() if key != "name"}
-    kind = student_class(str(spec.get("name")))
-    return kind, parse(kind.Settings, rest, where)
+    if colon and "model" not in kind.Settings.model_fields:
+        raise RequestError(f"{where}: {spec['name']!r} names the model {model!r}, but the student {name} has no models")
+    return kind, parse(kind.Settings, {**({"model": model} if colon else {}), **rest}, where)
 
 
 def build(spec: dict[str, Any], shape: Sequence[int], labels: Sequence[str], where: str) -> Student:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, StrictStr, field_validator
 
 from amalgam.schema import parse, read_yaml
 
@@ -81,6 +81,22 @@ class Schooling(BaseModel):
     training: dict[str, Any] = {}
 
 
+class Images(BaseModel):
+    """How an image network's weights were learned to read, where its library's configuration says otherwise.
+
+    Attributes:
+        size: height and width that images are brought to.
+        mean: of each channel, of values from 0 to 1.
+        deviation: of each channel.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: tuple[PositiveInt, PositiveInt] | None = None
+    mean: tuple[float, ...] | None = None
+    deviation: tuple[PositiveFloat, ...] | None = None
+
+
 class Card(BaseModel):
     """The YAML that describes a teacher.
 
@@ -90,6 +106,10 @@ class Card(BaseModel):
         adapter: which library the model is of: a file in `amalgam/adapters`.
         labels: the names of its outputs, in order.
         source: the model's file, beside the card; for `custom`, `module:function`.
+        model: the library's name of the network (timm, torchvision).
+        pretrained: whether the weights are the library's own, from the hub's cache or the hub, instead of `source`.
+        layer: the layer whose output are its features, where they are not what enters the last one (timm, torchvision).
+        images: how the network reads images, where its library's configuration is not how it was trained.
         constructor: `module:name` that builds the model the weights belong to (torch), or returns it fitted (sklearn).
         arguments: what the constructor is called with.
         scores: what the model's outputs are; an adapter turns them into logits once.
@@ -105,6 +125,10 @@ class Card(BaseModel):
     adapter: StrictStr
     labels: tuple[Any, ...] = ()  # checked by amalgam.labels.canonical, which says why a number is no label
     source: StrictStr | None = None
+    model: StrictStr | None = None
+    pretrained: bool = False
+    layer: StrictStr | None = None
+    images: Images = Images()
     constructor: StrictStr | None = None
     arguments: dict[str, Any] = {}
     scores: Literal["logits", "probabilities", "decisions", "votes"] = "logits"

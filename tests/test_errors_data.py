@@ -85,14 +85,14 @@ def test_a_table_that_is_wrong(distil: Distil, content: str, message: str) -> No
     [
         (
             "digit",
-            "unknown data 'digit'; did you mean 'digits'? (known: digits, tslearn:Trace, or the path of a file; set "
-            "AMALGAM_DATA to a folder of MULAN or UCR data sets for more)",
+            "unknown data 'digit'; did you mean 'digits'? (known: digits, digits-images, shapes3d, "
+            "tslearn:Trace, or the path of a file; set AMALGAM_DATA to a folder of MULAN, UCR or image sets for more)",
         ),
         ("gone.csv", "data gone.csv: no such file"),
         (
             "pair.py",
             "data 'pair.py' is of no kind that can be read; expected a file named .arff, .csv, .tsv, .ts, .txt (also "
-            ".xz, .bz2, .gz), .npz, .npy or .parquet, or a folder of series",
+            ".xz, .bz2, .gz), .npz, .npy, .parquet or .h5, an image, or a folder of series or of images",
         ),
         ("cut.npz", "cut.npz cannot be read: it is damaged or no NumPy file (File is not a zip file)"),
         ("cut.arff.xz", "cut.arff.xz is cut short: its .xz stream has no end; fetch the file again"),

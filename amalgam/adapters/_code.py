@@ -9,10 +9,9 @@ from inspect import isfunction
 from typing import Any
 
 from amalgam.errors import AmalgamError, RequestError, listed
+from amalgam.networks import FETCHING
 
 _KNOWN = ("amalgam.students", "torch.nn", "torchvision.models", "timm", "sklearn", "skmultilearn")
-_FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path")
-"""Arguments of factories that read other weights than the card's source, some of them by unpickling."""
 
 
 def import_object(spec: str, what: str, trust: bool) -> Any:
@@ -64,7 +63,7 @@ def construct(spec: str, arguments: dict[str, Any], what: str, trust: bool) -> A
         RequestError: as `import_object`; arguments that the code does not take; without trust, arguments that make a
             factory read weights other than the card's source.
     """
-    fetching = [name for name in arguments if name in _FETCHING and arguments[name]]
+    fetching = [name for name in arguments if name in FETCHING and arguments[name]]
     if fetching and not trust:
         raise RequestError(
             f"{what} calls {spec!r} with {listed(fetching)}, which reads weights other than its `source`; leave it "

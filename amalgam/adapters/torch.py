@@ -142,9 +142,9 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> TorchTe
             )
         labels = module.labels
     else:
-        state = _read(path, card.name)
+        state = read_weights(path, card.name)
         module = _construct(card, trust)
-        _fill(module, state, card.name, path)
+        fill(module, state, card.name, path)
     return wrap(module, labels, card.name, device, scores=card.scores, exclusive=card.exclusive or None)
 
 
@@ -173,8 +173,8 @@ def _construct(card: Card, trust: bool) -> nn.Module:
     return module
 
 
-def _read(path: Path, name: str) -> dict[str, Tensor]:
-    """The state dict in a file."""
+def read_weights(path: Path, name: str) -> dict[str, Tensor]:
+    """The state dict in a file; RequestError for a file that holds code, is damaged, or holds something else."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -216,8 +216,8 @@ def _holds_code(error: Exception, path: Path) -> bool:
         return isinstance(error, pickle.UnpicklingError) and opened.read(1) == pickle.PROTO
 
 
-def _fill(module: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
-    """Load weights that fit the module exactly."""
+def fill(module: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
+    """Load weights that fit the module exactly; RequestError for others."""
     own = module.state_dict()
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]

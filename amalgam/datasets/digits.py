@@ -1,6 +1,11 @@
-"""The built-in data: scikit-learn's 1797 handwritten digits, with eight labels that depend on each other."""
+"""The built-in data: scikit-learn's 1797 handwritten digits, with eight labels that depend on each other.
+
+As `digits` they are rows of 64 numbers, as `digits-images` pictures of 8 × 8.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,3 +42,9 @@ def read() -> Table:
         annotated=annotated.astype(np.float32),
         where=lambda row: f"digits row {row}",
     )
+
+
+def read_images() -> Table:
+    """The digits as grey images: (1797, 1, 8, 8) from 0 to 1."""
+    plain = read()
+    return replace(plain, name="digits-images", inputs=plain.inputs.reshape(-1, 1, 8, 8) / 16, features=())

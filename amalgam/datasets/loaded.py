@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_each_row
@@ -17,6 +17,8 @@ from amalgam.labels import canonical
 from amalgam.signals import Rows, TensorRows
 
 Missing = Literal["refuse", "mean", "drop_rows"]
+Fit = Literal["crop", "squash"]
+"""How an image of other proportions is fitted: cut to its middle, or squeezed."""
 
 
 class DataOptions(BaseModel):
@@ -29,8 +31,15 @@ class DataOptions(BaseModel):
         xml: a MULAN XML file that names the labels.
         drop: columns to leave out.
         missing: what to do about missing feature values: refuse them, fill them with their column's mean, or leave
-            out their rows. Those of series are masked instead.
+            out their rows. Those of series are masked instead. An image that cannot be read is refused or left out.
         series: whether the rows of a file that could be a table are series of one class each.
+        image: the column of a CSV or TSV file that holds the paths of images.
+        size: height and width to which images of files are brought (a number is both); else all must have one size.
+        channels: 1 makes images grey, 3 coloured; by default files are read as 3, arrays keep their own.
+        fit: what becomes of images of other proportions: their middle is cut out, or they are squeezed.
+        download: whether a set of torchvision's that is not there is fetched.
+        count: how many pictures of 3D shapes are drawn, or read of the original file.
+        seed: which of the 480,000 they are.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +51,21 @@ class DataOptions(BaseModel):
     drop: tuple[str, ...] = ()
     missing: Missing = "refuse"
     series: bool = False
+    image: str | None = None
+    size: tuple[int, int] | None = None
+    channels: Literal[1, 3] | None = None
+    fit: Fit = "crop"
+    download: bool = False
+    count: PositiveInt = 2000
+    seed: NonNegativeInt = 0
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _height_and_width(cls, size: Any) -> Any:
+        sides = size if isinstance(size, list | tuple) else (size, size)
+        if size is not None and (len(sides) != 2 or any(type(side) is not int or side < 1 for side in sides)):
+            raise ValueError("a number of pixels, 1 or more, or [height, width]")
+        return None if size is None else tuple(sides)
 
     @model_validator(mode="after")
     def _one_source_of_labels(self) -> DataOptions:
@@ -102,7 +126,8 @@ def finish(table: Table, missing: Missing) -> Loaded:
         raise RequestError(f"data {table.name!r} has {'no rows' if len(table.inputs) == 0 else 'no feature columns'}")
     labels = canonical(table.labels, {}, f"data {table.name!r}") if table.annotated is not None else ()
     _refuse_infinite(table)
-    _refuse_wrong_annotations(table)
+    if table.annotated is not None:
+        refuse_wrong_annotations(table.annotated, table.labels, table.where)
     table, ids = _without_missing(table, missing)
     annotated = None if table.annotated is None else torch.from_numpy(np.ascontiguousarray(table.annotated))
     values = torch.from_numpy(np.ascontiguousarray(table.inputs))
@@ -137,15 +162,14 @@ def _refuse_infinite(table: Table) -> None:
         raise RequestError(f"{_cell(table, infinite)} is infinite or too large for float32; mend the value")
 
 
-def _refuse_wrong_annotations(table: Table) -> None:
-    if table.annotated is None:
-        return
-    wrong = ~(np.isnan(table.annotated) | (table.annotated == 0) | (table.annotated == 1))
+def refuse_wrong_annotations(annotated: NDArray[Any], labels: Sequence[str], where: Callable[[int], str]) -> None:
+    """Refuse annotations (N, L) that are not 0, 1 or NaN; `where` tells a row's place."""
+    wrong = ~(np.isnan(annotated) | (annotated == 0) | (annotated == 1))
     if wrong.any():
         row, column = (int(place) for place in np.argwhere(wrong)[0])
         raise RequestError(
-            f"{table.where(row)}: the label {table.labels[column]!r} is {table.annotated[row, column]:g}, expected 0, "
-            "1 or nothing where nobody annotated; a column of other values is no label"
+            f"{where(row)}: the label {labels[column]!r} is {annotated[row, column]:g}, expected 0, 1 or nothing where "
+            "nobody annotated; a column of other values is no label"
         )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from amalgam.datasets.compressed import opened, opened_text, plain_name
 from amalgam.datasets.loaded import DataOptions, Loaded, Table, as_float32, described
+from amalgam.datasets.pixels import are_images, as_images
 from amalgam.errors import RequestError, listed, nearest
 from amalgam.signals import FileRows
 
@@ -29,6 +30,20 @@ def read_csv(path: Path, options: DataOptions) -> Table:
 
     Raises:
         RequestError: names file, line and column.
+    """
+    frame, notes = read_frame(path)
+    return _table(frame, path, options, lambda row: f"{path} line {row + 2}", notes)
+
+
+def read_frame(path: Path, text: str | None = None) -> tuple[Any, tuple[str, ...]]:
+    """The data frame in a CSV or TSV file, whose index is the line less 2; and notes.
+
+    Args:
+        path: the file, which may be compressed.
+        text: a column whose values are kept as they are written, if there is one of that name.
+
+    Raises:
+        RequestError: names file and line.
     """
     import pandas
 
@@ -47,6 +62,7 @@ def read_csv(path: Path, options: DataOptions) -> Table:
                 skip_blank_lines=False,
                 low_memory=False,
                 encoding="utf-8-sig",
+                dtype={text: str} if text in names else None,
             )
         except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
             _refuse_ragged(path, separator, len(names))
@@ -54,8 +70,7 @@ def read_csv(path: Path, options: DataOptions) -> Table:
     if frame[names[-1]].isna().any():  # a line that ends too early is read as one with missing values
         _refuse_ragged(path, separator, len(names))
     empty = frame.isna().all(axis=1)
-    notes = (f"{int(empty.sum())} empty lines were left out",) if empty.any() else ()
-    return _table(frame[~empty], path, options, lambda row: f"{path} line {row + 2}", notes)
+    return frame[~empty], (f"{int(empty.sum())} empty lines were left out",) if empty.any() else ()
 
 
 def read_parquet(path: Path, options: DataOptions) -> Table:
@@ -73,8 +88,12 @@ def read_parquet(path: Path, options: DataOptions) -> Table:
     return _table(frame, path, options, lambda row: f"{path} row {row}", ())
 
 
-def read_npz(path: Path) -> Table:
-    """An NPZ file of arrays: `inputs` (or `X`); `annotated` (or `Y`, `y`) and `labels`, their names, may be absent."""
+def read_npz(path: Path, channels: int | None = None) -> Table:
+    """An NPZ file of arrays: `inputs` (or `X`); `annotated` (or `Y`, `y`) and `labels`, their names, may be absent.
+
+    Bytes (uint8) of three or four dimensions, and floats of four, are images (see `pixels.as_images`), whose channels
+    are wanted.
+    """
     found = arrays(path)
     inputs = next((found[name] for name in ("inputs", "X") if name in found), None)
     annotated = next((found[name] for name in ("annotated", "Y", "y") if name in found), None)
@@ -92,7 +111,7 @@ def read_npz(path: Path) -> Table:
             raise RequestError(f"{path}: annotated is of type {annotated.dtype}, expected numbers 0 and 1")
     return Table(
         name=path.name,
-        inputs=as_float32(inputs),
+        inputs=as_images(inputs, f"{path}: inputs", channels) if are_images(inputs) else as_float32(inputs),
         features=(),
         labels=tuple(str(label) for label in labels.ravel()) if annotated is not None and labels is not None else (),
         annotated=None if annotated is None else annotated.astype(np.float32),
@@ -109,9 +128,15 @@ def read_npy(path: Path, options: DataOptions, chunk: int = 2**20) -> Loaded:
     except (ValueError, OSError) as error:
         raise RequestError(f"{path} cannot be read: {_why(error)}") from None
     refuse_wrong_array(opened_once, str(path))
+    if opened_once.ndim == 4:
+        as_images(opened_once[:1], str(path))  # refused for its layout before anything is read
+        if opened_once.dtype == np.uint8:
+            raise RequestError(f"{path} holds images as bytes; save them in an .npz file, or as floats from 0 to 1")
     rows = FileRows(name=path.name, path=path)
     bad = []
     for where, inputs in rows.chunks(max(1, chunk // max(1, opened_once[0].size))):
+        if inputs.ndim == 4:
+            as_images(inputs.numpy(), str(path))
         bad.append(where.start + (~torch.isfinite(inputs).flatten(1).all(1)).nonzero().ravel())
     wrong = torch.cat(bad)
     if not len(wrong):
@@ -169,33 +194,45 @@ def _refuse_ragged(path: Path, separator: str, width: int) -> None:
 
 def _table(frame: Any, path: Path, options: DataOptions, where: Callable[[int], str], notes: tuple[str, ...]) -> Table:
     """A data frame, whose index counts the file's rows, as a Table."""
+    labels, columns = options.labels or (), features(frame, path, options)
+    rows = frame.index.to_numpy()
+    return Table(
+        name=path.name,
+        inputs=numbers(frame, columns, where),
+        features=tuple(columns),
+        labels=tuple(labels),
+        annotated=numbers(frame, labels, where) if labels else None,
+        where=lambda row: where(int(rows[row])),
+        notes=(*notes, *dropped(options)),
+    )
+
+
+def features(frame: Any, path: Path, options: DataOptions) -> list[str]:
+    """The columns of a data frame that are neither labels nor dropped; the options must name columns, and once."""
     columns: list[str] = list(frame.columns)
-    labels = options.labels or ()
-    for option, wanted in (("labels", labels), ("drop", options.drop)):
+    labels, images = options.labels or (), () if options.image is None else (options.image,)
+    for option, wanted in (("labels", labels), ("drop", options.drop), ("image", images)):
         unknown = next((name for name in wanted if name not in columns), None)
         if unknown is not None:
             raise RequestError(
                 f"{path} has no column {unknown!r}, which the data option `{option}` names"
                 f"{nearest(unknown, columns)} (columns: {listed(columns)})"
             )
-    both = next((name for name in labels if name in options.drop), None)
-    if both is not None:
-        raise RequestError(f"the data options name {both!r} under `labels` and under `drop`; choose one")
-    features = [name for name in columns if name not in labels and name not in options.drop]
-    rows = frame.index.to_numpy()
-    dropped = tuple(f"column {name!r} was left out as asked" for name in options.drop)
-    return Table(
-        name=path.name,
-        inputs=_numbers(frame, features, where),
-        features=tuple(features),
-        labels=tuple(labels),
-        annotated=_numbers(frame, labels, where) if labels else None,
-        where=lambda row: where(int(rows[row])),
-        notes=(*notes, *dropped),
-    )
+    for option, wanted in (("labels", labels), ("image", images)):
+        both = next((name for name in wanted if name in options.drop), None)
+        if both is not None:
+            raise RequestError(f"the data options name {both!r} under `{option}` and under `drop`; choose one")
+    if options.image in labels:
+        raise RequestError(f"the data options name {options.image!r} under `image` and under `labels`; choose one")
+    return [name for name in columns if name not in labels and name not in options.drop]
 
 
-def _numbers(frame: Any, columns: Sequence[str], where: Callable[[int], str]) -> NDArray[np.float32]:
+def dropped(options: DataOptions) -> tuple[str, ...]:
+    """Notes on the columns that were left out."""
+    return tuple(f"column {name!r} was left out as asked" for name in options.drop)
+
+
+def numbers(frame: Any, columns: Sequence[str], where: Callable[[int], str]) -> NDArray[np.float32]:
     """Columns (N, C) of a data frame as float32; a column that holds anything but numbers is refused."""
     import pandas
 
@@ -209,8 +246,7 @@ def _numbers(frame: Any, columns: Sequence[str], where: Callable[[int], str]) ->
                     f"{where(int(row))}: column {name!r} is {str(column[row])!r}, expected a number; encode it as "
                     "numbers, or leave it out with the data option `drop`"
                 )
-    numbers = frame[list(columns)].apply(pandas.to_numeric).to_numpy(dtype=np.float64, na_value=np.nan)
-    return as_float32(numbers)
+    return as_float32(frame[list(columns)].apply(pandas.to_numeric).to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -56,8 +56,9 @@ def mine(**spec: Any) -> dict[str, Any]:
         ),
         (
             {"setting": {"data": "digit"}},
-            ", setting one: unknown data 'digit'; did you mean 'digits'? (known: digits, tslearn:Trace, or the "
-            "path of a file; set AMALGAM_DATA to a folder of MULAN or UCR data sets for more)",
+            ", setting one: unknown data 'digit'; did you mean 'digits'? (known: digits, digits-images, "
+            "shapes3d, tslearn:Trace, or the path of a file; set AMALGAM_DATA to a folder of MULAN, UCR or "
+            "image sets for more)",
         ),
         (
             {"setting": {"options": {"label_count": 3}}},

@@ -142,8 +142,8 @@ def test_a_named_label_file_counts_by_its_content(here: Path) -> None:
         ("gone.npz", "table small, setting a: data gone.npz cannot be read: No such file or directory"),
         (
             "rows.doc",
-            "table small, setting a: unknown data 'rows.doc' (known: digits, tslearn:Trace, or the path of a file; "
-            "set AMALGAM_DATA to a folder of MULAN or UCR data sets for more)",
+            "table small, setting a: unknown data 'rows.doc' (known: digits, digits-images, shapes3d, "
+            "tslearn:Trace, or the path of a file; set AMALGAM_DATA to a folder of MULAN, UCR or image sets for more)",
         ),
     ],
 )
@@ -228,7 +228,7 @@ def test_every_module_that_a_cell_needs_counts() -> None:
 def test_every_library_that_a_cell_computes_with_counts() -> None:
     """Others check, lock, find or unpack what is given, and reckon nothing."""
     no_numbers = {"filelock", "joblib", "platformdirs", "pydantic", "safetensors", "skops", "yaml"}
-    called = {"sklearn": "scikit-learn"}
+    called = {"sklearn": "scikit-learn", "PIL": "Pillow"}
     used = {library for name, tree in modules() if origin.counts(name) for library in libraries(tree)}
     assert no_numbers <= used
     assert {called.get(name, name) for name in used - no_numbers} <= run.versions().keys()

@@ -32,25 +32,26 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_names_are_the_built_in_set_and_those_in_the_data_folder(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert datasets.names() == ["birds", "digits", "toy", "tslearn:Trace"]
+    assert datasets.names() == ["birds", "digits", "digits-images", "shapes3d", "toy", "tslearn:Trace"]
     assert datasets.load("toy").rows.resident[0].tolist() == [len("multilabel/toy")]
     assert datasets.load("toy").rows.name == "toy"
     monkeypatch.delenv("AMALGAM_DATA")
-    assert datasets.names() == ["digits", "tslearn:Trace"]
+    assert datasets.names() == ["digits", "digits-images", "shapes3d", "tslearn:Trace"]
     monkeypatch.setenv("AMALGAM_DATA", str(shelf / "nowhere"))
-    assert datasets.names() == ["digits", "tslearn:Trace"]
+    assert datasets.names() == ["digits", "digits-images", "shapes3d", "tslearn:Trace"]
 
 
 def test_an_unknown_spec_names_the_nearest_and_what_is_known(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     message = (
-        "unknown data 'digit'; did you mean 'digits'? (known: birds, digits, toy, tslearn:Trace, or the path of a file)"
+        "unknown data 'digit'; did you mean 'digits'? (known: birds, digits, digits-images, shapes3d, toy, "
+        "tslearn:Trace, or the path of a file)"
     )
     with pytest.raises(RequestError, match=f"^{re.escape(message)}$"):
         datasets.load("digit")
     monkeypatch.delenv("AMALGAM_DATA")
     message = (
-        "unknown data '../toy' (known: digits, tslearn:Trace, or the path of a file; set AMALGAM_DATA to a folder of "
-        "MULAN or UCR data sets for more)"
+        "unknown data '../toy' (known: digits, digits-images, shapes3d, tslearn:Trace, or the path of a file; set "
+        "AMALGAM_DATA to a folder of MULAN, UCR or image sets for more)"
     )
     with pytest.raises(RequestError, match=f"^{re.escape(message)}$"):
         datasets.load("../toy")
@@ -62,7 +63,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         path.write_text("")
         message = (
             f"data '{path}' is of no kind that can be read; expected a file named .arff, .csv, .tsv, .ts, .txt (also "
-            ".xz, .bz2, .gz), .npz, .npy or .parquet, or a folder of series"
+            ".xz, .bz2, .gz), .npz, .npy, .parquet or .h5, an image, or a folder of series or of images"
         )
         with pytest.raises(RequestError, match=f"^{re.escape(message)}$"):
             datasets.load(str(path))
@@ -79,7 +80,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         (
             "x.csv",
             {"label_count": 3},
-            "the data option `label_count` means nothing for x.csv; leave it out (known here: drop, labels, missing)",
+            "the data option `label_count` means nothing for x.csv; leave it out (known here: drop, image, labels, "
+            "missing)",
         ),
         (
             "x.npy",
@@ -101,7 +103,10 @@ def test_an_option_that_would_do_nothing_is_refused(spec: str, options: dict[str
     ],
 )
 def test_misspelt_options_are_refused(content: dict[str, Any], message: str) -> None:
-    known = "drop, label_count, label_position, labels, missing, series, xml"
+    known = (
+        "channels, count, download, drop, fit, image, label_count, label_position, labels, missing, seed, series, "
+        "size, xml"
+    )
     with pytest.raises(RequestError, match=f"^{re.escape(message.format(known=known))}$"):
         parse(DataOptions, content, "recipe")
 

@@ -74,7 +74,9 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     refused(
         folder,
         f"{folder} holds no series that can be read; expected Toy_TRAIN and Toy_TEST (.ts, .tsv, .txt, .csv, .arff, "
-        ".npz), or train/X_train.txt and train/y_train.txt",
+        ".npz), or train/X_train.txt and train/y_train.txt; nor does it hold images (.bmp, .gif, .jpeg, .jpg, .pbm, "
+        ".pgm, .png, .pnm, .ppm, .tif, .tiff, .webp), all of them in it or in a sub-folder for each class, or MNIST's "
+        "(…-images-idx3-ubyte) or CIFAR's binary files (train.bin, fine_label_names.txt)",
     )
 
 
@@ -87,7 +89,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_sets_in_the_data_folder_have_names(shelf: Path) -> None:
-    assert datasets.names() == ["Other", "Toy", "digits", "tslearn:Trace"]
+    assert datasets.names() == ["Other", "Toy", "digits", "digits-images", "shapes3d", "tslearn:Trace"]
     assert datasets.load("Toy").rows.labels == ("10", "a", "b")
     assert datasets.load("Other").rows.labels == ("1", "10")
     assert datasets.files("Other") == [shelf / "Other" / f"Other_{part}.tsv" for part in ("TRAIN", "TEST")]

@@ -1,0 +1,137 @@
+"""What the students for images share: a network of a library without its last layer, and a head for every task.
+
+VENUS's student (knowledge-amalgamation, ch. 5): the network is its backbone, whose output is the common feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from amalgam.errors import RequestError
+from amalgam.networks import ImageScaling, Library, build, reading_of
+from amalgam.signals import StudentOutput
+from amalgam.student import Student
+
+
+class ImageStudent(Student):
+    """An image network of `library`, and task heads on its common feature."""
+
+    class Settings(Student.Settings):
+        """The hyperparameters that all students for images have.
+
+        Attributes:
+            model: the library's name of the network.
+            arguments: of its constructor, such as a smaller number of layers.
+            pretrained: whether it begins with the library's weights; images are then brought to the size, and
+                normalised, as these were learned.
+            size: height and width that images are brought to before all else; None leaves them as they are.
+            channels: that the network reads; None as many as the images have, or 3 for weights that read 3.
+            task_units: hidden units of each task's head; None for a linear one.
+        """
+
+        model: str
+        arguments: Mapping[str, Any] = Field(default_factory=dict)
+        pretrained: bool = False
+        size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+        channels: Literal[1, 3] | None = None
+        task_units: PositiveInt | None = 16
+
+    library: ClassVar[Library]
+    settings: ImageStudent.Settings
+
+    def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:
+        super().__init__(shape, labels, settings)
+        if len(self.shape) != 3 or 0 in self.shape:
+            raise RequestError(
+                f"the student {self.library} reads images (channels, height, width), and these inputs have the shape "
+                f"{self.shape}; choose another student, such as mlp, or give it images"
+            )
+        own = self.settings
+        size = (own.size, own.size) if isinstance(own.size, int) else own.size
+        channels = 3 if own.pretrained or self.library == "torchvision" else own.channels or self.shape[0]
+        self.network = build(
+            self.library, own.model, f"student {self.library}", outputs=0, channels=channels,
+            size=size or self.shape[1:], pretrained=own.pretrained, arguments=own.arguments,
+        )  # fmt: skip
+        read = reading_of(self.library, self.network, own.model) if own.pretrained else None
+        self.scaling = ImageScaling(channels, size, read)
+        # One that is read back later has its weights in its folder, and must read images as now.
+        learned = {"pretrained": False, "size": self.scaling.size, "channels": channels}
+        self.settings = own.model_copy(update=learned)
+        self.heads = TaskHeads(self._width(), len(self.labels), own.task_units)
+
+    @torch.no_grad()
+    def _width(self) -> int:
+        """D of the common feature."""
+        self.network.eval()
+        try:
+            width = int(self.network(self.scaling(torch.zeros(1, *self.shape))).shape[-1])
+        except (RuntimeError, ValueError, AssertionError, AttributeError) as error:
+            raise RequestError(
+                f"the student {self.library}: {self.settings.model!r} cannot read images of the shape {self.shape}: "
+                f"{' '.join(str(error).split())[:150]}; bring them to another size with the student's `size`, or "
+                "choose another model"
+            ) from None
+        self.network.train()
+        return width
+
+    def represent(self, inputs: Tensor) -> Tensor:
+        """Eqs. (41)–(43): the common feature F_s = H(x), (B, D)."""
+        alone = self.training and len(inputs) == 1
+        if alone:  # a batch without a spread, by which batch normalisation would divide
+            self.network.eval()
+        features: Tensor = self.network(self.scaling(inputs))
+        if alone:
+            self.network.train()
+        return features
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits (B, L) of features (B, D)."""
+        logits: Tensor = self.heads(features)
+        return logits
+
+    def forward(self, inputs: Tensor) -> StudentOutput:
+        """Logits (B, L) and the common feature (B, D)."""
+        features = self.represent(inputs)
+        return StudentOutput(self.head(features), features)
+
+    def score(self, inputs: Tensor) -> Tensor:
+        """Logits (B, L): the student as a teacher."""
+        logits: Tensor = self(inputs).logits
+        return logits
+
+    def score_and_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, L) and features (B, D)."""
+        output = self(inputs)
+        return output.logits, output.features
+
+
+class TaskHeads(nn.Module):
+    """L heads as one: Linear, ReLU and Linear with U units each, or one linear layer; features (B, D) to logits (B, L).
+
+    Args:
+        width: D.
+        labels: L.
+        units: U; None for linear heads.
+    """
+
+    def __init__(self, width: int, labels: int, units: int | None) -> None:
+        super().__init__()
+        self.labels = labels
+        self.first = nn.Linear(width, labels * (units or 1))
+        self.last = None if units is None else nn.Parameter(torch.empty(labels, units))
+        if self.last is not None and units is not None:
+            nn.init.uniform_(self.last, -(units**-0.5), units**-0.5)  # as nn.Linear draws them
+            self.bias = nn.Parameter(torch.empty(labels).uniform_(-(units**-0.5), units**-0.5))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Eq. (47): ℓ_k = h(…h(F_s)), (B, L)."""
+        said: Tensor = self.first(features)
+        if self.last is None:
+            return said
+        return (said.relu().view(len(features), self.labels, -1) * self.last).sum(2) + self.bias
