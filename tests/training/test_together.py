@@ -30,6 +30,7 @@ from amalgam.student import Student
 from amalgam.students.label_chain import LabelChain
 from amalgam.students.mlp import MLP
 from amalgam.students.recurrent import Recurrent
+from amalgam.training import stacked
 from amalgam.training.settings import Training
 from amalgam.training.together import Member, Outcome, _Group, fit_together, stackable
 from amalgam.training.trainer import fit
@@ -568,3 +569,22 @@ def test_members_alone_and_an_unshared_loss_of_the_logits_alone() -> None:
 
     compare([Member("one", student("chain", 1), towards(1), final)], patience=None)
     compare([Member("one", student("chain", 1), towards(1), stepwise)], patience=None)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_large_layers_gradient_in_pieces_is_the_whole_one(bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last piece is smaller; inputs that want a gradient get theirs."""
+    monkeypatch.setattr(stacked, "_LARGE", 0)
+    monkeypatch.setattr(stacked, "_PIECE", 4)
+    torch.manual_seed(0)
+    layers = [nn.Linear(5, 3, bias=bias).double() for _ in range(3)]
+    inputs = torch.randn(7, 5, dtype=torch.float64, requires_grad=True)
+    together = stacked.Linears(layers)
+    wanted = torch.randn(3, 7, 3, dtype=torch.float64)
+    (together(inputs) * wanted).sum().backward()
+    found, inputs.grad = inputs.grad, None
+    for place, layer in enumerate(layers):
+        (layer(inputs) * wanted[place]).sum().backward()
+        torch.testing.assert_close(together.weight.grad[place], layer.weight.grad)
+        assert not bias or torch.allclose(together.bias.grad[place], layer.bias.grad)
+    torch.testing.assert_close(found, inputs.grad)
