@@ -77,9 +77,9 @@ HYPERPARAMETERS = ", ".join(field.name for field in dataclasses.fields(ANT))  # 
         ),
         (
             "teachers train digits-shap",
-            "no teacher 'digits-shap'; did you mean 'digits-shape'? (built in: digits-arithmetic, digits-shape, "
-            "trace-first, trace-last; or a "
-            "card's path, or adapter:source@labels with an adapter of custom, onnx, sklearn, torch)",
+            "no teacher 'digits-shap'; did you mean 'digits-shape'? (built in: digits-arithmetic, digits-dense, "
+            "digits-residual, digits-shape, trace-first, trace-last; or a card's path, or adapter:source@labels with "
+            "an adapter of custom, onnx, sklearn, timm, torch, torchvision)",
         ),
         ("cache clear --kind vote", "--kind 'vote' is none of teachers, votes, targets"),
     ],
@@ -100,8 +100,8 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
         ),
         (
             "data.options.mising=mean",
-            "recipe RECIPES/ant.yaml: unknown key 'data.options.mising'; did you mean 'missing'? (known: drop, "
-            "label_count, label_position, labels, missing, series, xml)",
+            "recipe RECIPES/ant.yaml: unknown key 'data.options.mising'; did you mean 'missing'? (known: channels, "
+            "count, download, drop, fit, image, label_count, label_position, labels, missing, seed, series, size, xml)",
         ),
         (
             "strategy.clam=true",
@@ -128,7 +128,8 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
         ("teachers=[]", "no teacher to learn from; name one with --teacher or under `teachers:` in the recipe"),
         (
             "student=mlpp",
-            "unknown student 'mlpp'; did you mean 'mlp'? (known: convolutional, label_chain, mlp, recurrent)",
+            "unknown student 'mlpp'; did you mean 'mlp'? (known: convolutional, label_chain, mlp, recurrent, timm, "
+            "torchvision)",
         ),
         (
             "student={name: mlp, hiden: 3}",

@@ -122,7 +122,6 @@ class TaskHeads(nn.Module):
 
     def __init__(self, width: int, labels: int, units: int | None) -> None:
         super().__init__()
-        self.labels = labels
         self.first = nn.Linear(width, labels * (units or 1))
         self.last = None if units is None else nn.Parameter(torch.empty(labels, units))
         if self.last is not None and units is not None:
@@ -134,4 +133,4 @@ class TaskHeads(nn.Module):
         said: Tensor = self.first(features)
         if self.last is None:
             return said
-        return (said.relu().view(len(features), self.labels, -1) * self.last).sum(2) + self.bias
+        return (said.relu().view(-1, *self.last.shape) * self.last).sum(2) + self.bias

@@ -135,8 +135,8 @@ def test_weights_that_are_nowhere_are_asked_for(library: str, monkeypatch: pytes
          "show; it has 'conv1', 'bn1', 'act1', 'maxpool', 'layer1', 'layer1.0', 'layer1.0.conv1', 'layer1.0.bn1' and "),
         ("source: weights", "constructor: timm:create_model\nsource: weights", "teacher 'small' is timm's 'resnet18', "
          "which needs no constructor; leave `constructor:` out"),
-        ("dog, owl", "dog", "teacher 'small': 'fc.weight' in "),
-        ("model: resnet18", "model: resnet34", "teacher 'small': the weights in "),
+        ("dog, owl", "dog", "teacher 'small': 'fc.bias' in "),
+        ("layers: [1, 1, 1, 1]", "layers: [2, 1, 1, 1]", "teacher 'small': the weights in "),
         ("channels: [4, 4, 4, 8]", "checkpoint_path: x", "teacher 'small': the argument 'checkpoint_path' reads "
          "weights by itself; leave it out, and say `pretrained: true`"),
     ],

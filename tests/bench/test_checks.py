@@ -23,8 +23,10 @@ from tests.conftest import Cli
 KNOWN = (
     "'even', 'prime', 'at_least_five', 'closed_loop', 'straight_strokes', 'square', 'multiple_of_three', 'power_of_two'"
 )
-STRATEGIES = "aka, ant, bl, cfl, fka, kd, self_train, single, sup, sup_kd, sup_uhc, tc, tc_mean, uhc, supervised"
-STUDENTS = "convolutional, label_chain, mlp, recurrent"
+STRATEGIES = (
+    "aka, ant, bl, cfl, fka, kd, must, self_train, single, sup, sup_kd, sup_uhc, tc, tc_mean, uhc, venus, supervised"
+)
+STUDENTS = "convolutional, label_chain, mlp, recurrent, timm, torchvision"
 CHAIN = "(known: accept, hidden, steps, unchosen)"
 
 

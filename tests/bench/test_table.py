@@ -258,7 +258,8 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
             "settings/one/options",
             {"lables": ["even"]},
             ": unknown key 'settings.one.options.lables'; did you mean 'labels'? "
-            "(known: drop, label_count, label_position, labels, missing, series, xml)",
+            "(known: channels, count, download, drop, fit, image, label_count, label_position, labels, missing, seed, "
+            "series, size, xml)",
         ),
         (
             "settings/one/teachers",
