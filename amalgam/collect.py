@@ -73,8 +73,8 @@ def vote(
         about = {"teacher": one.name, "labels": [str(label) for label in one.teacher.labels], "rows": len(rows)}
 
         def produce(where: slice, k: int = k) -> dict[str, np.ndarray[Any, Any]]:
-            said = panel.vote(k, rows.inputs(where), features)
-            return {part: value.cpu().numpy() for part, value in said.items()}
+            said = [panel.vote(k, inputs, features) for _, inputs in rows.chunks(store.CHUNK, where)]
+            return {part: torch.cat([one[part] for one in said]).cpu().numpy() for part in said[0]}
 
         with journal.progress.step(f"{name} {one.name}", len(rows)) as bar:
             stored.append(store.fill("votes", key, len(rows), produce, about=about, bar=bar))

@@ -134,7 +134,8 @@ def evaluate(
     with (progress or Silent()).step("evaluation", len(rows)) as bar:
         for where, votes in ballots.chunks(chunk):
             truth = _truth(rows, where, len(space.names), shared)
-            learned = decided(student.logits(rows.inputs(where))[:, order], student.exclusive)
+            logits = torch.cat([student.logits(inputs) for _, inputs in rows.chunks(chunk, where)])
+            learned = decided(logits[:, order], student.exclusive)
             hard, *ensembles = _decisions(votes, student.exclusive)
             said = [learned, *ensembles, *hard, *[learned] * len(hard)]
             for tally, predicted, group in zip(tallies, said, groups, strict=True):

@@ -13,11 +13,9 @@ from torch.nn import functional as F
 from amalgam.errors import RequestError, listed, nearest
 from amalgam.scaling import Scaling, channel_scale
 from amalgam.signals import Rows
+from amalgam.teacher import FETCHING
 
 Library = Literal["timm", "torchvision"]
-
-FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path")
-"""Arguments of the libraries' constructors that read weights, some of them by unpickling."""
 
 
 @dataclass(frozen=True)
@@ -108,70 +106,49 @@ def build(
         raise RequestError(
             f"{what}: the argument {listed(fetching)} reads weights by itself; leave it out, and say `pretrained: true`"
         )
-    make = _of_timm if library == "timm" else _of_torchvision
     try:
-        return make(name, what, outputs, channels, size, pretrained, given)
-    except (TypeError, ValueError, AssertionError, KeyError) as error:
+        if library == "timm":
+            return _of_timm(name, what, pretrained, size, given | _told(num_classes=outputs, in_chans=channels))
+        network = _of_torchvision(name, what, pretrained, given | _told(num_classes=outputs or None))
+    except (RuntimeError, TypeError, ValueError, AssertionError, KeyError) as error:
         raise RequestError(f"{what}: {library} does not build {name!r} with {given}: {_reason(error)}") from None
+    if outputs == 0:
+        network.set_submodule(last_layer(network, what)[0], nn.Identity())
+    return network
 
 
-def _of_timm(
-    name: str,
-    what: str,
-    outputs: int | None,
-    channels: int | None,
-    size: Sequence[int] | None,
-    pretrained: bool,
-    given: dict[str, Any],
-) -> nn.Module:
+def _told(**arguments: int | None) -> dict[str, Any]:
+    """The arguments that are told."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _of_timm(name: str, what: str, pretrained: bool, size: Sequence[int] | None, given: dict[str, Any]) -> nn.Module:
     import timm
 
     plain = name.partition(".")[0]
     if not timm.is_model(plain):
         raise _unknown("timm", plain, timm.list_models(), what)
-    if outputs is not None:
-        given["num_classes"] = outputs
-    if channels is not None:
-        given["in_chans"] = channels
     told = timm.models.get_pretrained_cfg(name)
     if size is not None and told is not None and told.fixed_input_size:
         given.setdefault("img_size", tuple(size))
     try:
         network: nn.Module = timm.create_model(name, pretrained=pretrained, **given)
-    except Exception as error:
-        if not pretrained or isinstance(error, TypeError | ValueError | AssertionError | KeyError):
-            raise
+    except OSError as error:  # the hub's client's are, too
         raise _absent("timm", name, what, str(getattr(told, "hf_hub_id", None) or "its page"), error) from None
     return network
 
 
-def _of_torchvision(
-    name: str,
-    what: str,
-    outputs: int | None,
-    channels: int | None,
-    size: Sequence[int] | None,
-    pretrained: bool,
-    given: dict[str, Any],
-) -> nn.Module:
+def _of_torchvision(name: str, what: str, pretrained: bool, given: dict[str, Any]) -> nn.Module:
     from torchvision import models
 
     known = models.list_models(module=models)
     if name not in known:
         raise _unknown("torchvision", name, known, what)
-    if outputs:
-        given["num_classes"] = outputs
-    weights = models.get_model_weights(name)
-    best = weights.DEFAULT
+    best: Any = models.get_model_weights(name).DEFAULT
     try:
         network: nn.Module = models.get_model(name, weights=best if pretrained else None, **given)
-    except (OSError, RuntimeError) as error:
-        if not pretrained:
-            raise
+    except OSError as error:
         raise _absent("torchvision", name, what, best.url, error) from None
-    if outputs == 0:
-        path, _ = last_layer(network, what)
-        network.set_submodule(path, nn.Identity())
     return network
 
 

@@ -126,7 +126,8 @@ def rows_for(student: Student, data: str, options: DataOptions | None = None) ->
     """Rows that a student can read.
 
     Args:
-        student: who reads them; one that learned from series reads a file that may be a table as series.
+        student: who reads them; one that learned from series reads a file that may be a table as series, and one that
+            learned from images brings them to their size.
         data: a SPEC.
         options: what the file does not say itself.
 
@@ -136,6 +137,8 @@ def rows_for(student: Student, data: str, options: DataOptions | None = None) ->
     options = options or DataOptions()
     if len(student.shape) == 2 and datasets.ambiguous(data):
         options = options.model_copy(update={"series": True})
+    if len(student.shape) == 3:
+        options = datasets.fitted(data, options, student.shape)
     rows = by_name(datasets.load(data, options), student.features, data)
     shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
     if not student.accepts(shape):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator
@@ -13,6 +14,7 @@ from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
 from amalgam.schema import parse, read_yaml
 from amalgam.shelf import find_recipe
+from amalgam.teacher import NETWORKS
 from amalgam.training.settings import Training
 
 _FORBID = ConfigDict(extra="forbid", frozen=True)
@@ -209,10 +211,13 @@ def anchored(spec: object, folder: Path) -> object:
     adapter, colon, source = head.rpartition(":")
     path, at, labels = source.partition("@")
     looks = bool(path) and (colon or "/" in path or Path(path).suffix)
-    if looks and not Path(path).is_absolute() and (folder / path).exists():
+    if looks and adapter not in NETWORKS and not Path(path).is_absolute() and (folder / path).exists():
         path = str((folder / path).resolve())
     if labels and (folder / labels).is_file():
         labels = str((folder / labels).resolve())
+    told = dict(parse_qsl(query, keep_blank_values=True))
+    if "source" in told and (folder / told["source"]).is_file():  # the weights of a network that has a name
+        query = urlencode({**told, "source": str((folder / told["source"]).resolve())}, safe="/")
     return f"{adapter}{colon}{path}{at}{labels}{question}{query}"
 
 

@@ -17,10 +17,7 @@ from amalgam.panel import Seat
 from amalgam.progress import Progress, Silent
 from amalgam.schema import parse
 from amalgam.schooling import school
-from amalgam.teacher import Card, Scorer, read_card
-
-_BY_NAME = ("timm", "torchvision")
-"""Adapters of networks that have a name: a file with weights is told beside it, as `source`."""
+from amalgam.teacher import NETWORKS, Card, Scorer, read_card
 
 IN_MEMORY = "in memory: "
 """How a recipe names a teacher of the Python API that no file holds."""
@@ -164,7 +161,7 @@ def _spelt(adapter: str, source: str, spec: str) -> tuple[Card, Path]:
         names = [name.strip() for name in text if name.strip()]
     named: dict[str, object] = dict(parse_qsl(query, keep_blank_values=True))
     named |= {key: named[key] == "true" for key in ("exclusive", "pretrained") if named.get(key) in ("true", "false")}
-    if adapter in _BY_NAME:
+    if adapter in NETWORKS:
         path = Path(str(named.pop("source", "")))
         told: dict[str, object] = {"name": source, "model": source, "source": path.name or None}
     else:

@@ -20,6 +20,8 @@ from torch.nn import functional as F
 
 from amalgam.classes import class_cross_entropy
 
+_MOST_BYTES = 2**28  # of the inputs of a chunk: 4,096 images of 224 × 224 would be nine times that
+
 Index = slice | Tensor
 """Which rows: a slice, or a long tensor of row numbers."""
 
@@ -77,10 +79,19 @@ class Rows(ABC):
         """The same rows with the annotations left behind."""
         return replace(self, annotated=None, labels=())
 
-    def chunks(self, size: int) -> Iterator[tuple[slice, Tensor]]:
-        """Every row once, in order: (where, inputs)."""
-        for start in range(0, len(self), size):
-            where = slice(start, min(start + size, len(self)))
+    def chunks(self, size: int, within: slice | None = None) -> Iterator[tuple[slice, Tensor]]:
+        """Every row once, in order: (where, inputs); at most `size` rows, and 256 MB of them.
+
+        Args:
+            size: how many rows at most.
+            within: these rows alone.
+        """
+        first, last, _ = (within or slice(None)).indices(len(self))
+        if first >= last:
+            return
+        step = max(1, min(size, _MOST_BYTES // max(1, self.inputs(slice(first, first + 1)).nbytes)))
+        for start in range(first, last, step):
+            where = slice(start, min(start + step, last))
             yield where, self.inputs(where)
 
 

@@ -59,6 +59,16 @@ class Student(nn.Module, ABC):
     def forward(self, inputs: Tensor) -> StudentOutput:
         """What the student says of inputs (B, *shape)."""
 
+    def score(self, inputs: Tensor) -> Tensor:
+        """Logits (B, L): the student as a teacher."""
+        logits: Tensor = self(inputs).logits
+        return logits
+
+    def score_and_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, L) and features (B, D)."""
+        output = self(inputs)
+        return output.logits, output.features
+
     @property
     def device(self) -> torch.device:
         """Where the student lives."""

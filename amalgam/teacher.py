@@ -59,6 +59,13 @@ class HeadScorer(FeatureScorer, Protocol):
         """Logits (B, len(labels)) of features (B, D), differentiable; for its own features close to its own scores."""
 
 
+NETWORKS = ("timm", "torchvision")
+"""Adapters whose networks have a name, a card's `model`; `source` is a file with weights."""
+
+FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path")
+"""Arguments of constructors that read weights, some of them by unpickling."""
+
+
 class Schooling(BaseModel):
     """How a built-in teacher is trained, once, when its weights are absent.
 

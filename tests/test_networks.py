@@ -106,7 +106,8 @@ def test_classes_of_the_libraries_own_weights_have_names_of_their_own() -> None:
     [
         ("timm", "resnet19", {}, "a test: timm has no network 'resnet19'; did you mean 'resnet18'? (it has "),
         ("torchvision", "resnet19", {}, "a test: torchvision has no network 'resnet19'; did you mean 'resnet18'? (it "),
-        ("timm", "resnet18", {"depth": 3}, "a test: timm does not build 'resnet18' with {'depth': 3, 'num_c"),
+        ("timm", "resnet18", {"depth": 3}, "a test: timm does not build 'resnet18' with {'depth': 3}: "),
+        ("timm", "resnet18.nope", {}, "a test: timm does not build 'resnet18.nope' with {}: Invalid pretrained tag"),
         ("timm", "resnet18", {"checkpoint_path": "x.pt"}, "a test: the argument 'checkpoint_path' reads weights "),
         ("torchvision", "resnet18", {"weights": "DEFAULT"}, "a test: the argument 'weights' reads weights "),
     ],

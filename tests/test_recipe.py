@@ -55,18 +55,24 @@ def test_a_name_is_short_for_a_mapping(tmp_path: Path) -> None:
 def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "there"
     folder.mkdir()
-    for name in ("rows.csv", "card.yaml", "model.onnx"):
+    (folder / "resnet18").mkdir()  # of the same name as a network, which is no path
+    for name in ("rows.csv", "card.yaml", "model.onnx", "weights.pt"):
         (folder / name).touch()
     content = {
         "name": "r",
         "strategy": "ant",
-        "teachers": ["card.yaml", "onnx:model.onnx@a,b", "digits-shape"],
+        "teachers": ["card.yaml", "onnx:model.onnx@a,b", "digits-shape", "timm:resnet18@a?source=weights.pt"],
         "data": {"source": "rows.csv"},
     }
     (folder / "r.yaml").write_text(yaml.safe_dump(content))
     monkeypatch.chdir(tmp_path)
     wanted = recipe.read("there/r.yaml")
-    assert wanted.teachers == (f"{folder}/card.yaml", f"onnx:{folder}/model.onnx@a,b", "digits-shape")
+    assert wanted.teachers == (
+        f"{folder}/card.yaml",
+        f"onnx:{folder}/model.onnx@a,b",
+        "digits-shape",
+        f"timm:resnet18@a?source={folder}/weights.pt",
+    )
     assert wanted.data.source == f"{folder}/rows.csv"
 
 

@@ -52,7 +52,7 @@ SEES = {
         "student",
         "teacher",
     },
-    "networks": {"errors", "scaling", "signals"},
+    "networks": {"errors", "scaling", "signals", "teacher"},
     "probe": {"errors"},
     "rocket": {"series", "signals"},
     "series": {"scaling", "signals"},

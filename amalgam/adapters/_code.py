@@ -9,7 +9,7 @@ from inspect import isfunction
 from typing import Any
 
 from amalgam.errors import AmalgamError, RequestError, listed
-from amalgam.networks import FETCHING
+from amalgam.teacher import FETCHING
 
 _KNOWN = ("amalgam.students", "torch.nn", "torchvision.models", "timm", "sklearn", "skmultilearn")
 

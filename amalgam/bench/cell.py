@@ -205,7 +205,8 @@ def _trained(group: Mapping[str, Task], training: Training, seed: int, tell: Tel
 def scored(task: Task, learned: tuple[int, float], ground: Ground) -> Score:
     """A student on the test rows."""
     student = task.student.to("cpu")
-    predicted = decided(student.logits(ground.test.inputs(slice(None))), student.exclusive)
+    logits = torch.cat([student.logits(inputs) for _, inputs in ground.test.chunks(4096)])
+    predicted = decided(logits, student.exclusive)
     epochs, seconds = learned
     return Score(
         measures(predicted, ground.annotated), ground.annotated.shape[1], task.facts, epochs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from amalgam.datasets import (
@@ -22,7 +23,7 @@ from amalgam.datasets.loaded import DataOptions, Loaded, finish
 from amalgam.datasets.specs import ambiguous, names
 from amalgam.errors import RequestError
 
-__all__ = ["DataOptions", "Loaded", "ambiguous", "files", "from_arrays", "load", "names"]
+__all__ = ["DataOptions", "Loaded", "ambiguous", "files", "fitted", "from_arrays", "load", "names"]
 
 _FILES = {"size", "channels", "fit", "missing"}
 _OPTIONS: dict[str, set[str]] = {
@@ -137,6 +138,14 @@ def files(spec: str, options: DataOptions | None = None) -> list[Path]:
         return pixels.paths(paths[0])
     xml = mulan.label_file(paths[0], options) if kind == ".arff" else None
     return paths if xml is None else [*paths, xml]
+
+
+def fitted(spec: str, options: DataOptions, shape: Sequence[int]) -> DataOptions:
+    """The options by which images come as (C, H, W), where the data has such options and they are not told."""
+    means = _OPTIONS.get(specs.found(spec, options)[0], set())
+    wanted = {"channels": shape[0], "size": tuple(shape[1:])}
+    told = {name: value for name, value in wanted.items() if name in means and getattr(options, name) is None}
+    return options.model_copy(update=told)
 
 
 def _refuse_idle_options(spec: str, options: DataOptions, known: set[str]) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from amalgam.panel import Ballots, Panel, mean_logit
-from amalgam.signals import FeatureTargets, Loss, Rows, StudentOutput, Targets, Votes
+from amalgam.signals import FeatureTargets, Loss, Rows, StudentOutput, Targets, Votes, cross_entropy
 from amalgam.strategy import Learn, Paper, Strategy
 from amalgam.teacher import FeatureScorer, Teacher
 
@@ -88,10 +88,10 @@ class VENUS(Strategy[Sizes]):
         """
         assert isinstance(targets, FeatureTargets)
         logits = output.logits if output.steps is None else output.steps
-        rows = torch.as_tensor(float(len(targets)), device=logits.device)
-        if targets.exclusive:  # one task, whose classes are the labels
-            return Loss(class_loss(logits, targets.probabilities).sum(), rows)
-        return Loss(task_loss(logits, targets.probabilities, self.half).mean(-1).sum(), rows)
+        if targets.exclusive:  # one task, whose classes are the labels; its cross-entropy has no other half
+            return cross_entropy(logits, targets)
+        each = task_loss(logits, targets.probabilities, self.half).mean(-1)
+        return Loss(each.sum(), torch.as_tensor(float(len(targets)), device=logits.device))
 
     def companion(self, panel: Panel, targets: Targets, width: int) -> Consolidator:
         """The adaptors of this student to these teachers."""
@@ -164,13 +164,3 @@ def task_loss(logits: Tensor, wanted: Tensor, half: bool) -> Tensor:
     """
     positive = -wanted * F.logsigmoid(logits.float())
     return positive if half else positive - (1 - wanted) * F.logsigmoid(-logits.float())
-
-
-def class_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Eq. (51) of a task with classes: J = −Σ_c p_c log q_c, q = softmax(logits), (..., B); it has no other half.
-
-    Args:
-        logits: (B, L), or (S, B, L) of a student with S steps.
-        wanted: p, (B, L).
-    """
-    return -(wanted * logits.float().log_softmax(-1)).sum(-1)

@@ -100,16 +100,6 @@ class ImageStudent(Student):
         features = self.represent(inputs)
         return StudentOutput(self.head(features), features)
 
-    def score(self, inputs: Tensor) -> Tensor:
-        """Logits (B, L): the student as a teacher."""
-        logits: Tensor = self(inputs).logits
-        return logits
-
-    def score_and_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, L) and features (B, D)."""
-        output = self(inputs)
-        return output.logits, output.features
-
 
 class TaskHeads(nn.Module):
     """L heads as one: Linear, ReLU and Linear with U units each, or one linear layer; features (B, D) to logits (B, L).

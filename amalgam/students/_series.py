@@ -77,13 +77,3 @@ class SeriesStudent(Student):
         """Logits (B, L) and features (B, D)."""
         features = self.represent(inputs)
         return StudentOutput(self.head(self.drop(features)), features)
-
-    def score(self, inputs: Tensor) -> Tensor:
-        """Logits (B, L): the student as a teacher."""
-        logits: Tensor = self(inputs).logits
-        return logits
-
-    def score_and_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, L) and features (B, D)."""
-        output = self(inputs)
-        return output.logits, output.features

@@ -79,20 +79,10 @@ class LabelChain(Student):
             steps.append(step.logits)
         return StudentOutput(final, hidden, torch.stack(steps))
 
-    def score(self, inputs: Tensor) -> Tensor:
-        """Final logits (B, L): the chain as a teacher."""
-        logits: Tensor = self(inputs).logits
-        return logits
-
     def score_given(self, inputs: Tensor, believed: Tensor, clamp: bool) -> Tensor:
         """Final logits (B, L) after some labels were told."""
         logits: Tensor = self(inputs, believed, clamp).logits
         return logits
-
-    def score_and_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Final logits (B, L) and the last hidden state (B, hidden)."""
-        output = self(inputs)
-        return output.logits, output.features
 
     def head(self, features: Tensor) -> Tensor:
         """The last step's logits (B, L) of a hidden state (B, hidden)."""

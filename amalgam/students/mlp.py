@@ -41,8 +41,3 @@ class MLP(Student):
         """Logits (B, L) and the last hidden layer."""
         features = self.body(self.scaling(inputs).flatten(1))
         return StudentOutput(self.head(features), features)
-
-    def score_and_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, L) and the last hidden layer (B, D): the perceptron as a teacher."""
-        output = self(inputs)
-        return output.logits, output.features

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from amalgam import datasets
+from amalgam import datasets, signals
 from amalgam.datasets import DataOptions, images
 from amalgam.datasets.split import split, twins
 from amalgam.errors import RequestError
 from amalgam.fingerprint import of_each_row, of_rows
-from amalgam.parts import apportion
+from amalgam.parts import apportion, rows_for
 from amalgam.recipe import Recipe
 from amalgam.signals import DatasetRows, ProbabilityTargets, Rows, TensorRows
+from amalgam.student import build
 from amalgam.training.feed import Feed
 from tests.datasets.drawings import as_floats, draw, pixels
 
@@ -261,3 +262,23 @@ def test_memory_is_that_of_a_chunk(tmp_path: Path) -> None:
     peak(6)
     few = peak(6)
     assert peak(60) < few + 2 * 3 * 64 * 64 * 4
+
+
+def test_a_chunk_is_no_larger_than_memory_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Votes, scalings and measures read rows so: however many they ask for, large images come a few at a time."""
+    rows = TensorRows(values=torch.rand(10, 3, 4, 4))
+    whole = [(where.start, where.stop) for where, _ in rows.chunks(4)]
+    assert whole == [(0, 4), (4, 8), (8, 10)]
+    monkeypatch.setattr(signals, "_MOST_BYTES", 3 * 3 * 4 * 4 * 4 + 1)
+    cut = list(rows.chunks(4, slice(2, 9)))
+    assert [(where.start, where.stop) for where, _ in cut] == [(2, 5), (5, 8), (8, 9)]
+    assert torch.equal(torch.cat([inputs for _, inputs in cut]), rows.values[2:9])
+    assert list(rows.take(torch.arange(0)).chunks(4)) == []
+
+
+def test_files_come_as_the_student_reads_them(folder: Path) -> None:
+    """A student of grey 5 × 6 pictures is asked about larger, coloured ones without telling their size."""
+    student = build({"name": "mlp"}, (1, 5, 6), ("a",), "a test")
+    assert rows_for(student, str(folder)).inputs(slice(0, 2)).shape == (2, 1, 5, 6)
+    told = rows_for(student, str(folder), DataOptions(size=(5, 6), channels=1))
+    assert torch.equal(told.inputs(slice(0, 2)), rows_for(student, str(folder)).inputs(slice(0, 2)))
