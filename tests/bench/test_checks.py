@@ -15,7 +15,7 @@ from amalgam.bench import cell
 from amalgam.bench.checks import ready
 from amalgam.bench.table import Table
 from amalgam.errors import RequestError
-from amalgam.students.mlp import MLP
+from amalgam.student import Student
 from amalgam.training.settings import Training
 from tests.bench.small import METHODS, run, table
 from tests.conftest import Cli
@@ -160,7 +160,7 @@ def test_a_precision_that_is_not_to_be_had_is_refused(kind: str, monkeypatch: py
 
 
 def test_a_method_that_the_teachers_cannot_serve_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(MLP, "score_and_features")
+    monkeypatch.delattr(Student, "score_and_features")
     wrong = table("ant kd cfl", teacher={"name": "mlp"}, setting={"teachers": [{"labels": [0, 1]}]})
     with pytest.raises(RequestError) as refusal:
         ready(wrong)
