@@ -45,7 +45,7 @@ class ComponentOutput:
         logits: (B, L), one of each component.
         features: (B, L, C), the components' hidden layers.
         aligned: (K, B, L, A), their hidden layers in the common space with each teacher.
-        aligners: (K, D, L, A), maps of the teachers' features into these spaces, see `side_by_side`.
+        aligners: (K, D, L, A), what maps the teachers' features into these spaces, see `side_by_side` and `met`.
     """
 
     logits: Tensor
@@ -143,7 +143,7 @@ class FirstStage(nn.Module):
         logits, features = self.components(inputs)
         aligned = torch.bmm(features.transpose(0, 1), self.own.flatten(2))
         aligned = aligned.view(*aligned.shape[:2], *self.own.shape[2:]).permute(2, 1, 0, 3)
-        return ComponentOutput(logits, features, aligned, unit_norm(self.teachers))
+        return ComponentOutput(logits, features, aligned, self.teachers)
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ def teacher_distance(output: ComponentOutput, shown: Tensor, chosen: Tensor) -> 
         shown: the teachers' features side by side, (B, K, D).
         chosen: (B, K, L), 1 for the teacher whose features a component is held against.
     """
-    theirs = torch.bmm(shown.transpose(0, 1), output.aligners.flatten(2)).view(output.aligned.shape)
+    theirs = met(shown, output.aligners).view(output.aligned.shape)
     apart = (output.aligned - theirs).float().square().mean(3)
     return (apart * chosen.transpose(0, 1)).sum()
 
@@ -282,10 +282,16 @@ def component_distance(aligned: Tensor, features: Tensor, units: int) -> Tensor:
     return F.mse_loss(aligned.float(), features.clone(), reduction="sum") / units  # votes may be inference tensors
 
 
-def unit_norm(aligners: Tensor) -> Tensor:
-    """Maps (K, D, L, A) with weights of norm 1 for each of their outputs.
+def met(shown: Tensor, aligners: Tensor) -> Tensor:
+    """The teachers' features in the common spaces, (K, B, L·A), by maps whose weights for each output have norm 1.
 
     Otherwise teacher and component would meet where both are nothing. The authors' published code adds a penalty on
     other norms; here there are no others.
+
+    Args:
+        shown: the teachers' features side by side, (B, K, D).
+        aligners: (K, D, L, A), of any norm.
     """
-    return F.normalize(aligners, dim=1)
+    maps = aligners.flatten(2)
+    norms = maps.square().sum(1, keepdim=True).clamp_min(1e-24).rsqrt()
+    return torch.bmm(shown.transpose(0, 1), maps) * norms

@@ -22,6 +22,7 @@ from amalgam.signals import StudentOutput
 from amalgam.student import Student
 
 Accept = Literal["joint", "own", "always"]
+_FAR = 1e30  # what the logits of labels that may not be chosen are lowered by
 
 
 class LabelChain(Student):
@@ -73,11 +74,10 @@ class LabelChain(Student):
         start = Start(self.gates_of_inputs(x) + constant, final - weights.bias, chosen, believed if clamp else None)
         if _by_hand(start):
             return StudentOutput(*WayBack.apply(*start[:3], *weights, self.settings))
-        steps = list[Tensor]()
-        for step in unrolled(start, weights, self.settings):
-            final, hidden = carry(final, step.logits, step.takes), step.state.hidden
-            steps.append(step.logits)
-        return StudentOutput(final, hidden, torch.stack(steps))
+        steps = list(unrolled(start, weights, self.settings))
+        logits = torch.stack([step.logits for step in steps])
+        final = logits.gather(0, final_steps([step.added for step in steps], self.settings.unchosen))[0]
+        return StudentOutput(final, steps[-1].state.hidden, logits)
 
     def score_given(self, inputs: Tensor, believed: Tensor, clamp: bool) -> Tensor:
         """Final logits (B, L) after some labels were told."""
@@ -147,12 +147,12 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A step: what entered it, (B, L + hidden); its state; L_k; the labels whose final logit it gives (B, L)."""
+    """A step: what entered it, (B, L + hidden); its state; L_k, (B, L); the labels it added, (B, L) of 0 and 1."""
 
     entering: Tensor
     state: State
     logits: Tensor
-    takes: Tensor
+    added: Tensor
 
 
 def folded(gates_of_state: Tensor, decide: Tensor, bias: Tensor) -> tuple[Weights, Tensor]:
@@ -175,15 +175,25 @@ def folded(gates_of_state: Tensor, decide: Tensor, bias: Tensor) -> tuple[Weight
     return Weights(into, of_logits, decide, bias), bias @ of_logits.mT
 
 
-def unrolled(start: Start, weights: Weights, settings: LabelChain.Settings) -> Iterator[Step]:
-    """The steps of the chain, one after the other."""
+def unrolled(
+    start: Start, weights: Weights, settings: LabelChain.Settings, room: Sequence[Tensor] | None = None
+) -> Iterator[Step]:
+    """The steps of the chain, one after the other.
+
+    Args:
+        start: where they begin.
+        weights: of every step.
+        settings: the chain's.
+        room: where to write what enters each step, S arrays (B, L + hidden); None makes them.
+    """
     chosen, held = start.chosen, start.held
-    available = torch.ones_like(chosen) if held is None else held.isnan().to(chosen.dtype)
+    closed = chosen if held is None else (~held.isnan()).to(chosen.dtype)
     joint = torch.ones_like(chosen[..., :1])
+    numbers = torch.arange(chosen.shape[-1], device=chosen.device)
     hidden = cell = torch.zeros_like(start.gates[..., : weights.decide.shape[-1]])
     beyond: Tensor | None = start.beyond
-    for step in range(min(settings.steps or chosen.shape[-1], chosen.shape[-1])):
-        entering = torch.cat([chosen, hidden], dim=-1)
+    for step in range(steps_of(settings, chosen.shape[-1])):
+        entering = torch.cat([chosen, hidden], dim=-1, out=None if room is None else room[step])
         gates = affine(entering, weights.into, start.gates)
         state = lstm(gates if beyond is None else affine(beyond, weights.told, gates), cell)
         hidden, cell = state.hidden, state.cell
@@ -191,9 +201,15 @@ def unrolled(start: Start, weights: Weights, settings: LabelChain.Settings) -> I
         if held is not None:
             own, logits = logits, torch.where(held.isnan(), logits, held)
             beyond = logits - own
-        added, joint = choose(logits.detach(), available, joint, settings.accept)
-        yield Step(entering, state, logits, available if step == 0 or settings.unchosen == "last" else added)
-        chosen, available = chosen + added, available - added
+        best, joins, joint = choose(logits.detach(), closed, joint, settings.accept)
+        added = ((numbers == best) & joins).to(logits.dtype)
+        yield Step(entering, state, logits, added)
+        chosen, closed = chosen + added, closed + added
+
+
+def steps_of(settings: LabelChain.Settings, labels: int) -> int:
+    """S: no more steps than labels, as each can choose one."""
+    return min(settings.steps or labels, labels)
 
 
 def affine(inputs: Tensor, weight: Tensor, plus: Tensor) -> Tensor:
@@ -213,33 +229,40 @@ def lstm(gates: Tensor, cell: Tensor) -> State:
 
 def squash(values: Tensor) -> Tensor:
     """Tanh, as 2 σ(2 x) − 1, which takes a CPU a quarter of the time of its own."""
-    return (2 * values).sigmoid() * 2 - 1
+    return torch.rsub((values + values).sigmoid(), -1, alpha=-2)
 
 
-def choose(logits: Tensor, available: Tensor, joint: Tensor, accept: Accept) -> tuple[Tensor, Tensor]:
+def choose(logits: Tensor, closed: Tensor, joint: Tensor, accept: Accept) -> tuple[Tensor, Tensor, Tensor]:
     """Eq. (33): the likeliest label not yet chosen joins, and the joint probability Q takes its factor.
 
     Args:
         logits: L_k, (B, L), without gradient: the decision is hard.
-        available: (B, L), 1 for labels that may still be chosen.
+        closed: (B, L), 1 for labels that may be chosen no more, else 0.
         joint: the product of the chosen labels' probabilities, (B, 1).
         accept: when it joins, see `LabelChain.Settings`.
 
     Returns:
-        added (B, L), at most one 1 a row, and the new joint (B, 1).
+        the number of the likeliest label, whether it joins, and the new joint, (B, 1) each.
     """
-    best = logits.masked_fill(available == 0, -torch.inf).max(dim=-1, keepdim=True)
-    probability = best.values.sigmoid()
+    best = torch.add(logits, closed, alpha=-_FAR).max(dim=-1, keepdim=True)
+    probability = best.values.sigmoid()  # 0 where nothing is open
     product = joint * probability
-    # Nothing is available where the best is −inf: its probability is 0.
-    joins = best.values > -torch.inf if accept == "always" else (product if accept == "joint" else probability) > 0.5
-    added = torch.zeros_like(logits).scatter(-1, best.indices, joins.to(logits.dtype))
-    return added, torch.where(joins, product, joint)
+    joins = best.values > -_FAR / 2 if accept == "always" else (product if accept == "joint" else probability) > 0.5
+    return best.indices, joins, torch.where(joins, product, joint)
 
 
-def carry(final: Tensor, logits: Tensor, takes: Tensor) -> Tensor:
-    """Eq. (34): the final logits, taking this step's where `takes` is 1; Eqs. (35), (36) are their sigmoid."""
-    return torch.where(takes > 0, logits, final)
+def final_steps(added: Sequence[Tensor], unchosen: Literal["first", "last"]) -> Tensor:
+    """Eq. (34): which step's logit is final, (1, B, L) long: that of the step that chose the label, else `unchosen`.
+
+    Eqs. (35), (36) are its sigmoid.
+
+    Args:
+        added: for each of S steps the labels it chose, (B, L) of 0 and 1.
+        unchosen: for the others.
+    """
+    every = torch.stack(list(added)).bool()
+    chosen, step = every.max(0, keepdim=True)
+    return step if unchosen == "first" else step.masked_fill(~chosen, len(added) - 1)
 
 
 class WayBack(torch.autograd.Function):
@@ -255,36 +278,49 @@ class WayBack(torch.autograd.Function):
             rest: the four `Weights`, then the settings.
         """
         weights, settings = Weights(*rest[:-1]), rest[-1]
-        ctx.steps = list(unrolled(Start(gates, beyond, chosen), weights, settings))
+        rows, (labels, units) = gates.shape[-2], weights.decide.shape[-2:]
+        entering = gates.new_empty(*gates.shape[:-2], steps_of(settings, labels) + 1, rows, labels + units)
+        room = entering.unbind(-3)
+        steps = list(unrolled(Start(gates, beyond, chosen), weights, settings, room))
+        hidden = steps[-1].state.hidden
+        room[-1][..., labels:] = hidden  # what would enter one more step: so all hidden states lie side by side
+        logits = torch.stack([step.logits for step in steps])
+        ctx.final = final_steps([step.added for step in steps], settings.unchosen)
+        ctx.states, ctx.entering = [step.state for step in steps], entering
         ctx.save_for_backward(beyond, *weights[:3])
+        ctx.set_materialize_grads(False)
         # What is kept here must not be what is given out: it would hold itself, for ever.
-        final, hidden = ctx.steps[0].logits.clone(), ctx.steps[-1].state.hidden.clone()
-        for step in ctx.steps[1:]:
-            final = carry(final, step.logits, step.takes)
-        return final, hidden, torch.stack([step.logits for step in ctx.steps])
+        return logits.gather(0, ctx.final)[0], hidden.clone(), logits
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, of_final: Tensor, of_hidden: Tensor, of_steps: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, of_final: Tensor | None, of_hidden: Tensor | None, of_steps: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         """Where steps follow on each other from the last to the first; the rest of all steps at once."""
         beyond, into, told, decide = ctx.saved_tensors
-        steps: list[Step] = ctx.steps
-        of_logits = _side_by_side(_of_logits(steps, of_final, of_steps.unbind()))
-        down = (of_logits @ decide).unflatten(-2, (len(steps), -1))  # what comes to each step's h_k from its logits
-        of_gates = down.new_empty(*down.shape[:-1], into.shape[-2])
-        back, of_cell = into[..., decide.shape[-2] :].mT, torch.zeros_like(of_hidden)
-        for k in reversed(range(len(steps))):
+        states: list[State] = ctx.states
+        labels, units = decide.shape[-2:]
+        if of_steps is None:
+            of_steps = decide.new_zeros(len(states), *ctx.final.shape[1:])
+        if of_final is not None:
+            of_steps = of_steps.scatter_add(0, ctx.final, of_final[None])
+        of_logits = of_steps.movedim(0, -3).flatten(-3, -2)
+        down = (of_logits @ decide).unflatten(-2, (len(states), -1))  # what comes to each step's h_k from its logits
+        of_gates = down.new_empty(*down.shape[:-1], 4 * units)
+        back, of_cell = into[..., labels:], torch.zeros_like(states[0].cell)
+        for k in reversed(range(len(states))):
             after = of_gates.select(-3, k)
-            of_hidden = of_hidden + down.select(-3, k)
-            before = steps[k - 1].state.cell if k else None
-            of_cell = lstm_back(steps[k].state, before, of_hidden, of_cell, after)
+            of_hidden = down.select(-3, k) if of_hidden is None else of_hidden + down.select(-3, k)
+            of_cell = lstm_back(states[k], states[k - 1].cell if k else None, of_hidden, of_cell, after)
             if k:
-                of_hidden = after @ back.mT
+                of_hidden = after @ back
         first, every = of_gates.select(-3, 0), of_gates.flatten(-3, -2)
+        entered, hiddens = ctx.entering[..., :-1, :, :], ctx.entering[..., 1:, :, labels:]
         return (
             of_gates.sum(-3), first @ told, None,
-            every.mT @ _side_by_side([step.entering for step in steps]), first.mT @ beyond,
-            of_logits.mT @ _side_by_side([step.state.hidden for step in steps]), of_logits.sum(-2, keepdim=True), None,
+            every.mT @ entered.flatten(-3, -2), first.mT @ beyond,
+            of_logits.mT @ hiddens.flatten(-3, -2), of_logits.sum(-2, keepdim=True), None,
         )  # fmt: skip
 
 
@@ -293,20 +329,6 @@ def _by_hand(start: Start) -> bool:
     others = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
     plain = not others and not torch.is_autocast_enabled(start.gates.device.type)
     return plain and start.held is None and start.gates.requires_grad and torch.is_grad_enabled()
-
-
-def _of_logits(steps: Sequence[Step], of_final: Tensor, of_steps: Sequence[Tensor]) -> list[Tensor]:
-    """The gradients of the steps' logits: their own, and of the final ones where they are this step's."""
-    found = list[Tensor]()
-    for step, own in zip(reversed(steps), reversed(of_steps), strict=True):
-        found.append(torch.addcmul(own, of_final, step.takes))
-        of_final = of_final * (1 - step.takes)
-    return found[::-1]
-
-
-def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
-    """S parts (B, X) as the rows (S·B, X) of one matrix; or of M."""
-    return torch.stack(list(parts), dim=-3).flatten(-3, -2)
 
 
 def lstm_back(state: State, before: Tensor | None, of_hidden: Tensor, of_cell: Tensor, of_gates: Tensor) -> Tensor:
@@ -319,15 +341,16 @@ def lstm_back(state: State, before: Tensor | None, of_hidden: Tensor, of_cell: T
         of_cell: that of c_k, without what comes through h_k.
         of_gates: room for those of the gates before activation, (B, 4·hidden).
     """
-    units = of_hidden.shape[-1]
     into, forget, out = state.opened.chunk(3, dim=-1)
-    of_cell = of_cell + torch.ops.aten.tanh_backward(of_hidden * out, state.squashed)
-    torch.mul(of_cell, state.new, out=of_gates[..., :units])
+    of_into, of_forget, of_out, of_new = of_gates.chunk(4, dim=-1)
+    of_opened = of_gates[..., : state.opened.shape[-1]]
+    of_cell = of_cell + torch.ops.aten.tanh_backward.default(of_hidden * out, state.squashed)
+    torch.mul(of_cell, state.new, out=of_into)
     if before is None:
-        of_gates[..., units : 2 * units] = 0
+        of_forget.zero_()
     else:
-        torch.mul(of_cell, before, out=of_gates[..., units : 2 * units])
-    torch.mul(of_hidden, state.squashed, out=of_gates[..., 2 * units : 3 * units])
-    of_gates[..., : 3 * units] = torch.ops.aten.sigmoid_backward(of_gates[..., : 3 * units], state.opened)
-    of_gates[..., 3 * units :] = torch.ops.aten.tanh_backward(of_cell * into, state.new)
+        torch.mul(of_cell, before, out=of_forget)
+    torch.mul(of_hidden, state.squashed, out=of_out)
+    torch.ops.aten.sigmoid_backward.grad_input(of_opened, state.opened, grad_input=of_opened)
+    torch.ops.aten.tanh_backward.grad_input(of_cell * into, state.new, grad_input=of_new)
     return of_cell * forget

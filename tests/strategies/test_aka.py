@@ -27,8 +27,8 @@ from amalgam.strategies.aka import (
     FirstStage,
     StudentAligner,
     chosen_targets,
+    met,
     most_confident,
-    unit_norm,
 )
 from tests.laws import untaught
 from tests.strategies.featured import ballots_of, companion_stays_behind, panel_of, rows_of
@@ -259,9 +259,11 @@ def test_the_companion_stays_behind(tmp_path: Path) -> None:
     companion_stays_behind(SMALL, made(panel, rows, ballots, kept.network.components), tmp_path)
 
 
-def test_aligners_keep_their_norm() -> None:
-    aligners = unit_norm(torch.randn(3, 5, 4, 2) * 1e-3)
-    torch.testing.assert_close(aligners.square().sum(1), torch.ones(3, 4, 2))
+def test_teachers_are_met_by_maps_of_norm_one_whatever_their_weights() -> None:
+    aligners, shown = torch.randn(3, 5, 4, 2) * 1e-3, torch.randn(7, 3, 5)
+    maps = torch.nn.functional.normalize(aligners, dim=1)
+    torch.testing.assert_close(met(shown, aligners), torch.einsum("bkd,kdla->kbla", shown, maps).flatten(2))
+    assert torch.equal(met(shown, torch.zeros(3, 5, 4, 2)), torch.zeros(3, 7, 8))
 
 
 def test_the_most_confident_is_the_surest_of_its_side_among_those_that_know() -> None:
