@@ -221,7 +221,9 @@ def chosen_targets(ballots: Ballots) -> ChosenTargets:
         Read(scores, lambda votes: soft_targets(*_with_chosen(votes))),
         Read(scores, lambda votes: torch.ones(votes.scores.shape[1:])),
         Read(scores, lambda votes: F.one_hot(_with_chosen(votes)[1], len(votes.scores)).movedim(-1, 1).float()),
-        Read(ballots, lambda votes: side_by_side([one.T for one in votes.features]).movedim(-1, 0).contiguous()),
+        Read(
+            ballots, lambda votes: side_by_side([one.T.float() for one in votes.features]).movedim(-1, 0).contiguous()
+        ),
     )
     in_memory = all(isinstance(one, Tensor) for one in (*ballots.scores, *ballots.features))
     said, weights, chosen, shown = tuple[Any, ...](one[:] if in_memory else one for one in parts)

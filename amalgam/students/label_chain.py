@@ -147,9 +147,8 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A step: what entered it, (B, L + hidden); its state; L_k, (B, L); the labels it added, (B, L) of 0 and 1."""
+    """A step: its state; L_k, (B, L); the labels it added, (B, L) of 0 and 1."""
 
-    entering: Tensor
     state: State
     logits: Tensor
     added: Tensor
@@ -184,7 +183,7 @@ def unrolled(
         start: where they begin.
         weights: of every step.
         settings: the chain's.
-        room: where to write what enters each step, S arrays (B, L + hidden); None makes them.
+        room: where to write what enters each step after the first, S − 1 arrays (B, L + hidden); None makes them.
     """
     chosen, held = start.chosen, start.held
     closed = chosen if held is None else (~held.isnan()).to(chosen.dtype)
@@ -193,8 +192,10 @@ def unrolled(
     hidden = cell = torch.zeros_like(start.gates[..., : weights.decide.shape[-1]])
     beyond: Tensor | None = start.beyond
     for step in range(steps_of(settings, chosen.shape[-1])):
-        entering = torch.cat([chosen, hidden], dim=-1, out=None if room is None else room[step])
-        gates = affine(entering, weights.into, start.gates)
+        gates = start.gates
+        if step or held is not None:  # else nothing was chosen yet, and h_0 = 0
+            entering = torch.cat([chosen, hidden], dim=-1, out=None if room is None else room[step - 1])
+            gates = affine(entering, weights.into, gates)
         state = lstm(gates if beyond is None else affine(beyond, weights.told, gates), cell)
         hidden, cell = state.hidden, state.cell
         logits, beyond = affine(hidden, weights.decide, weights.bias), None
@@ -203,7 +204,7 @@ def unrolled(
             beyond = logits - own
         best, joins, joint = choose(logits.detach(), closed, joint, settings.accept)
         added = ((numbers == best) & joins).to(logits.dtype)
-        yield Step(entering, state, logits, added)
+        yield Step(state, logits, added)
         chosen, closed = chosen + added, closed + added
 
 
@@ -260,9 +261,10 @@ def final_steps(added: Sequence[Tensor], unchosen: Literal["first", "last"]) -> 
         added: for each of S steps the labels it chose, (B, L) of 0 and 1.
         unchosen: for the others.
     """
-    every = torch.stack(list(added)).bool()
-    chosen, step = every.max(0, keepdim=True)
-    return step if unchosen == "first" else step.masked_fill(~chosen, len(added) - 1)
+    every, last = torch.stack(list(added)), len(added) - 1
+    numbers = torch.arange(last + 1, device=every.device).view(-1, *[1] * (every.ndim - 1))
+    steps = (every * numbers).sum(0, keepdim=True)
+    return (steps if unchosen == "first" else steps + last * (1 - every.sum(0, keepdim=True))).long()
 
 
 class WayBack(torch.autograd.Function):
@@ -279,7 +281,7 @@ class WayBack(torch.autograd.Function):
         """
         weights, settings = Weights(*rest[:-1]), rest[-1]
         rows, (labels, units) = gates.shape[-2], weights.decide.shape[-2:]
-        entering = gates.new_empty(*gates.shape[:-2], steps_of(settings, labels) + 1, rows, labels + units)
+        entering = gates.new_empty(*gates.shape[:-2], steps_of(settings, labels), rows, labels + units)
         room = entering.unbind(-3)
         steps = list(unrolled(Start(gates, beyond, chosen), weights, settings, room))
         hidden = steps[-1].state.hidden
@@ -315,11 +317,11 @@ class WayBack(torch.autograd.Function):
             of_cell = lstm_back(states[k], states[k - 1].cell if k else None, of_hidden, of_cell, after)
             if k:
                 of_hidden = after @ back
-        first, every = of_gates.select(-3, 0), of_gates.flatten(-3, -2)
-        entered, hiddens = ctx.entering[..., :-1, :, :], ctx.entering[..., 1:, :, labels:]
+        first, others = of_gates.select(-3, 0), of_gates[..., 1:, :, :].flatten(-3, -2)
+        entered, hiddens = ctx.entering[..., :-1, :, :], ctx.entering[..., labels:]
         return (
             of_gates.sum(-3), first @ told, None,
-            every.mT @ entered.flatten(-3, -2), first.mT @ beyond,
+            others.mT @ entered.flatten(-3, -2), first.mT @ beyond,
             of_logits.mT @ hiddens.flatten(-3, -2), of_logits.sum(-2, keepdim=True), None,
         )  # fmt: skip
 
