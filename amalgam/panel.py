@@ -86,17 +86,17 @@ class Panel:
                 )
 
     def vote(self, teacher: int, inputs: Tensor, features: bool = False) -> dict[str, Tensor]:
-        """What a teacher says of inputs: `scores`, logits (B, l), and when asked `features` (B, D).
+        """What a teacher says of inputs: `scores`, logits (B, l), and when asked `features` (B, D) of 16 bits.
 
         Raises:
-            RequestError: the teacher breaks its contract: a wrong width, NaN or infinite scores.
+            RequestError: the teacher breaks its contract: a wrong width, NaN or infinite scores or features.
         """
         seat = self.seats[teacher]
         with torch.inference_mode():
             if not features:
                 return {"scores": checked(seat, torch.as_tensor(seat.teacher.score(inputs)), len(inputs))}
             scores, shown = seat.teacher.score_and_features(inputs)
-            return {"scores": checked(seat, scores, len(inputs)), "features": shown.float()}
+            return {"scores": checked(seat, scores, len(inputs)), "features": kept_features(seat, shown, len(inputs))}
 
     def ask(self, inputs: Tensor, features: bool = False) -> Votes:
         """What all teachers say of inputs (B, ...), at once and kept nowhere."""
@@ -127,6 +127,27 @@ def checked(seat: Seat, scores: Tensor, rows: int) -> Tensor:
             "`amalgam teachers check`"
         )
     return scores.float()
+
+
+def kept_features(seat: Seat, features: Tensor, rows: int) -> Tensor:
+    """Features (rows, D) in half precision, or a RequestError that says what is wrong with them."""
+    if features.ndim != 2 or len(features) != rows:
+        raise RequestError(
+            f"teacher {seat.name!r} showed features of shape {tuple(features.shape)} for {rows} rows, expected "
+            f"({rows}, …): one vector for each row; mend its `score_and_features`"
+        )
+    most = torch.finfo(torch.float16).max
+    within = (features.abs() <= most).all(dim=1)  # also NaN is not
+    if not bool(within.all()):
+        row = int((~within).nonzero()[0])
+        said = features[row].abs().max() if bool(torch.isfinite(features[row]).all()) else None
+        wrong = "NaN or infinite" if said is None else f"as large as {float(said):.3g}"
+        raise RequestError(
+            f"teacher {seat.name!r} showed features of row {row} of a batch that are {wrong}; they are kept in half "
+            f"precision, finite and up to {most:,.0f}: look for missing or unscaled values in the data (the card of a "
+            "timm or torchvision network can also name another `layer`)"
+        )
+    return features.half()
 
 
 def seat(

@@ -187,7 +187,7 @@ class Votes:
         scores: (K, B, L) logits, NaN where a teacher does not know the label.
         known: (K, L) bool, which labels each teacher knows.
         exclusive: (K,) bool, teachers whose labels exclude each other (softmax); the others' are sigmoids.
-        features: K tensors (B, D_k), for a strategy that needs them; else none.
+        features: K tensors (B, D_k) in half precision, for a strategy that needs them; else none.
     """
 
     scores: Tensor

@@ -27,7 +27,7 @@ class Shows(Fixed):
     """One that also shows features."""
 
     def score_and_features(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.score(inputs), inputs[:, :1].half()
+        return self.score(inputs), inputs[:, :1]
 
 
 def test_twice_the_same_name_is_told_apart() -> None:
@@ -58,10 +58,45 @@ def test_features_travel_with_the_votes_when_they_are_needed() -> None:
     panel = seat([Seat("shows", Shows(["x"], [1.0]))])
     said = panel.vote(0, torch.arange(6.0).reshape(3, 2), features=True)
     assert said["features"].tolist() == [[0.0], [2.0], [4.0]]
-    assert said["features"].dtype == torch.float32
+    assert said["features"].dtype == torch.float16
     votes = Ballots(panel, 3, (said["scores"],), (said["features"],)).at(slice(1, 3))
     assert votes.features[0].tolist() == [[2.0], [4.0]]
     assert list(panel.vote(0, torch.zeros(2, 2))) == ["scores"]
+
+
+_HOW = (
+    "they are kept in half precision, finite and up to 65,504: look for missing or unscaled values in the data (the "
+    "card of a timm or torchvision network can also name another `layer`)"
+)
+
+
+@pytest.mark.parametrize(
+    ("shown", "says"),
+    [
+        (torch.tensor([[1.0, 2.0], [1.0, torch.nan]]), f"row 1 of a batch that are NaN or infinite; {_HOW}"),
+        (torch.tensor([[1.0, -torch.inf], [0.0, 0.0]]), f"row 0 of a batch that are NaN or infinite; {_HOW}"),
+        (torch.tensor([[1.0, 2.0], [-70000.0, 0.0]]), f"row 1 of a batch that are as large as 7e+04; {_HOW}"),
+    ],
+)
+def test_features_that_cannot_be_kept_stop_the_run(shown: torch.Tensor, says: str) -> None:
+    wide = Shows(["x"], [1.0])
+    wide.score_and_features = lambda inputs: (wide.score(inputs), shown)  # type: ignore[method-assign]
+    panel = seat([Seat("wide", wide)])
+    with pytest.raises(RequestError) as raised:
+        panel.vote(0, torch.zeros(2, 2), features=True)
+    assert str(raised.value) == f"teacher 'wide' showed features of {says}"
+    assert list(panel.vote(0, torch.zeros(2, 2))) == ["scores"]
+
+
+def test_features_are_a_vector_a_row() -> None:
+    flat = Shows(["x"], [1.0])
+    flat.score_and_features = lambda inputs: (flat.score(inputs), inputs[0])  # type: ignore[method-assign]
+    with pytest.raises(RequestError) as raised:
+        seat([Seat("flat", flat)]).vote(0, torch.zeros(3, 2), features=True)
+    assert str(raised.value) == (
+        "teacher 'flat' showed features of shape (2,) for 3 rows, expected (3, …): one vector for each row; mend its "
+        "`score_and_features`"
+    )
 
 
 def votes_of(scores: torch.Tensor) -> Votes:

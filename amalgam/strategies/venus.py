@@ -78,7 +78,7 @@ class VENUS(Strategy[Sizes]):
         """The consensus probabilities, (B, L), and every teacher's features."""
         chooses = self.chooses(panel)
         wanted = consensus(votes.scores.nanmean(0) if chooses else mean_logit(votes), self.temperature, chooses)
-        shown = tuple(one / size for one, size in zip(votes.features, state, strict=True))
+        shown = tuple((one.float() / size).half() for one, size in zip(votes.features, state, strict=True))
         return FeatureTargets(wanted, torch.ones_like(wanted), exclusive=chooses, features=shown)
 
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
