@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ def test_weights_that_are_nowhere_are_asked_for(library: str, monkeypatch: pytes
     def fetch(*_: Any, **__: Any) -> None:
         raise OSError("no network")
 
+    monkeypatch.setattr("amalgam.networks._reachable", lambda address: True)
     monkeypatch.setattr("timm.models._builder.load_pretrained", fetch)
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fetch)
     place = {
@@ -118,6 +120,28 @@ def test_weights_that_are_nowhere_are_asked_for(library: str, monkeypatch: pytes
         f"network); fetch them from {place} where there is a network, and name the file as `source`, beside "
         "`pretrained: true`"
     )
+
+
+def test_without_a_network_the_hub_is_not_asked_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from huggingface_hub import constants
+
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "ENDPOINT", "https://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    began = time.monotonic()
+    with pytest.raises(RequestError) as caught:
+        registry.load("timm:resnet18?pretrained=true", Accelerator())
+    assert str(caught.value) == (
+        "teacher 'resnet18': the weights of timm's 'resnet18' are not in the cache and could not be fetched "
+        "(https://127.0.0.1:9 cannot be reached); fetch them from timm/resnet18.a1_in1k where there is a network, and "
+        "name the file as `source`, beside `pretrained: true`"
+    )
+    assert time.monotonic() - began < 10
+    assert not constants.HF_HUB_OFFLINE
 
 
 @pytest.mark.parametrize(
