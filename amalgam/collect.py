@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from amalgam import store
 from amalgam.fingerprint import fingerprint, of_array, of_code
 from amalgam.journal import Journal
 from amalgam.panel import Ballots, Panel
 from amalgam.processes import processes
-from amalgam.signals import Rows, Targets
+from amalgam.signals import Rows, Targets, TensorRows
 from amalgam.strategy import Grid, Learn, Strategy
 from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
@@ -46,12 +46,14 @@ class Surrogate:
         facts: numbers by name.
         grid: numbers of labels × teachers, if it has any.
         key: the fingerprint of rows and targets, which a training goes by.
+        live: inputs (B, ...) that were never seen before to their targets, from all teachers; kept nowhere.
     """
 
     targets: Targets
     facts: Mapping[str, float]
     grid: Grid | None
     key: str
+    live: Callable[[Tensor], Targets]
 
 
 def vote(
@@ -138,6 +140,12 @@ def surrogate(
     if not all(one.fingerprint for one in panel.seats):
         journal.pass_by("targets", key)
     counted = {name.removeprefix("count."): torch.as_tensor(stored.total(name)) for name in stored.counts}
+
+    def live(inputs: Tensor) -> Targets:
+        votes = panel.ask(inputs, strategy.sees_features())
+        made = strategy.targets(panel, TensorRows(values=inputs), votes, state())
+        return made.of({name: array.clone() for name, array in made.arrays().items()})  # votes are inference tensors
+
     content = {part: [of_array(array[start : start + store.CHUNK]) for start in range(0, len(rows), store.CHUNK)]
                for part, array in stored.arrays.items()}  # fmt: skip
     return Surrogate(
@@ -145,6 +153,7 @@ def surrogate(
         facts=strategy.facts(panel, counted),
         grid=strategy.grid(panel, counted),
         key=fingerprint(rows_key, content),
+        live=live,
     )
 
 

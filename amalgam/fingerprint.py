@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amalgam.errors import RequestError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -87,15 +89,30 @@ def of_rows(rows: Rows, chunk: int = 4096) -> str:
     Args:
         rows: the rows.
         chunk: how many are held in memory at a time; the fingerprint does not depend on it.
+
+    Raises:
+        RequestError: rows that are other ones each time they are read have none.
     """
     stamps = rows.stamps()
     if stamps is not None:
         return fingerprint("stamps", of_array(stamps))
+    if rows.resident is None and len(rows):
+        _refuse_random(rows)
     digest, kind = hashlib.blake2b(digest_size=16), None
     for _, inputs in rows.chunks(chunk):
         digest.update(_bytes(inputs).data)
         kind = _kind(inputs[0])
     return fingerprint(len(rows), kind, digest.hexdigest())
+
+
+def _refuse_random(rows: Rows) -> None:
+    """Nothing that depends on a random view may be kept: the next reading would find what was said of another."""
+    first, again = (_bytes(rows.inputs(slice(0, min(16, len(rows))))) for _ in range(2))
+    if first.tobytes() != again.tobytes():
+        raise RequestError(
+            f"{rows.name} gives other inputs each time it is read, so what teachers say of them cannot be kept; read "
+            "the plain inputs, and let the training draw random views of them: training.augment"
+        )
 
 
 def of_each_row(rows: Rows, chunk: int = 256) -> NDArray[np.uint64]:

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 
 from amalgam import registry, run, store, strategies
-from amalgam.collect import surrogate, vote, weighed
+from amalgam.collect import Surrogate, surrogate, vote, weighed
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation, evaluate, measurable
 from amalgam.fingerprint import of_each_row, of_rows
@@ -28,7 +28,7 @@ from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe
 from amalgam.report import ANNOTATED, Known, Report, machine
-from amalgam.signals import Rows, Targets
+from amalgam.signals import Rows
 from amalgam.strategy import Strategy
 from amalgam.student import Student, build, load, settings_of
 from amalgam.training.settings import Training
@@ -75,6 +75,8 @@ def distill(
         journal = Journal(shown, nonce(), passing)
         with journal.timed("data"):
             parts = apportion(recipe, rows, held_out)
+            if recipe.training.augment is not None:
+                recipe.training.augment.check(_shape(parts.learn))
         with journal.timed("teachers"):
             panel = assemble(recipe, teachers, strategy, accelerator, trust, journal)
             refuse_leaks(panel, parts)
@@ -103,8 +105,20 @@ def distill(
         with journal.timed("training"):
             accelerator = processes(training, None if folder is None else folder / run.LOGS)
             student, fitted = train(
-                recipe, panel, parts, rows, targets, training, taught.key, strategy, accelerator, folder, shown
+                recipe,
+                panel,
+                parts,
+                rows,
+                replace(taught, targets=targets),
+                training,
+                strategy,
+                accelerator,
+                folder,
+                shown,
             )
+        if training.augment is not None:
+            asked = "about every one of them" if recipe.live else "once about the plain rows"
+            journal.note(f"the student saw random views of its rows; the teachers were asked {asked}")
         if fitted.resumed_at is not None:
             journal.note(f"training was resumed in epoch {fitted.resumed_at + 1}")
         evaluation = None
@@ -159,6 +173,16 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
         raise RequestError(
             f"strategy {recipe.strategy['name']!r} learns from a few labelled rows; say which share of the student's "
             "rows it may see the annotations of, such as --set data.labelled=0.05 (1 for all that are annotated)"
+        )
+    if recipe.live and recipe.training.augment is None:
+        raise RequestError(
+            "live asks the teachers about the random views that the student sees, and it sees the plain rows: say what "
+            "views, such as --set training.augment.flip=0.5, or leave live out"
+        )
+    if recipe.live and strategy.sees_labels:
+        raise RequestError(
+            f"strategy {recipe.strategy['name']!r} learns from labelled rows, of which it makes targets once; leave "
+            "live out, or choose another strategy"
         )
     store.ready()
     several = processes(recipe.training).num_processes
@@ -221,9 +245,8 @@ def train(
     panel: Panel,
     parts: Parts,
     rows: Rows,
-    targets: Targets,
+    taught: Surrogate,
     training: Training,
-    key: str,
     strategy: Strategy[Any],
     accelerator: Accelerator,
     folder: Path | None,
@@ -237,12 +260,13 @@ def train(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        companion = strategy.companion(panel, targets, student.width(rows.inputs(slice(0, 1))))
+        companion = strategy.companion(panel, taught.targets, student.width(rows.inputs(slice(0, 1))))
     if recipe.training.tracker is not None:
         accelerator.init_trackers(recipe.name)
     fitted = fit(
-        student, rows, targets, strategy.loss, training,
-        seed=recipe.seed, accelerator=accelerator, progress=progress, key=key, companion=companion,
+        student, rows, taught.targets, strategy.loss, training,
+        seed=recipe.seed, accelerator=accelerator, progress=progress, key=taught.key, companion=companion,
+        live=taught.live if recipe.live else None,
         folder=None if folder is None else folder / run.CHECKPOINTS,
     )  # fmt: skip
     if recipe.training.tracker is not None:

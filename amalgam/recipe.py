@@ -96,6 +96,8 @@ class Recipe(BaseModel):
         student: the student's `name` and its settings.
         training: the trainer's settings.
         seed: of everything random but the split.
+        live: ask the teachers anew about every random view that the student sees (`training.augment`), instead of once
+            about the plain rows.
         export: whether the run ends with an ONNX file.
         made_with: versions a resolved recipe was run with; for readers.
     """
@@ -111,6 +113,7 @@ class Recipe(BaseModel):
     student: dict[str, Any] = {"name": "label_chain"}
     training: Training = Training()
     seed: int = Field(default=0, ge=0, lt=2**31)
+    live: bool = False
     export: bool = True
     made_with: dict[str, str] = {}
 

@@ -96,7 +96,7 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
         (
             "trainin=1",
             "recipe RECIPES/ant.yaml: unknown key 'trainin'; did you mean 'training'? (known: data, description, "
-            "export, labels, made_with, name, seed, strategy, student, teachers, training)",
+            "export, labels, live, made_with, name, seed, strategy, student, teachers, training)",
         ),
         (
             "data.options.mising=mean",

@@ -14,8 +14,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amalgam.errors import RequestError
 from amalgam.fingerprint import _code, fingerprint, of_array, of_code, of_each_row, of_file, of_rows, of_tensors
-from amalgam.signals import FileRows, TensorRows
+from amalgam.signals import DatasetRows, FileRows, TensorRows
 
 
 def test_pinned() -> None:
@@ -196,3 +197,26 @@ def test_each_row_has_a_number_of_its_own() -> None:
 
 def test_no_rows_have_no_numbers() -> None:
     assert of_each_row(TensorRows(values=torch.empty(0, 3))).shape == (0,)
+
+
+class Jittered:
+    """A dataset with a random view of its own."""
+
+    def __init__(self, noise: float) -> None:
+        self.noise = noise
+
+    def __len__(self) -> int:
+        return 30
+
+    def __getitem__(self, row: int) -> torch.Tensor:
+        return torch.full((2,), float(row)) + self.noise * torch.rand(2)
+
+
+def test_rows_that_are_other_ones_each_time_have_no_fingerprint() -> None:
+    assert of_rows(DatasetRows(dataset=Jittered(0.0)))
+    with pytest.raises(RequestError) as refusal:
+        of_rows(DatasetRows(dataset=Jittered(0.1), name="photos"))
+    assert str(refusal.value) == (
+        "photos gives other inputs each time it is read, so what teachers say of them cannot be kept; read the plain "
+        "inputs, and let the training draw random views of them: training.augment"
+    )

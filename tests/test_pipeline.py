@@ -334,3 +334,69 @@ def test_a_run_of_teachers_in_memory_says_so_afterwards(home: Path, tmp_path: Pa
     )
     with pytest.raises(RequestError, match="this run learned from rows in memory"):
         pipeline.distill(resolved, keep=False)
+
+
+LIVE = ("training.epochs=2", "export=false", "training.augment.noise=0.1")
+
+
+def test_live_asks_the_teachers_about_every_view_and_keeps_nothing_of_it(
+    trained_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, report = pipeline.distill(recipe.read("ant", assignments=LIVE), keep=False)
+    assert "the student saw random views of its rows; the teachers were asked once about the plain rows" in report.notes
+    kept = sorted(path.name for kind in ("votes", "targets") for path in (trained_home / kind).iterdir())
+    asked = list[int]()
+    ask = Panel.ask
+
+    def counted(panel: Panel, inputs: torch.Tensor, features: bool = False) -> Any:
+        asked.append(len(inputs))
+        return ask(panel, inputs, features)
+
+    monkeypatch.setattr(Panel, "ask", counted)
+    live, report = pipeline.distill(recipe.read("ant", assignments=(*LIVE, "live=true")), keep=False)
+    assert "the student saw random views of its rows; the teachers were asked about every one of them" in report.notes
+    assert sum(asked) == 2 * report.data["learnt from"]
+    assert not torch.equal(weights(plain), weights(live))
+    assert kept == sorted(path.name for kind in ("votes", "targets") for path in (trained_home / kind).iterdir())
+
+
+@pytest.mark.parametrize("name", ["venus", "cfl", "aka", "kd"])
+def test_live_targets_on_plain_rows_are_the_stored_ones(name: str, trained_home: Path) -> None:
+    """Views that change nothing: the same student as without asking again, up to rounding."""
+    students = []
+    for live in ("false", "true"):
+        changes = ("training.epochs=2", "export=false", "training.augment.noise=0.0", f"live={live}")
+        wanted = recipe.read("kd", {"strategy": {"name": name}}, changes)
+        students.append(pipeline.distill(wanted, keep=False)[0])
+    torch.testing.assert_close(weights(students[0]), weights(students[1]), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            ("live=true",),
+            "live asks the teachers about the random views that the student sees, and it sees the plain rows: say what "
+            "views, such as --set training.augment.flip=0.5, or leave live out",
+        ),
+        (
+            ("training.augment.turn=5",),
+            "training.augment.turn is for images (channels, height, width), and these inputs have the shape (64,); "
+            "leave it out, or take `noise`, which is for any inputs",
+        ),
+    ],
+)
+def test_views_that_cannot_be_are_refused_before_any_work(changes: tuple[str, ...], says: str) -> None:
+    with pytest.raises(RequestError) as refusal:
+        pipeline.distill(recipe.read("ant", assignments=changes), keep=False)
+    assert str(refusal.value) == says
+
+
+def test_live_is_refused_where_targets_are_of_labelled_rows() -> None:
+    wanted = recipe.read("tc", assignments=("live=true", "training.augment.noise=0.1"))
+    with pytest.raises(RequestError) as refusal:
+        pipeline.distill(wanted, keep=False)
+    assert str(refusal.value) == (
+        "strategy 'tc' learns from labelled rows, of which it makes targets once; leave live out, or choose another "
+        "strategy"
+    )

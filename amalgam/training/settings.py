@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-CODE = tuple(f"amalgam.training.{name}" for name in ("trainer", "state", "feed", "settings"))
+from amalgam.training.augment import Augment
+
+CODE = tuple(f"amalgam.training.{name}" for name in ("trainer", "state", "feed", "settings", "augment"))
 """The modules whose change makes other weights of the same rows, targets and settings."""
 
 
@@ -42,6 +44,7 @@ class Training(BaseModel):
         workers: processes that read rows which do not fit in memory.
         checkpoint_seconds: at least this long between two checkpoints (and at least fifty times as long as one takes).
         tracker: an Accelerate tracker, such as `tensorboard`, that logs every epoch.
+        augment: how the random views are drawn that the student sees; None shows it the plain inputs.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,6 +69,7 @@ class Training(BaseModel):
     workers: int = Field(default=0, ge=0)
     checkpoint_seconds: float = Field(default=1.0, ge=0)
     tracker: str | None = None
+    augment: Augment | None = None
 
     @field_validator("precision", mode="before")
     @classmethod

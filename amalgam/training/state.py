@@ -19,6 +19,7 @@ from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
 
 LossFunction = Callable[[StudentOutput, Any], Loss]
+Live = Callable[[Tensor], Targets]
 Weights = dict[str, Tensor]
 
 
@@ -59,6 +60,7 @@ class Learning:
         seed: of dropout.
         accelerator: the processes and the device.
         rows: how many rows train.
+        live: inputs, as the student sees them, to their targets, instead of those that come with the rows; or None.
     """
 
     def __init__(
@@ -69,9 +71,10 @@ class Learning:
         seed: int,
         accelerator: Accelerator,
         rows: int,
+        live: Live | None = None,
     ) -> None:
         self.lesson, self.settings, self.seed = lesson, settings, seed
-        self.accelerator, self.rows = accelerator, rows
+        self.accelerator, self.rows, self.live = accelerator, rows, live
         self.average = lesson.copy().requires_grad_(False) if settings.ema else None
         if settings.compile:
             lesson.student.compile()
@@ -134,7 +137,7 @@ class Learning:
         expected = len(batch) / world
         total = self.epoch_loss.new_zeros(2)
         for part in range(self.settings.accumulate):
-            inputs, targets = next(micro)
+            inputs, targets = self._seen(*next(micro))
             with self.accelerator.no_sync(self.model) if part < last else nullcontext():
                 loss, count = self.model(inputs, targets)
                 self.accelerator.backward(loss / expected)
@@ -150,6 +153,12 @@ class Learning:
         self.epoch_loss += total[0]
         self.epoch_count += total[1]
         self.step += 1
+
+    def _seen(self, inputs: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
+        """A batch as the student sees it: a random view of it, where it sees such, and what it learns of that view."""
+        if self.settings.augment is not None:
+            inputs = self.settings.augment.view(inputs)
+        return inputs, targets if self.live is None else self.live(inputs).to(inputs.device)
 
     def _scale(self, weight: Tensor) -> None:
         """Weigh the gradients and clip them; on a CPU, where asking costs nothing, only those that it changes."""

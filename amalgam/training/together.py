@@ -25,7 +25,7 @@ from amalgam.training.stacked import alike, forget, narrow, pick, stack
 from amalgam.training.state import LossFunction, Weights, mix, reseed, widest
 from amalgam.training.trainer import batches_of, held_out, learning_rate, optimizer_of, surroundings
 
-_ALONE = {"accumulate": 1, "precision": "no", "ema": None, "compile": False, "tracker": None}
+_ALONE = {"accumulate": 1, "precision": "no", "ema": None, "compile": False, "tracker": None, "augment": None}
 _PROBED = 16  # rows by which `stackable` sees whether students can be stacked
 
 

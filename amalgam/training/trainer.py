@@ -26,7 +26,7 @@ from amalgam.signals import Rows, Targets
 from amalgam.training.checkpoint import Checkpoints
 from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
-from amalgam.training.state import Learning, Lesson, LossFunction, mix
+from amalgam.training.state import Learning, Lesson, Live, LossFunction, mix
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def fit(
     seed: int,
     accelerator: Accelerator,
     companion: nn.Module | None = None,
+    live: Live | None = None,
     folder: Path | None = None,
     key: str = "",
     progress: Progress | None = None,
@@ -72,13 +73,15 @@ def fit(
         seed: of the validation split, the order of rows and dropout.
         accelerator: the processes and the device.
         companion: trained beside the student and left behind; maps its output and targets to a further Loss.
+        live: what is to be learned of a batch as the student sees it (`Training.augment`), instead of the targets,
+            which then are for validation alone.
         folder: where the checkpoint lies, read first if there is one; None keeps none.
         key: the fingerprint of what is learned from and how; a checkpoint made with another is refused.
         progress: who shows the step.
         name: what it is called there.
 
     Raises:
-        RequestError: the checkpoint is damaged or of another training.
+        RequestError: the checkpoint is damaged or of another training; or views of rows that are no images.
         WorkError: the loss is no longer finite.
         ValueError: the accelerator has another precision than the settings.
     """
@@ -86,10 +89,12 @@ def fit(
         raise ValueError(
             f"the settings ask for precision {settings.precision}, the accelerator has {accelerator.mixed_precision}"
         )
+    if settings.augment is not None:
+        settings.augment.check(tuple(rows.inputs(slice(0, 1)).shape[1:]))
     training, validation = held_out(len(rows), settings.validation, seed)
     feed = Feed(rows, targets, accelerator.device, settings.workers)
     lesson = Lesson(student, loss, companion).to(accelerator.device)
-    learning = Learning(lesson, optimizer_of(lesson, settings), settings, seed, accelerator, len(training))
+    learning = Learning(lesson, optimizer_of(lesson, settings), settings, seed, accelerator, len(training), live)
     checkpoints = Checkpoints(folder, settings.checkpoint_seconds)
     resumed_at = _resume(learning, checkpoints, key)
     accelerator.wait_for_everyone()
