@@ -38,16 +38,28 @@ SPECS = {
     "student": {"name": "label_chain", "hidden": 64},
 }
 
+COLUMNS = ("job", "run, s", "floor, s", "ratio", "run, CPU s", "floor, CPU s", "ratio of CPU s")
+
 
 @dataclass(frozen=True)
 class Job:
-    """A run to measure: its recipe's file, the changes to it, its teachers, and the ratio that is wanted."""
+    """A run to measure.
+
+    Attributes:
+        name: what it is called in the table.
+        recipe: its file.
+        changes: to it, as `--set` has them.
+        teachers: saved students.
+        goal: the ratio that is wanted.
+        bare: the module that is its floor.
+    """
 
     name: str
     recipe: Path
     changes: tuple[str, ...]
     teachers: list[Path]
     goal: float | None = None
+    bare: str = "benchmarks.bare"
 
 
 def measure(quick: bool) -> Result:
@@ -56,13 +68,12 @@ def measure(quick: bool) -> Result:
     with workplace() as folder:
         home = folder / "home"
         small = _small(home)
-        results = [_compared(_large(folder, rows, epochs), folder, home, pairs) for epochs in lengths]
+        results = [compared(_large(folder, rows, epochs), folder, home, pairs) for epochs in lengths]
         for export in ("false", "true"):
             name = f"recipes/ant.yaml, {'with' if export == 'true' else 'without'} ONNX"
             job = Job(name, small.recipe, (f"export={export}",), small.teachers)
-            results.append(_compared(job, folder, home, 1 if quick else 3))
-    columns = ("job", "run, s", "floor, s", "ratio", "run, CPU s", "floor, CPU s", "ratio of CPU s")
-    return Result(columns, [line for line, _ in results], "\n".join(meaning for _, meaning in results))
+            results.append(compared(job, folder, home, 1 if quick else 3))
+    return Result(COLUMNS, [line for line, _ in results], "\n".join(meaning for _, meaning in results))
 
 
 def _large(folder: Path, rows: int, epochs: int) -> Job:
@@ -87,7 +98,8 @@ def _small(home: Path) -> Job:
     return Job("small", path, (), [school(card, Accelerator(cpu=True), Silent()) for card in cards])
 
 
-def _compared(job: Job, folder: Path, home: Path, pairs: int) -> tuple[tuple[str, ...], str]:
+def compared(job: Job, folder: Path, home: Path, pairs: int) -> tuple[tuple[str, ...], str]:
+    """A job's runs beside its floors, one after the other: a line of the `COLUMNS`, and what it means."""
     runs, floors, reports = list[Took](), list[Took](), list[dict[str, dict[str, float]]]()
     for _ in range(pairs):
         for kind in ("votes", "targets"):
@@ -96,7 +108,7 @@ def _compared(job: Job, folder: Path, home: Path, pairs: int) -> tuple[tuple[str
         changes = [part for change in job.changes for part in ("--set", change)]
         runs.append(run("amalgam", "distill", job.recipe, *changes, "--out", folder / "run", home=home))
         reports.append(json.loads((folder / "run" / "report.json").read_text()))
-        floors.append(run("benchmarks.bare", _told(job, folder, reports[-1]), home=home))
+        floors.append(run(job.bare, _told(job, folder, reports[-1]), home=home))
     wall = [one.wall / floor.wall for one, floor in zip(runs, floors, strict=True)]
     cpu = [one.cpu / floor.cpu for one, floor in zip(runs, floors, strict=True)]
     line = (
