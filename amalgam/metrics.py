@@ -1,9 +1,9 @@
-"""The measures of predictions: subset loss, Hamming loss and F1 of labels, accuracy and F1 of classes."""
+"""The measures of predictions: subset loss, Hamming loss and F1 of labels, accuracy and F1 of classes, and AUC."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator
@@ -39,7 +39,10 @@ MEASURES = (
 CLASS_MEASURES = (Measure("accuracy", "accuracy", "higher"), MEASURES[3])
 """The measures of labels that exclude each other, in the order every table shows them."""
 
-EVERY = tuple(dict.fromkeys((*CLASS_MEASURES, *MEASURES)))
+AUC = Measure("auc", "AUC", "higher")
+"""Of a bench alone: it needs the scores of all rows at once."""
+
+EVERY = tuple(dict.fromkeys((*CLASS_MEASURES, *MEASURES, AUC)))
 """All measures there are."""
 
 
@@ -60,6 +63,9 @@ class Measures:
         f1_per_label: F1 of each label; 0 for a label that is never positive and never predicted (scikit-learn's
             `zero_division=0`), NaN for a label without an annotated row.
         rows: how many rows were measured.
+        loss_per_label: share of each label's annotated rows that are wrong; NaN for a label without any.
+        auc_per_label: area under each label's ROC curve; NaN where the annotated rows are all of one kind, or where
+            nobody told the scores.
     """
 
     subset_loss: Number
@@ -68,6 +74,14 @@ class Measures:
     f1_macro: Number
     f1_per_label: tuple[Number, ...]
     rows: int
+    loss_per_label: tuple[Number, ...] = ()
+    auc_per_label: tuple[Number, ...] = ()
+
+    @property
+    def auc(self) -> float:
+        """The mean of `auc_per_label` over the labels that have one; NaN when none has."""
+        known = [one for one in self.auc_per_label if not math.isnan(one)]
+        return sum(known) / len(known) if known else math.nan
 
     @property
     def accuracy(self) -> float:
@@ -89,7 +103,7 @@ class Tally:
         self._hamming = MultilabelHammingDistance(labels, average="micro", ignore_index=-1, **given)
         self._micro = MultilabelF1Score(labels, average="micro", ignore_index=-1, **given)
         self._each = MultilabelF1Score(labels, average=None, ignore_index=-1, **given)
-        self._annotated = torch.zeros(labels, dtype=torch.long)
+        self._annotated, self._wrong = torch.zeros(2, labels, dtype=torch.long)
         self._full = self._rows = 0
 
     def update(self, predicted: Tensor, annotated: Tensor) -> None:
@@ -104,6 +118,7 @@ class Tally:
         if not bool(known.any()):
             return
         self._annotated += known.sum(0)
+        self._wrong += (known & (predicted != (annotated > 0))).sum(0)
         said, truth = predicted.int(), annotated.nan_to_num(nan=-1).int()
         for metric in (self._hamming, self._micro, self._each):
             metric.update(said, truth)
@@ -123,16 +138,36 @@ class Tally:
             f1_macro=float(each.nanmean()),
             f1_per_label=tuple(each.tolist()),
             rows=self._rows,
+            loss_per_label=tuple((self._wrong / self._annotated).tolist()),
         )
 
 
-def measures(predicted: Tensor, annotated: Tensor) -> Measures:
+def measures(predicted: Tensor, annotated: Tensor, scores: Tensor | None = None) -> Measures:
     """The measures of predictions that are all there.
 
     Args:
         predicted: (N, L) bool.
         annotated: (N, L) of 0, 1, and NaN where nobody annotated.
+        scores: (N, L), greater the surer of the label; None leaves the AUC unknown.
     """
     tally = Tally(predicted.shape[1])
     tally.update(predicted, annotated)
-    return tally.measures()
+    found = tally.measures()
+    return found if scores is None else replace(found, auc_per_label=areas(scores, annotated))
+
+
+def areas(scores: Tensor, annotated: Tensor) -> tuple[float, ...]:
+    """The area under each label's ROC curve; NaN where the annotated rows are all of one kind.
+
+    Args:
+        scores: (N, L), greater the surer of the label.
+        annotated: (N, L) of 0, 1, and NaN where nobody annotated.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    found = []
+    for said, truth in zip(scores.T, annotated.T, strict=True):
+        known = ~truth.isnan()
+        both = 0 < int((truth[known] > 0).sum()) < int(known.sum())
+        found.append(float(roc_auc_score(truth[known].numpy(), said[known].numpy())) if both else math.nan)
+    return tuple(found)

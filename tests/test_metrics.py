@@ -77,6 +77,7 @@ def test_a_pinned_value_each() -> None:
         f1_macro=pytest.approx(0.9),
         f1_per_label=(pytest.approx(0.8), 1.0),
         rows=4,
+        loss_per_label=(0.25, 0.0),
     )
 
 
@@ -97,6 +98,35 @@ def test_nothing_annotated_is_nan_throughout() -> None:
     found = measures(torch.ones(3, 2, dtype=torch.bool), torch.full((3, 2), NAN))
     assert all(math.isnan(getattr(found, measure.key)) for measure in MEASURES)
     assert all(math.isnan(f1) for f1 in found.f1_per_label)
+
+
+def test_the_area_is_the_share_of_pairs_in_order() -> None:
+    generator = torch.Generator().manual_seed(1)
+    scores = (torch.rand(40, 3, generator=generator) * 10).round()  # with ties
+    annotated = (torch.rand(40, 3, generator=generator) > 0.6).float()
+    annotated[torch.rand(40, 3, generator=generator) > 0.8] = NAN
+    expected = []
+    for said, truth in zip(scores.T, annotated.T, strict=True):
+        more = said[truth == 1][:, None] - said[truth == 0][None]
+        expected.append(float(((more > 0).float() + 0.5 * (more == 0)).mean()))
+    found = measures(scores > 5, annotated, scores)
+    assert found.auc_per_label == pytest.approx(expected)
+    assert found.auc == pytest.approx(np.mean(expected))
+
+
+def test_no_area_where_all_rows_are_of_one_kind_or_nobody_told_scores() -> None:
+    annotated = torch.tensor([[1.0, 0, 1, NAN], [1, 0, 0, NAN]])
+    found = measures(annotated > 0, annotated, torch.tensor([[1.0, 1, 1, 1], [0, 0, 0, 0]]))
+    assert found.auc_per_label == pytest.approx((NAN, NAN, 1, NAN), nan_ok=True)
+    assert found.auc == 1.0
+    assert math.isnan(measures(annotated > 0, annotated).auc)
+    assert measures(annotated > 0, annotated).auc_per_label == ()
+
+
+def test_the_losses_of_labels_are_shares_of_their_annotated_rows() -> None:
+    annotated = torch.tensor([[1.0, NAN, NAN], [0, 1, NAN], [0, 0, NAN]])
+    found = measures(torch.ones(3, 3, dtype=torch.bool), annotated)
+    assert found.loss_per_label == pytest.approx((2 / 3, 1 / 2, NAN), nan_ok=True)
 
 
 def test_chunks_give_the_measures_of_the_whole() -> None:

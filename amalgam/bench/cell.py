@@ -207,9 +207,10 @@ def scored(task: Task, learned: tuple[int, float], ground: Ground) -> Score:
     student = task.student.to("cpu")
     logits = torch.cat([student.logits(inputs) for _, inputs in ground.test.chunks(4096)])
     predicted = decided(logits, student.exclusive)
+    likely = logits.log_softmax(1) if student.exclusive else logits
     epochs, seconds = learned
     return Score(
-        measures(predicted, ground.annotated), ground.annotated.shape[1], task.facts, epochs,
+        measures(predicted, ground.annotated, likely), ground.annotated.shape[1], task.facts, epochs,
         round(seconds + task.seconds, 3),
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from amalgam import strategies
 from amalgam.adapters.torch import wrap
 from amalgam.bench.ground import Extent, built, extent, lessons, within
 from amalgam.bench.table import SUPERVISED, Setting, Table
-from amalgam.errors import RequestError, nearest
+from amalgam.errors import RequestError, listed, nearest
 from amalgam.panel import Panel, Seat, seat
 from amalgam.processes import processes
 from amalgam.schema import parse
@@ -37,6 +37,12 @@ def ready(table: Table) -> None:
             with within(f"{here}, {kind}"):
                 processes(wanted)
         data = extent(setting, here)
+        for task in setting.expected_by_task:
+            if task not in data.labels:
+                raise RequestError(
+                    f"{here}: expected_by_task names {task!r}, which is no label of {setting.data}"
+                    f"{nearest(task, data.labels)} (its labels: {listed(data.labels)})"
+                )
         panel = untaught(table, setting, data, here)
         built({**table.student, **setting.student}, data.shape, panel.space.names, f"{here}, student")
         for key, method in methods.items():

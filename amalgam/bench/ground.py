@@ -238,19 +238,19 @@ def bounds(ground: Ground, exclusive: bool) -> dict[str, Score]:
     space, truth = ground.panel.space, ground.annotated
     if exclusive:
         return _bounds_of_classes(ground.judged.at(slice(0, ground.judged.rows)), truth, ground.panel)
-    hard = ground.judged.at(slice(0, ground.judged.rows)).binary() > 0
+    said = ground.judged.at(slice(0, ground.judged.rows)).binary()
     found = dict[str, Score]()
     best = torch.full((truth.shape[1],), -1.0)
-    chosen = torch.zeros_like(hard[0])
+    chosen = torch.zeros_like(said[0])
     for number, one in enumerate(ground.panel.seats):
         own = list(space.columns[number])
-        alone = measures(hard[number][:, own], truth[:, own])
-        found[one.name] = Score(alone, len(own))
+        alone = measures(said[number][:, own] > 0, truth[:, own], said[number][:, own])
+        found[one.name] = Score(alone, len(own), names=tuple(space.names[column] for column in own))
         each = torch.tensor(alone.f1_per_label).nan_to_num(nan=0.0)
         for column, f1 in zip(own, each, strict=True):
             if f1 > best[column]:
-                best[column], chosen[:, column] = f1, hard[number][:, column]
-    return {**found, ORACLE: Score(measures(chosen, truth), truth.shape[1])}
+                best[column], chosen[:, column] = f1, said[number][:, column]
+    return {**found, ORACLE: Score(measures(chosen > 0, truth, chosen), truth.shape[1])}
 
 
 def _bounds_of_classes(votes: Votes, truth: Tensor, panel: Panel) -> dict[str, Score]:

@@ -13,8 +13,9 @@ def notes(standing: Standing) -> list[str]:
     table = standing.table
     if standing.missing:
         seeds = {setting: [seed for one, seed in standing.missing if one == setting] for setting, _ in standing.missing}
+        asked = len({cell.setting for cell in standing.computed} | seeds.keys())
         lost = (f"{one} (seed{'s' if len(of) > 1 else ''} {among(map(str, of))})" for one, of in seeds.items())
-        cells = plural(len(table.settings) * len(standing.seeds), "cell")
+        cells = plural(asked * len(standing.seeds), "cell")
         said.append(f"Missing: {len(standing.missing)} of {cells}: {', '.join(lost)}.")
     never = [table.shown(method) for method in table.methods if method not in standing.methods]
     if never and standing.cells:
@@ -36,13 +37,15 @@ def notes(standing: Standing) -> list[str]:
             )
     for (setting, method), (least, of_seeds) in _fewer(standing).items():
         said.append(f"{table.shown(method)} has numbers of {least} of {plural(of_seeds, 'seed')} in {setting}.")
-    return said + list(dict.fromkeys(f"{cell.setting}: {note}" for cell in standing.cells for note in cell.notes))
+    return said + list(dict.fromkeys(f"{cell.setting}: {note}" for cell in standing.computed for note in cell.notes))
 
 
 def caveat(standing: Standing) -> str:
     """Why the tests promise too much: they take blocks of one data set for independent; nothing when there are none."""
     blocks = standing.overall.blocks
     several = len({measure for _, measure in blocks}) > 1
+    if standing.table.by_task:
+        return "Tasks of one data set depend on each other, so all p-values and critical differences are optimistic."
     data = standing.table.settings
     alike = of_one_data_set(data[setting].data for setting in dict.fromkeys(setting for setting, _ in blocks))
     if alike:

@@ -15,8 +15,8 @@ SHOWING = {
     "__main__", "api", "cli", "compare", "doctor", "explain", "figures", "finished", "progress", "report", "results",
     "sheets", "views",
     "bench.comparison", "bench.conduct", "bench.diagram", "bench.folder", "bench.notes", "bench.origin", "bench.pages",
-    "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.terminal", "bench.verdict",
-    "bench.words",
+    "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.tasks", "bench.terminal",
+    "bench.verdict", "bench.words",
 }  # fmt: skip
 """Rooms, and modules of the bench, that order, keep or show cells and have no part in their numbers; others have."""
 

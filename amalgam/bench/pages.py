@@ -73,11 +73,12 @@ def page(standing: Standing, scope: Scope | None = None) -> str:
         # matplotlib has escaped the names in its SVG.
         diagram=Markup(critical_differences(standing)) if len(overall.average) > 1 else None,
         blocks=len(overall.blocks),
+        unit=standing.unit,
         caveat=caveat(standing),
         sections=sections(standing),
         notes=notes(standing),
         again=_again(standing, scope),
-        seconds=duration(sum(cell.seconds for cell in standing.cells)),
+        seconds=duration(sum(cell.seconds for cell in standing.computed)),
     )
 
 

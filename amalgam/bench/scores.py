@@ -22,6 +22,7 @@ class Score:
         facts: what the method counted (transfers, contradictions, …), in words; NaN where there was nothing to count.
         epochs: that its student was trained for; 0 without a student.
         seconds: that its targets took, and its share of the training.
+        names: of the labels it was measured on, where these are not all of the cell's.
     """
 
     measures: Measures
@@ -29,6 +30,7 @@ class Score:
     facts: Mapping[str, Number] = field(default_factory=dict)
     epochs: int = 0
     seconds: float = 0.0
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Literal
 
+from amalgam.bench import comparison
 from amalgam.bench.comparison import MEASURE, Comparison, Says
 from amalgam.bench.notes import caveat
+from amalgam.bench.scores import Cell
 from amalgam.bench.standing import Standing
 from amalgam.bench.words import ABSENT, chance, decimal, rank, span, spread
 from amalgam.results import Entry, plain
@@ -17,7 +20,7 @@ from amalgam.sheets import Row, Sheet
 _ROLES = ("compared", "variant", "bound")
 _POOLED = (
     "For Wilcoxon's test over all blocks, the differences by each measure are divided by their root mean square over "
-    "the settings, so that no measure counts for more because its numbers are larger."
+    "the {}s, so that no measure counts for more because its numbers are larger."
 )
 
 
@@ -45,33 +48,33 @@ class Section:
 
 def sections(standing: Standing) -> list[Section]:
     """Everything there is to see, in order; sections without numbers are left out."""
-    headline = standing.table.shown(standing.table.headline)
+    headline, unit, tasks = standing.table.shown(standing.table.headline), standing.unit, standing.table.by_task
     partial = [method for method in standing.methods if standing.partial(method)]
     every = [
         Section(
             "Average ranks",
             (average_ranks(standing),) if standing.overall.blocks else (),
-            ("Over the settings where every compared method has a number; 1 is best.",),
+            (f"Over the {unit}s where every compared method has a number; 1 is best.",),
         ),
         Section(
             f"{headline} against each other method",
             (tested(standing),) if standing.overall.pairs else (),
             (
-                "Wins/ties/losses over blocks, a block being a setting and a measure, and the p-value of Wilcoxon's "
+                f"Wins/ties/losses over blocks, a block being a {unit} and a measure, and the p-value of Wilcoxon's "
                 "signed-rank test on the means with Holm's correction for the number of methods. Friedman's test asks "
                 "whether the methods differ at all; average ranks that differ by less than Nemenyi's critical "
                 "difference cannot be told apart.",
-                *[_POOLED] * (len(standing.table.measures) > 1),
+                *[_POOLED.format(unit)] * (len(standing.table.measures) > 1),
                 *filter(None, [caveat(standing)]),
             ),
         ),
         Section(
             "Results",
-            tuple(by_setting(standing, setting) for setting in standing.settings),
+            tuple(of_tasks(standing) if tasks else (by_setting(standing, setting) for setting in standing.settings)),
             (
                 "Mean ± sample standard deviation over seeds; ↓ lower is better, ↑ higher is better. The best of the "
-                "compared methods stands out. The rank is a method's average rank among them over the measures; equal "
-                "means share it. Variants and bounds have none.",
+                "compared methods stands out. The rank is a method's average rank among them over the "
+                f"{'tasks' if tasks else 'measures'}; equal means share it. Variants and bounds have none.",
                 *(
                     ["A teacher alone is measured on its own labels, which the others' numbers are not."]
                     * bool(partial)
@@ -80,7 +83,7 @@ def sections(standing: Standing) -> list[Section]:
         ),
         Section(
             "Beside the published numbers",
-            tuple(sheet for setting in standing.settings for sheet in published(standing, setting)),
+            tuple(sheet for group, of in standing.groups.items() for sheet in published(standing, group, of)),
             ("Our mean; below it the published mean ± standard deviation, and by how much ours is better or worse.",),
         ),
         Section(
@@ -109,6 +112,19 @@ def by_setting(standing: Standing, setting: str) -> Sheet:
         for method, ours, one in zip(present, numbers, ranked, strict=True)
     }
     return Sheet(setting, ("method", *_measures(standing), "rank ↓"), _blocks(standing, rows))
+
+
+def of_tasks(standing: Standing, digits: int = 4, deviations: bool = True) -> Iterator[Sheet]:
+    """For each setting and measure, tasks × methods, and each compared method's average rank over these tasks."""
+    order = sorted(standing.methods, key=lambda method: _ROLES.index(standing.role(method)))
+    for (setting, names), measure in product(standing.groups.items(), standing.table.measures):
+        blocks = [(name, measure) for name in names]
+        columns = _numbers(standing, order, blocks, digits, deviations)
+        average = comparison.average_ranks(standing.numbers, standing.compared, blocks)[2]
+        rows = [(standing.tasks[name][1], list(row)) for name, *row in zip(names, *columns, strict=True)]
+        ranked = _ranked([average.get(method) for method in order])
+        title = f"{setting}, {MEASURE[measure].name} {MEASURE[measure].arrow}"
+        yield Sheet(title, ("task", *map(standing.table.shown, order)), (rows, [("average rank ↓", ranked)]))
 
 
 def by_measure(standing: Standing, measure: str, digits: int = 4, deviations: bool = True) -> Sheet:
@@ -157,14 +173,23 @@ def tested(standing: Standing) -> Sheet:
     return Sheet("", ("against", "over all", *(MEASURE[one].name for one in standing.table.measures)), (against, every))
 
 
-def published(standing: Standing, setting: str) -> list[Sheet]:
-    """A setting's published numbers beside ours, if there are any."""
-    rows = list[Row]()
-    for method in standing.methods:
-        entries = [_beside(standing, (setting, method, measure)) for measure in standing.table.measures]
-        if any(entry.under for entry in entries):
-            rows.append((standing.table.shown(method), entries))
-    return [Sheet(setting, ("method", *_measures(standing)), (rows,))] if rows else []
+def published(standing: Standing, group: str, settings: Sequence[str]) -> Iterator[Sheet]:
+    """The published numbers beside ours, if there are any: of each setting, or by measure of a setting's tasks."""
+    known = [method for method in standing.methods if any(key[1] == method for key in standing.published)]
+    tasks = standing.table.by_task
+    for one in standing.table.measures if tasks else settings:
+        keys = {method: [(name, method, one) for name in settings] if tasks else
+                [(one, method, measure) for measure in standing.table.measures] for method in known}  # fmt: skip
+        entries = {method: [_beside(standing, key) for key in of] for method, of in keys.items()}
+        entries = {method: of for method, of in entries.items() if any(entry.under for entry in of)}
+        shown = [standing.table.shown(method) for method in entries]
+        if entries and tasks:
+            rows = list(
+                zip((standing.tasks[name][1] for name in settings), zip(*entries.values(), strict=True), strict=True)
+            )
+            yield Sheet(f"{group}, {MEASURE[one].name} {MEASURE[one].arrow}", ("task", *shown), (rows,))
+        elif entries:
+            yield Sheet(one, ("method", *_measures(standing)), (list(zip(shown, entries.values(), strict=True)),))
 
 
 def counted(standing: Standing, method: str) -> list[Sheet]:
@@ -179,10 +204,12 @@ def counted(standing: Standing, method: str) -> list[Sheet]:
 
 def settings(standing: Standing) -> Sheet:
     """What each setting is: its labels, the rows of each part, and the seeds it was run under."""
-    parts = list(dict.fromkeys(part for cell in standing.cells for part in cell.rows))
+    every = dict[str, list[Cell]]()
+    for cell in standing.computed:
+        every.setdefault(cell.setting, []).append(cell)
+    parts = list(dict.fromkeys(part for cell in standing.computed for part in cell.rows))
     rows = list[Row]()
-    for setting in standing.settings:
-        cells = standing.of(setting)
+    for setting, cells in every.items():
         counts = [[cell.labels for cell in cells]]
         counts += [[cell.rows[part] for cell in cells if part in cell.rows] for part in parts]
         rows.append((setting, [Mark(span(one) if one else ABSENT) for one in counts] + [Mark(str(len(cells)))]))

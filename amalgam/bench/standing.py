@@ -11,6 +11,7 @@ from typing import NamedTuple
 from amalgam.bench.comparison import Block, Comparison, Key, Summary, average_ranks, compare, gain, rank_block
 from amalgam.bench.scores import Cell
 from amalgam.bench.table import Role, Table
+from amalgam.bench.tasks import by_task
 
 
 class Published(NamedTuple):
@@ -34,14 +35,18 @@ class Recount(NamedTuple):
 class Standing:
     """A table's statistics.
 
+    Of a table that is ranked by task, what is called a setting here is a task of a setting.
+
     Attributes:
         table: whose.
         cells: what they are from, in the order of the table's settings and of the seeds.
+        computed: the cells as they were computed; the same, unless the table is ranked by task.
+        tasks: setting → the setting it is of, and its task; none unless the table is ranked by task.
         seeds: that were asked for.
         settings: that have a cell.
         methods: that have a score, bounds that the bench adds among them.
         compared: those of them that are ranked against each other.
-        missing: (setting, seed) pairs without a cell.
+        missing: (setting, seed) pairs that were not computed.
         numbers: every mean and deviation; a method that was not measured has none.
         ranks: of the compared methods, among those that have a number there.
         overall: the comparison over settings × measures.
@@ -54,6 +59,8 @@ class Standing:
 
     table: Table
     cells: tuple[Cell, ...]
+    computed: tuple[Cell, ...]
+    tasks: Mapping[str, tuple[str, str]]
     seeds: tuple[int, ...]
     settings: tuple[str, ...]
     methods: tuple[str, ...]
@@ -67,6 +74,21 @@ class Standing:
     published: Mapping[Key, Published]
     recount: Recount | None
     facts: Mapping[tuple[str, str], Mapping[str, float]]
+
+    @property
+    def unit(self) -> str:
+        """What a setting is called here."""
+        return "task" if self.table.by_task else "setting"
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The settings that were computed → those that are of each; all of them as `` unless ranked by task."""
+        if not self.table.by_task:
+            return {"": self.settings}
+        found = dict[str, list[str]]()
+        for name in self.settings:
+            found.setdefault(self.tasks[name][0], []).append(name)
+        return {name: tuple(of) for name, of in found.items()}
 
     def role(self, method: str) -> Role:
         """What a method is in the table; what the bench adds are bounds."""
@@ -98,10 +120,15 @@ def standing(table: Table, cells: Iterable[Cell], seeds: Sequence[int] | None = 
         seeds: that were asked for; by default those that any cell has.
     """
     order = {name: place for place, name in enumerate(table.settings)}
-    there = tuple(sorted(cells, key=lambda cell: (order[cell.setting], cell.seed)))
+    computed = there = tuple(sorted(cells, key=lambda cell: (order[cell.setting], cell.seed)))
     wanted = tuple(sorted({cell.seed for cell in there} if seeds is None else set(seeds)))
     done = {(cell.setting, cell.seed) for cell in there}
-    found = dict.fromkeys(method for cell in there for method in cell.scores)
+    missing = tuple((name, seed) for name in table.settings for seed in wanted if (name, seed) not in done)
+    tasks: Mapping[str, tuple[str, str]] = {}
+    if table.by_task:
+        apart = by_task(table, there)
+        table, there, tasks = apart.table, apart.cells, apart.places
+    found = dict.fromkeys(method for cell in computed for method in cell.scores)
     methods = (*(key for key in table.methods if key in found), *(key for key in found if key not in table.methods))
     settings = tuple(dict.fromkeys(cell.setting for cell in there))
     numbers = _numbers(table, there, methods)
@@ -112,11 +139,13 @@ def standing(table: Table, cells: Iterable[Cell], seeds: Sequence[int] | None = 
     return Standing(
         table=table,
         cells=there,
+        computed=computed,
+        tasks=tasks,
         seeds=wanted,
         settings=settings,
         methods=methods,
         compared=compared,
-        missing=tuple((name, seed) for name in table.settings for seed in wanted if (name, seed) not in done),
+        missing=missing,
         numbers=numbers,
         ranks={key: rank for block in blocks for key, rank in rank_block(numbers, compared, block).items()},
         overall=overall,
@@ -127,7 +156,7 @@ def standing(table: Table, cells: Iterable[Cell], seeds: Sequence[int] | None = 
         in_its_place=_in_its_place(table, numbers, overall, variants),
         published=_published(table, numbers),
         recount=_recount(table, numbers, blocks),
-        facts=_facts(there),
+        facts=_facts(computed),
     )
 
 

@@ -96,6 +96,7 @@ class Setting(BaseModel):
         labelled: the share of the students' rows whose annotations methods see that learn from a few labelled rows.
         methods: method → what is added to its strategy here, where a paper chose for each data set.
         expected: method → the published measures, `[mean, sd]` in the order of the table's `measures`.
+        expected_by_task: task → method → these, of a table that is ranked by task.
     """
 
     model_config = _FORBID
@@ -108,6 +109,7 @@ class Setting(BaseModel):
     labelled: float | None = Field(default=None, gt=0, le=1)
     methods: dict[str, dict[str, Any]] = {}
     expected: dict[str, tuple[tuple[float, float], ...]] = {}
+    expected_by_task: dict[str, dict[str, tuple[tuple[float, float], ...]]] = {}
 
 
 class Quick(BaseModel):
@@ -137,6 +139,7 @@ class Table(BaseModel):
         measures: the keys of `metrics.EVERY` it compares, in the paper's order.
         headline: the method that the tests are against.
         exclusive: whether labels exclude each other: teachers and students choose one class a row.
+        by_task: whether every label is ranked on its own, as a task that is yes or no; averages over tasks follow.
         test: the share of the rows that is measured on.
         apart: the share of the rows that only students see. At 0 they learn from the teachers' own rows, without the
             annotations; the teachers share the rest evenly, none sees another's.
@@ -158,6 +161,7 @@ class Table(BaseModel):
     measures: tuple[str, ...] = tuple(measure.key for measure in MEASURES)
     headline: StrictStr
     exclusive: bool = False
+    by_task: bool = False
     test: float = Field(default=0.2, gt=0, lt=1)
     apart: float = Field(default=0.0, ge=0, lt=1)
     teacher: Named
@@ -191,6 +195,8 @@ class Table(BaseModel):
             raise ValueError(
                 f"a headline among the compared methods ({', '.join(self.compared)}), not {self.headline!r}"
             )
+        if self.by_task and self.exclusive:
+            raise ValueError("by_task without exclusive: a task is a label that is yes or no by itself")
         if self.quick is not None:
             for name in self.quick.settings:
                 if name not in self.settings:
@@ -201,15 +207,27 @@ class Table(BaseModel):
                     raise ValueError(f"settings.{name}.methods for methods of the table, not {method!r}")
                 if "name" in added:
                     raise ValueError(f"settings.{name}.methods.{method} to keep the method's strategy, without a name")
-            for method, published in setting.expected.items():
+            self._check_published(name, setting)
+        return self
+
+    def _check_published(self, name: str, setting: Setting) -> None:
+        """Published numbers are of the table's methods, one pair for each measure, and by task where the ranks are."""
+        idle, where = ("expected", "expected_by_task") if self.by_task else ("expected_by_task", "expected")
+        if getattr(setting, idle):
+            raise ValueError(
+                f"settings.{name}.{where} instead of {idle}, for the table is "
+                f"{'' if self.by_task else 'not '}ranked by task"
+            )
+        tasks = {f"{where}.{task}": of for task, of in setting.expected_by_task.items()}
+        for key, methods in (tasks if self.by_task else {where: setting.expected}).items():
+            for method, published in methods.items():
                 if method not in self.methods:
-                    raise ValueError(f"settings.{name}.expected for methods of the table, not {method!r}")
+                    raise ValueError(f"settings.{name}.{key} for methods of the table, not {method!r}")
                 if len(published) != len(self.measures):
                     raise ValueError(
-                        f"settings.{name}.expected.{method} with a pair [mean, sd] for each of the measures "
+                        f"settings.{name}.{key}.{method} with a pair [mean, sd] for each of the measures "
                         f"({', '.join(self.measures)}), not {len(published)}"
                     )
-        return self
 
     @property
     def compared(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from amalgam.bench.notes import notes
-from amalgam.bench.shown import Mark, average_ranks, by_measure
+from amalgam.bench.shown import Mark, average_ranks, by_measure, of_tasks
 from amalgam.bench.standing import Standing
 from amalgam.bench.verdict import verdict
 from amalgam.results import Entry
@@ -37,7 +37,10 @@ class Fitting:
 def rendered(standing: Standing) -> list[RenderableType]:
     """What a terminal shows of a table; where it is narrow, deviations go first, then the ends of headings."""
     parts: list[RenderableType] = []
-    for measure in standing.table.measures:
+    if standing.table.by_task:
+        for full, short in zip(of_tasks(standing, _DIGITS), of_tasks(standing, _DIGITS, False), strict=True):
+            parts += [Text(full.title, style="bold"), Fitting([_grid(full), _grid(short), _grid(short, _SHORT)])]
+    for measure in () if standing.table.by_task else standing.table.measures:
         wide = by_measure(standing, measure, _DIGITS)
         narrow = by_measure(standing, measure, _DIGITS, deviations=False)
         parts += [Text(wide.title, style="bold"), Fitting([_grid(wide), _grid(narrow), _grid(narrow, _SHORT)])]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from amalgam.bench.comparison import MEASURE, Comparison, Pair, gap, place, tally
+from amalgam.bench.comparison import MEASURE, Pair, gap, place, tally
 from amalgam.bench.notes import caveat
 from amalgam.bench.significance import ALPHA, least_holm
 from amalgam.bench.standing import Standing
 from amalgam.bench.words import among, chance, decimal, ordinal, plural, rank
+
+_NAMED = 6  # tasks, at most, that a sentence names
 
 
 def verdict(standing: Standing) -> list[str]:
@@ -21,7 +23,8 @@ def verdict(standing: Standing) -> list[str]:
     if len(standing.compared) < 2:
         return [f"{headline} has numbers, but no other method to be compared with has one yet."]
     if not overall.blocks:
-        return ["No setting has a number of every compared method yet, so nothing is ranked over settings."]
+        unit = standing.unit
+        return [f"No {unit} has a number of every compared method yet, so nothing is ranked over {unit}s."]
     return [
         _lead(standing),
         *_tests(standing),
@@ -41,7 +44,7 @@ def _lead(standing: Standing) -> str:
     level = [method for method, one in others.items() if abs(one - average[headline]) < 1e-9]
     best = min(others.values())
     leaders = [method for method, one in others.items() if one - best < 1e-9]
-    own, methods, over = rank(average[headline]), plural(len(average), "method"), f"over {_blocks(overall)}"
+    own, methods, over = rank(average[headline]), plural(len(average), "method"), f"over {_blocks(standing)}"
     with_them = f"level with {_names(standing, level)}" if level else ""
     if overall.place(headline) > 1:
         return (
@@ -91,8 +94,8 @@ def _by_measure(standing: Standing, measure: str) -> str:
     significant = f"; {_against(standing, tested)}" if tested else ""
     return (
         f"{name[0].upper()}{name[1:]}: {shared}{ordinal(comparison.place(headline))} of {methods} "
-        f"by average rank ({rank(average)}); first {_where(first, len(own))}, "
-        f"last {_where(last, len(own))}{significant}."
+        f"by average rank ({rank(average)}); "
+        f"first {_where(standing, first, len(own))}, last {_where(standing, last, len(own))}{significant}."
     )
 
 
@@ -104,8 +107,8 @@ def _too_few(standing: Standing) -> list[str]:
     if least < ALPHA:
         return []
     return [
-        f"On one measure alone, {plural(settings, 'setting')} and {plural(rivals, 'rival')} cannot show significance: "
-        f"the smallest corrected p-value that is possible is {decimal(least, 3)}."
+        f"On one measure alone, {plural(settings, standing.unit)} and {plural(rivals, 'rival')} cannot show "
+        f"significance: the smallest corrected p-value that is possible is {decimal(least, 3)}."
     ]
 
 
@@ -114,7 +117,8 @@ def _by_setting(standing: Standing) -> str:
     averages = {setting: standing.rank_in(setting) for setting in standing.settings}
     own = {setting: average for setting, average in averages.items() if headline in average}
     first, last = _ends(own, headline)
-    return f"By average rank over the measures, it is first {_where(first, len(own))}, last {_where(last, len(own))}."
+    first_in, last_in = (_where(standing, some, len(own)) for some in (first, last))
+    return f"By average rank over the measures, it is first {first_in}, last {last_in}."
 
 
 def _ends(ranked: Mapping[str, Mapping[str, float]], method: str) -> tuple[list[str], list[str]]:
@@ -129,13 +133,14 @@ def _ends(ranked: Mapping[str, Mapping[str, float]], method: str) -> tuple[list[
     return first, last
 
 
-def _where(settings: Sequence[str], of: int) -> str:
-    """`nowhere`, `in all 7 settings`, `in 2 of 7 settings (scene and yeast)`."""
+def _where(standing: Standing, settings: Sequence[str], of: int) -> str:
+    """`nowhere`, `in all 7 settings`, `in 2 of 7 settings (scene and yeast)`; many tasks are not named."""
     if not settings:
         return "nowhere"
     if len(settings) == of > 1:
-        return f"in all {of} settings"
-    return f"in {len(settings)} of {plural(of, 'setting')} ({among(settings)})"
+        return f"in all {of} {standing.unit}s"
+    named = f" ({among(settings)})" if len(settings) <= _NAMED or standing.unit == "setting" else ""
+    return f"in {len(settings)} of {plural(of, standing.unit)}{named}"
 
 
 def _variants(standing: Standing) -> list[str]:
@@ -167,7 +172,7 @@ def _bounds(standing: Standing) -> list[str]:
         parts = [f"{MEASURE[one].name} {_better(statistics.fmean(of))}" for one, of in gaps.items() if of]
         counts = {len(of) for of in gaps.values() if of}
         if parts:
-            over = plural(counts.pop(), "setting") if len(counts) == 1 else "the settings that have both"
+            over = plural(counts.pop(), standing.unit) if len(counts) == 1 else f"the {standing.unit}s that have both"
             said.append(
                 f"Beside the bound {table.shown(bound)}, {table.shown(table.headline)} has, on average over {over}: "
                 f"{among(parts)}."
@@ -215,11 +220,12 @@ def _published(standing: Standing) -> list[str]:
     return said
 
 
-def _blocks(comparison: Comparison) -> str:
+def _blocks(standing: Standing) -> str:
+    comparison = standing.overall
     settings = len({setting for setting, _ in comparison.blocks})
     measures = len({measure for _, measure in comparison.blocks})
     count = plural(len(comparison.blocks), "block")
-    product = f" ({plural(settings, 'setting')} × {plural(measures, 'measure')})"
+    product = f" ({plural(settings, standing.unit)} × {plural(measures, 'measure')})"
     return count + (product if settings * measures == len(comparison.blocks) else "")
 
 

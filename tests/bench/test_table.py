@@ -124,11 +124,11 @@ def test_an_unknown_table_is_refused_with_the_nearest() -> None:
 
 
 TABLE_KEYS = (
-    "apart, exclusive, headline, measures, methods, name, paper, protocol, quick, settings, student, teacher, "
+    "apart, by_task, exclusive, headline, measures, methods, name, paper, protocol, quick, settings, student, teacher, "
     "teacher_training, test, title, training"
 )
 TRAINING_KEYS = (
-    "accumulate, batch_size, checkpoint_seconds, clip_norm, compile, ema, epochs, improvement, learning_rate, "
+    "accumulate, augment, batch_size, checkpoint_seconds, clip_norm, compile, ema, epochs, improvement, learning_rate, "
     "momentum, optimizer, patience, precision, schedule, threads, tracker, validation, warmup, weight_decay, workers"
 )
 A_LABEL = (
@@ -153,7 +153,7 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
             "measures",
             ["f1"],
             ": measures is ['f1'], expected measures among accuracy, f1_macro, subset_loss, hamming_loss, f1_micro, "
-            "not 'f1'",
+            "auc, not 'f1'",
         ),
         ("measures", [], ": measures is [], expected at least one measure, each once"),
         (
@@ -241,7 +241,7 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
             "settings/one/teacher",
             [],
             ": unknown key 'settings.one.teacher'; did you mean 'teachers'? "
-            "(known: data, expected, labelled, methods, options, student, teachers, training)",
+            "(known: data, expected, expected_by_task, labelled, methods, options, student, teachers, training)",
         ),
         (
             "settings/one/methods",
