@@ -60,6 +60,14 @@ def test_half_a_turn_of_an_oblong_image_stays_within_it(monkeypatch: pytest.Monk
     torch.testing.assert_close(Augment(turn=180).view(images), images.flip(2, 3), atol=1e-4, rtol=0)
 
 
+def test_an_oblong_image_turns_without_being_stretched(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = pictures(height=4, width=12)
+    images[..., :4], images[..., 8:] = 0, 0
+    drawing(monkeypatch, 1.0)
+    seen = Augment(turn=90).view(images)
+    torch.testing.assert_close(seen[..., 4:8], images[..., 4:8].rot90(1, (2, 3)), atol=1e-4, rtol=0)
+
+
 def test_a_moved_image_is_moved_and_mirrors_what_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
     images = pictures()
     drawing(monkeypatch, 1.0)
