@@ -25,10 +25,9 @@ from amalgam.training.settings import Training
 from amalgam.training.trainer import fit
 
 _CODE = (
-    *TRAINING, "amalgam.classes", "amalgam.scaling", "amalgam.series", "amalgam.signals", "amalgam.student",
-    "amalgam.students._series", __name__,
+    *TRAINING, "amalgam.classes", "amalgam.networks", "amalgam.scaling", "amalgam.series", "amalgam.signals", __name__,
 )  # fmt: skip
-"""Whose change makes another teacher."""
+"""Whose change makes another teacher, beside the modules of its student's class and of those that it comes from."""
 
 
 def own_rows(card: Card, schooling: Schooling) -> Rows:
@@ -112,7 +111,7 @@ def trained(
     """
     assert rows.annotated is not None
     kind, chosen = student.settings_of(spec, where)
-    code = of_code(*_CODE, kind.__module__)
+    code = of_code(*_CODE, *sorted({one.__module__ for one in kind.__mro__ if one.__module__.startswith("amalgam.")}))
     asked = [
         list(rows.labels),
         kind.__name__,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from accelerate import Accelerator
 from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import ClassifierChain
 
@@ -21,6 +22,7 @@ from amalgam.fingerprint import of_each_row
 from amalgam.panel import Panel, Seat, seat
 from amalgam.progress import Silent
 from amalgam.signals import TensorRows
+from amalgam.training.settings import Training
 
 SMALL = ("training.epochs=3", "export=false")
 
@@ -400,3 +402,26 @@ def test_live_is_refused_where_targets_are_of_labelled_rows() -> None:
         "strategy 'tc' learns from labelled rows, of which it makes targets once; leave live out, or choose another "
         "strategy"
     )
+
+
+@pytest.mark.parametrize(
+    ("spec", "modules"),
+    [
+        ({"name": "timm", "model": "resnet18"}, {"students.timm", "students._image", "student", "networks"}),
+        ({"name": "recurrent"}, {"students.recurrent", "students._series", "student"}),
+    ],
+)
+def test_a_teacher_is_another_one_when_any_part_of_its_student_changes(
+    spec: dict[str, Any], modules: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Known(Exception):
+        pass
+
+    def counted(*names: str) -> str:
+        assert {f"amalgam.{name}" for name in modules} <= set(names)
+        raise Known
+
+    monkeypatch.setattr(schooling, "of_code", counted)
+    rows = TensorRows(("a",), torch.ones(2, 1), values=torch.zeros(2, 1, 8, 8))
+    with pytest.raises(Known):
+        schooling.trained("t", rows, spec, Training(), 0, accelerator=Accelerator(), progress=Silent(), where="a test")

@@ -22,7 +22,6 @@ from amalgam.signals import StudentOutput
 from amalgam.student import Student
 
 Accept = Literal["joint", "own", "always"]
-_FAR = 1e30  # what the logits of labels that may not be chosen are lowered by
 
 
 class LabelChain(Student):
@@ -245,10 +244,11 @@ def choose(logits: Tensor, closed: Tensor, joint: Tensor, accept: Accept) -> tup
     Returns:
         the number of the likeliest label, whether it joins, and the new joint, (B, 1) each.
     """
-    best = torch.add(logits, closed, alpha=-_FAR).max(dim=-1, keepdim=True)
+    far = torch.finfo(logits.dtype).max / 4  # below every logit, in half precision, too
+    best = torch.add(logits, closed, alpha=-far).max(dim=-1, keepdim=True)
     probability = best.values.sigmoid()  # 0 where nothing is open
     product = joint * probability
-    joins = best.values > -_FAR / 2 if accept == "always" else (product if accept == "joint" else probability) > 0.5
+    joins = best.values > -far / 2 if accept == "always" else (product if accept == "joint" else probability) > 0.5
     return best.indices, joins, torch.where(joins, product, joint)
 
 
@@ -261,10 +261,10 @@ def final_steps(added: Sequence[Tensor], unchosen: Literal["first", "last"]) -> 
         added: for each of S steps the labels it chose, (B, L) of 0 and 1.
         unchosen: for the others.
     """
-    every, last = torch.stack(list(added)), len(added) - 1
+    every, last = torch.stack(list(added)).long(), len(added) - 1  # half floats cannot count beyond 256
     numbers = torch.arange(last + 1, device=every.device).view(-1, *[1] * (every.ndim - 1))
     steps = (every * numbers).sum(0, keepdim=True)
-    return (steps if unchosen == "first" else steps + last * (1 - every.sum(0, keepdim=True))).long()
+    return steps if unchosen == "first" else steps + last * (1 - every.sum(0, keepdim=True))
 
 
 class WayBack(torch.autograd.Function):

@@ -1,15 +1,19 @@
-"""Random views of a batch: what a student sees instead of the plain inputs, drawn anew at every step."""
+"""Random views of a batch: what a student sees instead of the plain inputs, drawn anew at every step.
+
+A view for each row, of the whole batch at once; torchvision's transforms draw one for all that they are given.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
-from torch.nn import functional as F
 
 from amalgam.errors import RequestError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Augment(BaseModel):
@@ -42,6 +46,8 @@ class Augment(BaseModel):
 
     def view(self, inputs: Tensor) -> Tensor:
         """A view of each of some inputs (B, ...); torch's random numbers decide."""
+        import torch  # here: settings are read where nothing is computed
+
         if self.flip:
             mirrored = torch.rand(len(inputs), 1, 1, 1, device=inputs.device) < self.flip
             inputs = torch.where(mirrored, inputs.flip(-1), inputs)
@@ -51,6 +57,9 @@ class Augment(BaseModel):
 
     def _moved(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) moved, turned and zoomed; what comes in at the edges is mirrored."""
+        import torch
+        from torch.nn import functional as F
+
         height, width = images.shape[-2:]
 
         def drawn(most: float) -> Tensor:

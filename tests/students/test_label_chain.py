@@ -174,3 +174,17 @@ def test_pinned_value() -> None:
     student = LabelChain((2,), ["a", "b"], LabelChain.Settings(hidden=4))
     logits = student.score(torch.tensor([[1.0, -1.0]]))[0].tolist()
     assert logits == pytest.approx([0.396530, 0.394591], abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_half_precision_chooses_and_counts_as_well(dtype: torch.dtype) -> None:
+    logits, closed = torch.tensor([[3.0, 2.0, -1.0]], dtype=dtype), torch.tensor([[1.0, 0, 0]], dtype=dtype)
+    best, joins, _ = label_chain.choose(logits, closed, torch.ones(1, 1, dtype=dtype), "own")
+    assert (int(best), bool(joins)) == (1, True)
+    for accept in ("joint", "own", "always"):
+        shut = label_chain.choose(logits, torch.ones_like(closed), torch.ones(1, 1, dtype=dtype), accept)
+        assert not shut[1]
+    added = [torch.zeros(1, 2, dtype=dtype) for _ in range(300)]
+    added[257][0, 0] = 1
+    assert label_chain.final_steps(added, "first").tolist() == [[[257, 0]]]
+    assert label_chain.final_steps(added, "last").tolist() == [[[257, 299]]]

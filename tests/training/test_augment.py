@@ -13,7 +13,6 @@ from torch import Tensor
 
 from amalgam.errors import RequestError
 from amalgam.signals import ProbabilityTargets, TensorRows
-from amalgam.training import augment
 from amalgam.training.augment import Augment
 from amalgam.training.settings import Training
 from amalgam.training.together import stackable
@@ -28,7 +27,7 @@ def pictures(rows: int = 6, height: int = 8, width: int = 8) -> Tensor:
 
 def drawing(monkeypatch: pytest.MonkeyPatch, value: float) -> None:
     """All random shares are one number."""
-    monkeypatch.setattr(augment.torch, "rand", lambda *shape, device: torch.full(shape, value, device=device))
+    monkeypatch.setattr(torch, "rand", lambda *shape, device: torch.full(shape, value, device=device))
 
 
 def test_nothing_asked_is_nothing_done() -> None:
