@@ -1,10 +1,70 @@
-"""Classes: labels that exclude each other, of which a row has one."""
+"""Classes: the labels of one task, of which a row has one; a label of no such task is a task by itself, yes or no.
+
+The classes of a task stand side by side. `Spans` says where, in the order of the columns: (first, last + 1) of each
+task of several classes, nothing of the other labels.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+Spans = tuple[tuple[int, int], ...]
+"""Which columns are the classes of a task, (first, last + 1) of each such task; other columns are yes or no."""
+
+
+def whole(values: Tensor) -> Spans:
+    """The span of one task whose classes are all columns of values (..., L)."""
+    return ((0, values.shape[-1]),)
+
+
+def pieces(spans: Spans, labels: int) -> list[tuple[int, int, bool]]:
+    """All columns of L labels in order: (first, last + 1, whether they are the classes of one task)."""
+    found, done = list[tuple[int, int, bool]](), 0
+    for first, last in spans:
+        if done < first:
+            found.append((done, first, False))
+        found.append((first, last, True))
+        done = last
+    if done < labels:
+        found.append((done, labels, False))
+    return found
+
+
+def task_columns(spans: Spans, labels: int) -> list[tuple[int, int]]:
+    """The columns (first, last + 1) of every task of L labels in order, also of those that are yes or no."""
+    found = list[tuple[int, int]]()
+    for first, last, one_task in pieces(spans, labels):
+        found += [(first, last)] if one_task else [(column, column + 1) for column in range(first, last)]
+    return found
+
+
+def by_task(
+    values: Tensor, spans: Spans, classes: Callable[[Tensor], Tensor], labels: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """What two functions make of values (..., L): one of each task's classes, the other of the labels between them.
+
+    Args:
+        values: (..., L).
+        spans: the tasks.
+        classes: of the columns of a task (..., l).
+        labels: of columns that are yes or no.
+    """
+    if not spans:
+        return labels(values)
+    cut = [
+        (classes if one_task else labels)(values[..., first:last])
+        for first, last, one_task in pieces(spans, values.shape[-1])
+    ]
+    return cut[0] if len(cut) == 1 else torch.cat(cut, -1)
+
+
+def probabilities(logits: Tensor, spans: Spans) -> Tensor:
+    """The probabilities (..., L) that logits stand for: a softmax over each task's classes, else a sigmoid."""
+    return by_task(logits, spans, lambda some: some.softmax(-1), torch.sigmoid)
 
 
 def among(scores: Tensor) -> Tensor:
@@ -22,9 +82,9 @@ def one_hot(scores: Tensor) -> Tensor:
     return F.one_hot(best, scores.shape[-1]).bool()
 
 
-def decided(logits: Tensor, exclusive: bool) -> Tensor:
-    """The labels that logits stand for, (..., L) bool: the likeliest class, or every label above one half."""
-    return one_hot(logits) if exclusive else logits > 0
+def decided(logits: Tensor, spans: Spans) -> Tensor:
+    """The labels that logits stand for, (..., L) bool: each task's likeliest class, and every label above one half."""
+    return by_task(logits, spans, one_hot, lambda some: some > 0)
 
 
 def truth_of(annotated: Tensor) -> Tensor:

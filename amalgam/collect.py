@@ -29,6 +29,7 @@ _TARGETS = (
     "amalgam.classes",
     "amalgam.conditional",
     "amalgam.habit",
+    "amalgam.losses",
     "amalgam.scaling",
     "amalgam.strategy",
 )  # and whose, other targets

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from amalgam.adapters import looks_like_probabilities
+from amalgam.classes import Spans, by_task
 from amalgam.errors import AmalgamError, RequestError, listed
+from amalgam.labels import spans_of, tasks_of
 from amalgam.panel import Seat, checked
 from amalgam.signals import Rows
 from amalgam.teacher import Scorer
@@ -176,7 +178,11 @@ def _assignment(auc: Matrix) -> tuple[int, ...]:
 
 def _binary(teacher: Any, scores: Tensor) -> Tensor:
     # Softmax logits compare the labels of a row; only their probabilities compare rows.
-    return scores.log_softmax(dim=1) if getattr(teacher, "exclusive", False) else scores
+    return by_task(scores, _spans(teacher), lambda some: some.log_softmax(1), lambda some: some)
+
+
+def _spans(teacher: Any) -> Spans:
+    return spans_of(tasks_of(teacher), teacher.labels)
 
 
 def _ask(teacher: Any, name: str, inputs: Tensor) -> Tensor:
@@ -197,10 +203,7 @@ def _in_evaluation_mode(teacher: Any) -> Finding:
 
 
 def _no_probabilities(teacher: Any, scores: Tensor) -> Finding:
-    if (
-        looks_like_probabilities(scores, getattr(teacher, "exclusive", False))
-        and getattr(teacher, "kind", "logits") == "logits"
-    ):
+    if looks_like_probabilities(scores, _spans(teacher)) and getattr(teacher, "kind", "logits") == "logits":
         return Finding(
             "logits",
             False,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from amalgam.classes import decided, one_hot
+from amalgam.classes import Spans, decided
 from amalgam.costs import Cost, costs_of, total
 from amalgam.errors import RequestError, listed
+from amalgam.labels import spans_of
 from amalgam.metrics import Measure, Measures, Number, Tally, measures_of
-from amalgam.panel import Ballots, Panel, majority, mean_logit, plurality
+from amalgam.panel import Ballots, Panel, choices, majority, mean_logit
 from amalgam.progress import Progress, Silent
-from amalgam.signals import Rows, Votes
+from amalgam.signals import Rows
 from amalgam.student import Student
 
 
@@ -75,6 +77,7 @@ class Evaluation:
         disagreement: where the teachers contradict each other.
         notes: sentences on labels that could not be measured.
         exclusive: whether the student's labels exclude each other.
+        tasks: the student's tasks of several classes.
     """
 
     rows: int
@@ -86,11 +89,12 @@ class Evaluation:
     disagreement: Disagreement
     notes: tuple[str, ...] = ()
     exclusive: bool = False
+    tasks: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def measured(self) -> tuple[Measure, ...]:
         """The measures that say something of these labels."""
-        return measures_of(self.exclusive)
+        return measures_of(self.exclusive, bool(self.tasks))
 
 
 def evaluate(
@@ -105,9 +109,9 @@ def evaluate(
 ) -> Evaluation:
     """Measure a student and its teachers on rows that neither training nor model selection saw.
 
-    Of a student whose labels exclude each other (`Student.exclusive`), every model chooses one class a row; a teacher
-    alone is measured on the rows whose class it knows, the student beside it on the same ones, choosing among all.
-    Otherwise a prediction is positive where its probability is above one half, also for teachers of exclusive labels.
+    Of a task of several classes (`Student.tasks`), every model chooses one class a row; a teacher alone is measured on
+    the rows whose class it knows, the student beside it on the same ones, choosing among all. Elsewhere a prediction is
+    positive where its probability is above one half, also for teachers to whom the label is a class.
 
     Args:
         student: its labels are matched to the panel's by name.
@@ -129,17 +133,19 @@ def evaluate(
     notes = _notes(rows, space.names, shared)
     groups = [_kept(list(own), shared) for own in space.columns]
     groups = [list(shared)] * 3 + groups + groups
-    tallies = [Tally(len(group)) for group in groups]
+    tasks = {task: [label for label in own if label in space.names] for task, own in student.tasks.items()}
+    spans = spans_of({task: own for task, own in tasks.items() if own}, space.names)
+    tallies = [Tally(len(group), _among(spans, group) if spans else None) for group in groups]
     clashes = _Clashes(space.known)
     with (progress or Silent()).step("evaluation", len(rows)) as bar:
         for where, votes in ballots.chunks(chunk):
             truth = _truth(rows, where, len(space.names), shared)
             logits = torch.cat([student.logits(inputs) for _, inputs in rows.chunks(chunk, where)])
-            learned = decided(logits[:, order], student.exclusive)
-            hard, *ensembles = _decisions(votes, student.exclusive)
+            learned, hard = decided(logits[:, order], spans), choices(votes, spans)
+            ensembles = [majority(votes, spans) > 0, decided(mean_logit(votes), spans)]
             said = [learned, *ensembles, *hard, *[learned] * len(hard)]
             for tally, predicted, group in zip(tallies, said, groups, strict=True):
-                asked = _own_rows(truth, group) if student.exclusive else truth
+                asked = _own_rows(truth, group, spans)
                 tally.update(predicted[:, group], asked[:, group])
             clashes.update(hard, truth)
             bar.advance(len(truth))
@@ -152,22 +158,29 @@ def evaluate(
     ]
     beside = tuple(Comparison(*pair) for pair in zip(lines[3 : 3 + len(hard)], lines[3 + len(hard) :], strict=True))
     return Evaluation(
-        len(rows), space.names, lines[0], lines[1], lines[2], beside, clashes.disagreement(), notes, student.exclusive
-    )
+        len(rows), space.names, lines[0], lines[1], lines[2], beside, clashes.disagreement(), notes,
+        exclusive=student.exclusive, tasks={task: tuple(own) for task, own in student.tasks.items()},
+    )  # fmt: skip
 
 
-def _decisions(votes: Votes, exclusive: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """What each teacher (K, B, L), their majority and their mean logit (B, L) decide, as bool."""
-    if not exclusive:
-        return votes.binary() > 0, majority(votes) > 0, mean_logit(votes) > 0
-    mean = mean_logit(votes)
-    settled = plurality(votes) + 1e-3 * mean.sigmoid()  # equal shares are settled by the mean logit
-    return one_hot(votes.scores), one_hot(settled), one_hot(mean)
+def _among(spans: Spans, group: Sequence[int]) -> Spans:
+    """Where among the columns of a group the classes of tasks stand; a single class is a label by itself."""
+    found = list[tuple[int, int]]()
+    for first, last in spans:
+        own = [place for place, column in enumerate(group) if first <= column < last]
+        if len(own) > 1:
+            found.append((own[0], own[-1] + 1))
+    return tuple(sorted(found))
 
 
-def _own_rows(truth: Tensor, group: list[int]) -> Tensor:
-    """The annotations (B, L) of the rows whose class is among some columns, NaN elsewhere."""
-    return torch.where((truth[:, group] == 1).any(1, keepdim=True), truth, torch.nan)
+def _own_rows(truth: Tensor, group: list[int], spans: Spans) -> Tensor:
+    """The annotations (B, L), those of a task only in the rows whose class is among some columns, NaN elsewhere."""
+    asked = truth.clone() if spans else truth
+    for first, last in spans:
+        own = [column for column in group if first <= column < last]
+        among = (truth[:, own] == 1).any(1)
+        asked[:, first:last] = asked[:, first:last].masked_fill(~among[:, None], torch.nan)
+    return asked
 
 
 def _order(student: Student, names: tuple[str, ...]) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from amalgam.classes import among
+from amalgam.classes import among, by_task
 from amalgam.panel import Panel
 from amalgam.results import Entry
 from amalgam.sheets import Row, Sheet, Sheets
@@ -66,9 +66,8 @@ def sheets(found: Explanation) -> Sheets:
 
 def _probabilities(found: Explanation, teacher: int) -> Tensor:
     """What a teacher says, (L,), NaN of labels that it does not know."""
-    if found.panel.seats[teacher].exclusive:
-        return torch.where(found.votes.known[teacher], among(found.votes.scores[teacher, 0]), torch.nan)
-    return found.votes.binary()[teacher, 0].sigmoid()
+    said = by_task(found.votes.scores[teacher, 0], found.votes.spans[teacher], among, torch.sigmoid)
+    return torch.where(found.votes.known[teacher], said, torch.nan)
 
 
 def _shown(value: Tensor) -> str:

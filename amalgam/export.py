@@ -30,6 +30,7 @@ Floats = NDArray[np.float32]
 
 THRESHOLD = "logit > 0, probability > 0.5"
 LIKELIEST = "the largest logit; probabilities are their softmax"
+MIXED = f"of each task's classes {LIKELIEST}; of other labels {THRESHOLD}"
 TRACED = 2
 """Rows of the example that is traced; never one of the batch sizes of the check."""
 MOST = 1024
@@ -240,7 +241,8 @@ def _describe(graph: Path, student: Student, found: Parity, tolerance: float, so
             }
         ),
         "amalgam.exclusive": json.dumps(student.exclusive),
-        "amalgam.threshold": LIKELIEST if student.exclusive else THRESHOLD,
+        "amalgam.tasks": json.dumps({task: list(classes) for task, classes in student.tasks.items()}),
+        "amalgam.threshold": LIKELIEST if student.exclusive else MIXED if student.tasks else THRESHOLD,
         "amalgam.parity": json.dumps(
             {
                 "largest_difference": found.difference,

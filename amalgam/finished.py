@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from amalgam import run, strategies
+from amalgam.classes import probabilities
 from amalgam.collect import learner, vote
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
@@ -41,7 +42,11 @@ def evaluate_again(
     recipe, student, strategy = _opened(folder)
     with ExitStack() as passing:
         journal = Journal(progress, nonce(), passing)
-        test = apportion(recipe).test if data is None else renamed(rows_for(student, data, options), recipe)
+        test = (
+            apportion(recipe, progress=progress).test
+            if data is None
+            else renamed(rows_for(student, data, options), recipe)
+        )
         if test is None or test.annotated is None:
             raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")
         panel = assemble(recipe, (), strategy, processes(), trust, journal)
@@ -66,7 +71,7 @@ def explain(folder: Path, row: int, *, trust: bool, progress: Progress) -> Expla
         RequestError: no run there, a teacher that is gone, or no such row among those of the run.
     """
     recipe, student, strategy = _opened(folder)
-    parts = apportion(recipe)
+    parts = apportion(recipe, progress=progress)
     with ExitStack() as passing:
         journal = Journal(progress, nonce(), passing)
         panel = assemble(recipe, (), strategy, processes(), trust, journal)
@@ -80,7 +85,7 @@ def explain(folder: Path, row: int, *, trust: bool, progress: Progress) -> Expla
         asked = one if strategy.sees_labels and part == "the student's rows" else _unannotated(one, panel)
         votes = panel.ask(one.inputs(slice(0, 1)), features)
         logits = student.logits(one.inputs(slice(0, 1)))[0]
-        said = logits.softmax(0) if student.exclusive else logits.sigmoid()
+        said = probabilities(logits, student.spans)
         known = None
         if one.annotated is not None and set(one.labels) & set(panel.space.names):
             places = [one.labels.index(name) if name in one.labels else None for name in panel.space.names]

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from amalgam.classes import Spans
 from amalgam.errors import RequestError, listed
+
+Tasks = Mapping[str, Sequence[str]]
+"""Task → its classes, of which a row has one. A label that is no task's class is a task by itself, yes or no."""
+
+ONE = "class"
+"""What the task is called whose classes are all labels of a teacher (`exclusive`), when nobody names it."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +31,12 @@ class LabelSpace:
     Attributes:
         names: the L labels, the student's columns.
         columns: K tuples; `columns[k][j]` is the column of teacher k's label j.
+        tasks: the tasks of several classes that some teacher has; the classes of a task stand side by side.
     """
 
     names: tuple[str, ...]
     columns: tuple[tuple[int, ...], ...]
+    tasks: Tasks = field(default_factory=dict)
 
     @property
     def known(self) -> Tensor:
@@ -83,22 +93,93 @@ def canonical(labels: Iterable[object], aliases: Mapping[str, Sequence[str]], ow
     return names
 
 
+def tasks_of(owner: Any) -> Tasks:
+    """The tasks of several classes that a teacher or student has: its `tasks`, or one of all if it is `exclusive`."""
+    told: Tasks | None = getattr(owner, "tasks", None)
+    if told:
+        return told
+    return {ONE: tuple(owner.labels)} if getattr(owner, "exclusive", False) else {}
+
+
+def spans_of(tasks: Tasks, labels: Sequence[str]) -> Spans:
+    """Where among labels the classes of each task stand.
+
+    Raises:
+        RequestError: a class that is none of the labels, or a task's that do not stand side by side.
+    """
+    place, found = {label: column for column, label in enumerate(labels)}, list[tuple[int, int]]()
+    for task, classes in tasks.items():
+        missing = [label for label in classes if label not in place]
+        if missing:
+            raise RequestError(f"task {task!r} has the class {listed(missing)}, which is no label ({listed(labels)})")
+        columns = sorted(place[label] for label in classes)
+        if columns != list(range(columns[0], columns[0] + len(columns))):
+            raise RequestError(
+                f"the classes of task {task!r} do not stand side by side among the labels {listed(labels)}; list each "
+                "class once, and the labels so that those of a task follow each other"
+            )
+        found.append((columns[0], columns[-1] + 1))
+    return tuple(sorted(found))
+
+
+def told_tasks(tasks: Tasks | None, exclusive: bool, labels: Sequence[str], owner: str) -> dict[str, tuple[str, ...]]:
+    """What an owner says of the tasks of its labels, checked.
+
+    Args:
+        tasks: task → classes; None or none where it says only `exclusive`.
+        exclusive: whether all labels exclude each other.
+        labels: its labels, in order.
+        owner: who has them, for messages ("teacher 'a'").
+
+    Raises:
+        RequestError: both of them, a task of one class, a class of two tasks, or what `spans_of` refuses.
+    """
+    if not tasks:
+        return {ONE: tuple(labels)} if exclusive else {}
+    if exclusive:
+        raise RequestError(
+            f"{owner} says `exclusive` and names tasks; leave `exclusive` out, which means one task of all labels"
+        )
+    found = {str(task): tuple(map(str, classes)) for task, classes in tasks.items()}
+    every = [label for classes in found.values() for label in classes]
+    for task, classes in found.items():
+        if len(set(classes)) < 2:
+            raise RequestError(
+                f"{owner}: task {task!r} has only the class {listed(classes)}; a task has at least two, and a label "
+                "that is yes or no needs none"
+            )
+        shared = sorted({label for label in classes if every.count(label) > 1})
+        if shared:
+            raise RequestError(f"{owner}: {listed(shared)} is a class of task {task!r} and listed once more")
+    try:
+        spans_of(found, labels)
+    except RequestError as error:
+        raise RequestError(f"{owner}: {error}") from None
+    return found
+
+
 def unite(
     teachers: Mapping[str, Sequence[object]],
     aliases: Mapping[str, Sequence[str]] | None = None,
     names: Sequence[str] | None = None,
+    tasks: Mapping[str, Tasks] | None = None,
 ) -> LabelSpace:
     """The label space of some teachers: by name, in alphabetical order, so that the teachers' order does not matter.
+
+    Tasks meet by name, too: the classes that several teachers list under a name are those of one task. They stand side
+    by side, where the first of them would.
 
     Args:
         teachers: teacher name → its labels.
         aliases: common name → other names of it.
         names: the student's labels, when they are not simply the union; every teacher label must be among them.
+        tasks: teacher name → its tasks, in its own names of labels.
 
     Raises:
-        RequestError: a label that is no name, or one that `names` leaves out.
+        RequestError: a label that is no name, one that `names` leaves out, or a class of two tasks.
     """
     own = {who: canonical(labels, aliases or {}, f"teacher {who!r}") for who, labels in teachers.items()}
+    joined = _joined(teachers, own, tasks or {})
     union = sorted({name for labels in own.values() for name in labels})
     order = tuple(names) if names is not None else tuple(union)
     for who, labels in own.items():
@@ -111,8 +192,39 @@ def unite(
     unknown = [name for name in order if name not in union]
     if unknown:
         raise RequestError(f"no teacher knows {listed(unknown)}; the teachers know {listed(union)}")
+    order = _side_by_side(order, joined)
     place = {name: column for column, name in enumerate(order)}
-    return LabelSpace(order, tuple(tuple(place[label] for label in labels) for labels in own.values()))
+    listed_so = {task: tuple(sorted(classes, key=place.__getitem__)) for task, classes in joined.items()}
+    return LabelSpace(order, tuple(tuple(place[label] for label in labels) for labels in own.values()), listed_so)
+
+
+def _joined(
+    teachers: Mapping[str, Sequence[object]], own: Mapping[str, tuple[str, ...]], tasks: Mapping[str, Tasks]
+) -> dict[str, set[str]]:
+    """Task → the common names of its classes, of all teachers that have it; RequestError for a class of two tasks."""
+    joined, whose = dict[str, set[str]](), dict[str, tuple[str, str]]()
+    for who, told in tasks.items():
+        common = dict(zip(map(str, teachers[who]), own[who], strict=True))
+        for task, classes in told.items():
+            for label in (common[label] for label in classes):
+                other, at = whose.setdefault(label, (task, who))
+                if other != task:
+                    raise RequestError(
+                        f"{label!r} is a class of task {task!r} for teacher {who!r} and of {other!r} for teacher "
+                        f"{at!r}; tasks meet by name: name it alike under `tasks:` in both cards, or rename the label "
+                        f"of one ({ONE!r} is the task of a teacher that says `exclusive`)"
+                    )
+                joined.setdefault(task, set()).add(label)
+    return joined
+
+
+def _side_by_side(names: tuple[str, ...], tasks: Mapping[str, set[str]]) -> tuple[str, ...]:
+    """Names in their order, but the classes of a task follow its first."""
+    place = {name: column for column, name in enumerate(names)}
+    first = dict(place)
+    for classes in tasks.values():
+        first |= dict.fromkeys(classes, min(place[label] for label in classes))
+    return tuple(sorted(names, key=first.__getitem__))
 
 
 def lookalikes(names: Sequence[str]) -> list[tuple[str, ...]]:

@@ -11,6 +11,8 @@ from pydantic import BeforeValidator
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from amalgam.classes import Spans
+
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 """A float whose NaN (unknown) is null in JSON."""
 
@@ -39,6 +41,9 @@ MEASURES = (
 CLASS_MEASURES = (Measure("accuracy", "accuracy", "higher"), MEASURES[3])
 """The measures of labels that exclude each other, in the order every table shows them."""
 
+TASK_MEASURES = (Measure("task_accuracy", "accuracy, mean over tasks", "higher"), MEASURES[0], MEASURES[3])
+"""The measures of several tasks, some of which have classes, in the order every table shows them."""
+
 AUC = Measure("auc", "AUC", "higher")
 """Of a bench alone: it needs the scores of all rows at once."""
 
@@ -46,9 +51,11 @@ EVERY = tuple(dict.fromkeys((*CLASS_MEASURES, *MEASURES, AUC)))
 """All measures there are."""
 
 
-def measures_of(exclusive: bool) -> tuple[Measure, ...]:
-    """The measures of labels that exclude each other, or of others."""
-    return CLASS_MEASURES if exclusive else MEASURES
+def measures_of(exclusive: bool, tasks: bool = False) -> tuple[Measure, ...]:
+    """The measures of labels that exclude each other, of several tasks of which some have classes, or of labels."""
+    if exclusive:
+        return CLASS_MEASURES
+    return TASK_MEASURES if tasks else MEASURES
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,8 @@ class Measures:
             `zero_division=0`), NaN for a label without an annotated row.
         rows: how many rows were measured.
         loss_per_label: share of each label's annotated rows that are wrong; NaN for a label without any.
+        loss_per_task: share of each task's annotated rows that are wrong, in the order of the labels; a label that is
+            yes or no is a task. Empty where tasks are not measured.
         auc_per_label: area under each label's ROC curve; NaN where the annotated rows are all of one kind, or where
             nobody told the scores.
     """
@@ -76,6 +85,13 @@ class Measures:
     rows: int
     loss_per_label: tuple[Number, ...] = ()
     auc_per_label: tuple[Number, ...] = ()
+    loss_per_task: tuple[Number, ...] = ()
+
+    @property
+    def task_accuracy(self) -> float:
+        """The mean over tasks of the share of rows that are right; NaN where tasks are not measured."""
+        known = [1.0 - one for one in self.loss_per_task if not math.isnan(one)]
+        return sum(known) / len(known) if known else math.nan
 
     @property
     def auc(self) -> float:
@@ -90,12 +106,19 @@ class Measures:
 
 
 class Tally:
-    """Measures of predictions that come chunk by chunk; it keeps counts, so its memory does not grow with the rows."""
+    """Measures of predictions that come chunk by chunk; it keeps counts, so its memory does not grow with the rows.
 
-    def __init__(self, labels: int) -> None:
+    Args:
+        labels: how many.
+        spans: where among them the classes of tasks stand; None to measure no tasks.
+    """
+
+    def __init__(self, labels: int, spans: Spans | None = None) -> None:
         # Imported here: torchmetrics takes seconds.
         import torch
         from torchmetrics.classification import MultilabelExactMatch, MultilabelF1Score, MultilabelHammingDistance
+
+        from amalgam.classes import task_columns
 
         # Whoever tallies has every row: torchmetrics would wait for the other processes of a launch of several.
         given: dict[str, Any] = {"validate_args": False, "sync_on_compute": False}
@@ -105,6 +128,8 @@ class Tally:
         self._each = MultilabelF1Score(labels, average=None, ignore_index=-1, **given)
         self._annotated, self._wrong = torch.zeros(2, labels, dtype=torch.long)
         self._full = self._rows = 0
+        self._tasks = [] if spans is None else task_columns(spans, labels)
+        self._asked, self._missed = torch.zeros(2, len(self._tasks), dtype=torch.long)
 
     def update(self, predicted: Tensor, annotated: Tensor) -> None:
         """Count some rows.
@@ -118,7 +143,12 @@ class Tally:
         if not bool(known.any()):
             return
         self._annotated += known.sum(0)
-        self._wrong += (known & (predicted != (annotated > 0))).sum(0)
+        wrong = known & (predicted != (annotated > 0))
+        self._wrong += wrong.sum(0)
+        for number, (first, last) in enumerate(self._tasks):
+            asked = known[:, first:last].all(1)
+            self._asked[number] += asked.sum()
+            self._missed[number] += (asked & wrong[:, first:last].any(1)).sum()
         said, truth = predicted.int(), annotated.nan_to_num(nan=-1).int()
         for metric in (self._hamming, self._micro, self._each):
             metric.update(said, truth)
@@ -139,6 +169,7 @@ class Tally:
             f1_per_label=tuple(each.tolist()),
             rows=self._rows,
             loss_per_label=tuple((self._wrong / self._annotated).tolist()),
+            loss_per_task=tuple((self._missed / self._asked).tolist()),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from amalgam.classes import one_hot
+from amalgam.classes import Spans, by_task, decided, one_hot
 from amalgam.errors import RequestError, listed
-from amalgam.labels import LabelSpace, unite
+from amalgam.labels import LabelSpace, Tasks, spans_of, tasks_of, unite
 from amalgam.signals import Columns, Votes, odds
 from amalgam.teacher import Teacher
 
@@ -42,9 +43,19 @@ class Seat:
     seen: NDArray[np.uint64] | None = None
 
     @property
+    def tasks(self) -> Tasks:
+        """The teacher's tasks of several classes, in its own names of labels."""
+        return tasks_of(self.teacher)
+
+    @property
+    def spans(self) -> Spans:
+        """Where among its own labels their classes stand."""
+        return spans_of(self.tasks, self.teacher.labels)
+
+    @property
     def exclusive(self) -> bool:
-        """Whether the teacher's labels exclude each other."""
-        return bool(getattr(self.teacher, "exclusive", False))
+        """Whether all its labels are the classes of one task."""
+        return self.spans == ((0, len(self.teacher.labels)),)
 
 
 @dataclass(frozen=True)
@@ -59,10 +70,25 @@ class Panel:
     seats: tuple[Seat, ...]
     space: LabelSpace
 
-    @property
-    def exclusive(self) -> Tensor:
-        """(K,) bool: the teachers whose labels exclude each other."""
-        return torch.tensor([seat.exclusive for seat in self.seats])
+    @cached_property
+    def spans(self) -> tuple[Spans, ...]:
+        """Of each teacher, where among the labels of the space the classes of its tasks stand, the others' included."""
+        where = {task: spans_of({task: classes}, self.space.names) for task, classes in self.space.tasks.items()}
+        return tuple(tuple(sorted(span for task in seat.tasks for span in where[task])) for seat in self.seats)
+
+    @cached_property
+    def tasks(self) -> Tasks:
+        """The tasks that a student of these teachers has: those whose classes are classes to all who know them.
+
+        Where some teacher knows a class as a label that is yes or no, so does the student.
+        """
+        plain = {
+            self.space.names[column]
+            for seat, columns in zip(self.seats, self.space.columns, strict=True)
+            for column, label in zip(columns, seat.teacher.labels, strict=True)
+            if not any(label in classes for classes in seat.tasks.values())
+        }
+        return {task: tuple(own) for task, own in self.space.tasks.items() if plain.isdisjoint(own)}
 
     def require(self, needs: type[Teacher], strategy: str, exclusive: bool | None = None) -> None:
         """Refuse, before any work, a teacher that cannot do what a strategy needs.
@@ -70,7 +96,7 @@ class Panel:
         Args:
             needs: what every teacher must be able to do.
             strategy: its name, for messages.
-            exclusive: whether every teacher's labels must exclude each other.
+            exclusive: whether all labels must be the classes of one task.
         """
         for seat in self.seats:
             if exclusive and not seat.exclusive:
@@ -78,6 +104,13 @@ class Panel:
                     f"strategy {strategy!r} chooses one class for a row, so every teacher's labels must exclude each "
                     f"other; those of {seat.name!r} do not. Write `exclusive: true` in its card if they do, or choose "
                     "another teacher or another strategy"
+                )
+            if exclusive and seat.tasks.keys() != self.seats[0].tasks.keys():
+                raise RequestError(
+                    f"strategy {strategy!r} chooses one class for a row, so all teachers must have one task; that of "
+                    f"{self.seats[0].name!r} is {listed(self.seats[0].tasks)}, that of {seat.name!r} is "
+                    f"{listed(seat.tasks)}. Name it alike under `tasks:` in both cards if it is one, or choose another "
+                    "strategy"
                 )
             if not isinstance(seat.teacher, needs):
                 raise RequestError(
@@ -173,7 +206,8 @@ def seat(
         while name in seated:
             name, number = f"{one.name}-{number}", number + 1
         seated[name] = replace(one, name=name)
-    space = unite({name: one.teacher.labels for name, one in seated.items()}, aliases, names)
+    tasks = {name: one.tasks for name, one in seated.items()}
+    space = unite({name: one.teacher.labels for name, one in seated.items()}, aliases, names, tasks)
     return Panel(tuple(seated.values()), space)
 
 
@@ -198,7 +232,7 @@ class Ballots:
         space = self.panel.space
         spread = [space.spread(k, torch.as_tensor(one[where])) for k, one in enumerate(self.scores)]
         features = tuple(torch.as_tensor(one[where]) for one in self.features)
-        return Votes(torch.stack(spread), space.known, self.panel.exclusive, features)
+        return Votes(torch.stack(spread), space.known, self.panel.spans, features)
 
     def chunks(self, size: int) -> Iterator[tuple[slice, Votes]]:
         """The votes on every row once, in order: (where, votes)."""
@@ -208,27 +242,40 @@ class Ballots:
 
     def own(self, teacher: int, size: int) -> Iterator[Tensor]:
         """One teacher's sigmoid logits (B, l) on every row once, in order, in its own label order."""
+        spans = self.panel.seats[teacher].spans
         for start in range(0, self.rows, size):
             said = torch.as_tensor(self.scores[teacher][start : start + size])
-            yield odds(said) if self.panel.seats[teacher].exclusive else said
+            yield by_task(said, spans, odds, lambda some: some)
 
 
-def majority(votes: Votes) -> Tensor:
-    """The majority's hard votes (B, L) of 0 and 1 among the teachers that know a label; a tie is positive."""
-    scores = votes.binary()
-    known = votes.known[:, None].expand_as(scores)
-    return ((scores > 0) & known).sum(0).mul(2).ge(known.sum(0)).float()
+def choices(votes: Votes, spans: Spans = ()) -> Tensor:
+    """What each teacher decides, (K, B, L) bool: of a task one of the classes it knows; no where it does not know.
 
-
-def plurality(votes: Votes) -> Tensor:
-    """Each class's share (B, L) of the teachers that know it and choose it.
-
-    A teacher chooses among the classes it knows.
+    Args:
+        votes: what the teachers said.
+        spans: the tasks of several classes.
     """
-    chosen = one_hot(votes.scores)
-    return chosen.sum(0) / votes.known.sum(0)
+    return decided(votes.read(spans), spans) & votes.known[:, None]
 
 
-def mean_logit(votes: Votes) -> Tensor:
-    """The mean logit (B, L) of the teachers that know a label."""
-    return votes.binary().nanmean(dim=0)
+def majority(votes: Votes, spans: Spans = ()) -> Tensor:
+    """The majority's hard votes (B, L) of 0 and 1 among the teachers that know a label; a tie is positive.
+
+    Of a task's classes, that which the largest share of those who know it choose; mean log odds settle equal shares.
+    """
+    chosen, known = choices(votes, spans).sum(0), votes.known.sum(0)
+    affirmed = chosen.mul(2).ge(known)
+    for first, last in spans:
+        settled = chosen / known + 1e-3 * mean_logit(votes).sigmoid()
+        affirmed[:, first:last] = one_hot(settled[:, first:last])
+    return affirmed.float()
+
+
+def mean_logit(votes: Votes, spans: Spans = ()) -> Tensor:
+    """The mean logit (B, L) of the teachers that know a label: a softmax's for the classes of tasks, else a sigmoid's.
+
+    Args:
+        votes: what the teachers said.
+        spans: the tasks of several classes.
+    """
+    return votes.read(spans).nanmean(dim=0)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from amalgam import datasets
+from amalgam.classes import Spans
 from amalgam.datasets import DataOptions, Loaded
 from amalgam.datasets.few import few
 from amalgam.datasets.split import split
@@ -17,6 +18,7 @@ from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_each_row
 from amalgam.labels import canonical, lookalikes
 from amalgam.panel import Panel
+from amalgam.progress import Progress
 from amalgam.recipe import Recipe
 from amalgam.series import alike
 from amalgam.signals import Rows, TensorRows
@@ -43,8 +45,16 @@ class Parts:
     features: tuple[str, ...] = ()
 
 
-def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = None) -> Parts:
+def apportion(
+    recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = None, progress: Progress | None = None
+) -> Parts:
     """The rows the student learns from and those it is measured on.
+
+    Args:
+        recipe: which.
+        rows: those that are there already.
+        held_out: those to measure on that are there already.
+        progress: who shows a reading that takes its time.
 
     Raises:
         RequestError: no such data or part, too few rows, or test rows that are not annotated or have other columns.
@@ -53,12 +63,12 @@ def apportion(recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = 
     if rows is None:
         if data.source == IN_MEMORY:
             raise RequestError("this run learned from rows in memory, which no file holds; name some with --data")
-        loaded = datasets.load(data.source, data.options)
+        loaded = datasets.load(data.source, data.options, progress)
         rows, notes, features = loaded.rows, list(loaded.notes), loaded.features
     rows = renamed(rows, recipe)
     test = None if held_out is None else renamed(held_out, recipe)
     if data.held_out is not None:
-        held = datasets.load(data.held_out, data.held_out_options or data.options)
+        held = datasets.load(data.held_out, data.held_out_options or data.options, progress)
         test = renamed(by_name(held, features, data.held_out), recipe)
         notes += held.notes
         if test.annotated is None:
@@ -175,13 +185,14 @@ def refuse_leaks(panel: Panel, parts: Parts) -> None:
         )
 
 
-def annotated_for(rows: Rows, panel: Panel, exclusive: bool) -> tuple[Rows, list[str]]:
+def annotated_for(rows: Rows, panel: Panel, spans: Spans) -> tuple[Rows, list[str]]:
     """Rows with their few annotations in the columns of the panel, and what a reader must know of them.
 
     Args:
         rows: annotated in part.
         panel: whose labels are wanted; one that the rows do not know is annotated nowhere.
-        exclusive: whether labels exclude each other; then a row of a class that no teacher knows counts as unannotated.
+        spans: where among the panel's labels the classes of the student's tasks stand; a row of a class that no teacher
+            knows counts as unannotated in its task.
 
     Raises:
         RequestError: no row is annotated with a label of the panel.
@@ -194,20 +205,24 @@ def annotated_for(rows: Rows, panel: Panel, exclusive: bool) -> tuple[Rows, list
             "or add aliases under labels.aliases"
         )
     place = {name: column for column, name in enumerate(rows.labels)}
-    found = torch.full((len(rows), len(names)), 0.0 if exclusive else torch.nan)
+    found = torch.full((len(rows), len(names)), torch.nan)
     for column, name in enumerate(names):
         if name in place:
             found[:, column] = rows.annotated[:, place[name]]
-    known, notes = (~rows.annotated.isnan()).any(1), list[str]()
-    if exclusive:
-        strange = known & ~(found == 1).any(1)
-        if bool(strange.any()):
+    notes = list[str]()
+    for first, last in spans:
+        own = found[:, first:last]
+        told = (own == 1).any(1)
+        if (first, last) == (0, len(names)):
+            # Every annotated row is of some class; which one, no teacher may know.
+            strange = (~rows.annotated.isnan()).any(1) & ~told
             other = [
-                name for name in rows.labels if name not in names and bool((rows.annotated[:, place[name]] == 1).any())
+                one for one in rows.labels if one not in names and bool((rows.annotated[:, place[one]] == 1).any())
             ]
-            notes.append(f"{int(strange.sum())} labelled rows are of {listed(other)}, which no teacher knows; not used")
-        known &= ~strange
-        found = found.masked_fill(~known[:, None], torch.nan)
+            if bool(strange.any()):
+                count = int(strange.sum())
+                notes.append(f"{count} labelled rows are of {listed(other)}, which no teacher knows; not used")
+        found[:, first:last] = torch.where(told[:, None], own.nan_to_num(), torch.nan)
     never = [name for column, name in enumerate(names) if not bool((found[:, column] == 1).any())]
     if len(never) == len(names):
         raise RequestError(

@@ -74,7 +74,7 @@ def distill(
             return load(folder), Report.read(folder)
         journal = Journal(shown, nonce(), passing)
         with journal.timed("data"):
-            parts = apportion(recipe, rows, held_out)
+            parts = apportion(recipe, rows, held_out, journal.progress)
             if recipe.training.augment is not None:
                 recipe.training.augment.check(_shape(parts.learn))
         with journal.timed("teachers"):
@@ -142,6 +142,7 @@ def distill(
                 labels=student.labels,
                 shape=student.shape,
                 exclusive=student.exclusive,
+                tasks={task: tuple(classes) for task, classes in student.tasks.items()},
                 masks=student.masks,
             ),
             teachers=tuple(Known(name=one.name, labels=tuple(one.teacher.labels)) for one in panel.seats),
@@ -216,7 +217,7 @@ def seen_by(strategy: Strategy[Any], panel: Panel, parts: Parts) -> Parts:
     """The parts with the student's rows as a strategy may see them: with the few labels there are, or without any."""
     if not strategy.sees_labels:
         return replace(parts, learn=parts.learn.unlabelled())
-    learn, notes = annotated_for(parts.learn, panel, strategy.chooses(panel))
+    learn, notes = annotated_for(parts.learn, panel, strategy.spans(panel))
     return replace(parts, learn=learn, notes=(*parts.notes, *notes))
 
 
@@ -285,7 +286,7 @@ def told_of(parts: Parts, rows: int, learned: int) -> dict[str, int]:
 def untrained(recipe: Recipe, panel: Panel, parts: Parts, strategy: Strategy[Any]) -> Student:
     """The student of a recipe as it begins: its first weights are the seed's, its scaling is that of its rows."""
     student = first_weights(recipe, panel, _shape(parts.learn))
-    student.exclusive = strategy.chooses(panel)
+    student.tasks = strategy.tasks(panel)
     student.scaling.fit(parts.learn)
     return student
 

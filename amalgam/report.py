@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation
 from amalgam.files import write_text
-from amalgam.results import blocks, contradictions, duration, headings, plain, table, verdict
+from amalgam.results import blocks, contradictions, duration, headings, plain, table, tasks, verdict
 from amalgam.schema import parse
 from amalgam.sheets import fill
 from amalgam.strategy import Grid
@@ -32,6 +32,7 @@ class Known(BaseModel):
         description: what a reader wants to know of it.
         shape: of one input.
         exclusive: whether its labels exclude each other.
+        tasks: its tasks of several classes.
         masks: whether it reads inputs with missing values.
     """
 
@@ -42,6 +43,7 @@ class Known(BaseModel):
     description: str = ""
     shape: tuple[int, ...] = ()
     exclusive: bool = False
+    tasks: dict[str, tuple[str, ...]] = {}
     masks: bool = False
 
 
@@ -169,6 +171,7 @@ def _filled(template: str, report: Report, **more: Any) -> str:
         evaluation=evaluation,
         headings=headings(evaluation) if evaluation else [],
         blocks=blocks(evaluation) if evaluation else [],
+        tasks=tasks(evaluation) if evaluation else [],
         verdict=verdict(evaluation) if evaluation else None,
         contradictions=contradictions(evaluation) if evaluation else None,
         duration=duration,

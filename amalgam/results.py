@@ -49,6 +49,28 @@ def blocks(evaluation: Evaluation) -> list[list[tuple[str, list[Entry]]]]:
     return [list(zip(who, those, strict=True)) for who, those in zip(names, entries, strict=True)]
 
 
+def tasks(evaluation: Evaluation) -> list[tuple[str, list[Entry]]]:
+    """Of tasks some of which have classes, the accuracy in each: (task, how many classes, student, majority, mean)."""
+    from amalgam.classes import task_columns
+    from amalgam.labels import spans_of
+
+    if evaluation.exclusive or not evaluation.tasks:
+        return []
+    labels = evaluation.student.labels
+    own = {task: [label for label in classes if label in labels] for task, classes in evaluation.tasks.items()}
+    spans = spans_of({task: classes for task, classes in own.items() if len(classes) > 1}, labels)
+    named = {classes[0]: task for task, classes in own.items() if len(classes) > 1}
+    models = [evaluation.student, evaluation.majority, evaluation.mean]
+    found = []
+    for place, (first, last) in enumerate(task_columns(spans, len(labels))):
+        right = [1.0 - one.measures.loss_per_task[place] for one in models]
+        shown = ["–" if math.isnan(one) else f"{one:.3f}".removeprefix("0") for one in right]
+        best = max((one for one in shown if one != "–"), default=None, key=float)
+        kinds = Entry(plain(last - first) if last - first > 1 else "yes or no")
+        found.append((named.get(labels[first], labels[first]), [kinds, *(Entry(one, one == best) for one in shown)]))
+    return found
+
+
 def table(evaluation: Evaluation) -> Table:
     """The table of results for a terminal of 80 columns or more; the best of each block is bold, unknown is `–`."""
     from rich.box import SIMPLE_HEAD

@@ -16,16 +16,19 @@ from amalgam.classes import as_targets
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
+from amalgam.labels import Tasks, spans_of, told_tasks
+from amalgam.losses import stepwise
 from amalgam.progress import Progress
 from amalgam.schema import parse
-from amalgam.signals import ProbabilityTargets, Rows, stepwise
+from amalgam.signals import ProbabilityTargets, Rows
 from amalgam.teacher import Card, Schooling
 from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit
 
 _CODE = (
-    *TRAINING, "amalgam.classes", "amalgam.networks", "amalgam.scaling", "amalgam.series", "amalgam.signals", __name__,
+    *TRAINING, "amalgam.classes", "amalgam.losses", "amalgam.networks", "amalgam.scaling", "amalgam.series",
+    "amalgam.signals", __name__,
 )  # fmt: skip
 """Whose change makes another teacher, beside the modules of its student's class and of those that it comes from."""
 
@@ -36,7 +39,8 @@ def own_rows(card: Card, schooling: Schooling) -> Rows:
     Raises:
         RequestError: the data has no such part, or lacks one of the teacher's labels.
     """
-    loaded = datasets.load(schooling.data)
+    options = parse(datasets.DataOptions, schooling.options, f"card {card.name!r}, schooling.options")
+    loaded = datasets.load(schooling.data, options)
     parts = split(loaded.rows, schooling.parts, schooling.split_seed)
     if schooling.part not in parts:
         raise RequestError(f"card {card.name!r}: no part {schooling.part!r} among {listed(parts)}")
@@ -44,11 +48,21 @@ def own_rows(card: Card, schooling: Schooling) -> Rows:
     missing = [label for label in card.labels if label not in rows.labels]
     if missing or rows.annotated is None:
         raise RequestError(f"card {card.name!r}: {schooling.data} has no label {listed(missing or card.labels)}")
-    return lesson(rows, card.labels, card.exclusive)
+    return lesson(rows, card.labels, _tasks(card))
 
 
-def lesson(rows: Rows, labels: Sequence[str], exclusive: bool) -> Rows:
-    """Annotated rows with a teacher's own labels alone; of classes that exclude each other, only the rows of its own.
+def _tasks(card: Card) -> Tasks:
+    return told_tasks(card.tasks, card.exclusive, card.labels, f"card {card.name!r}")
+
+
+def lesson(rows: Rows, labels: Sequence[str], tasks: Tasks) -> Rows:
+    """Annotated rows with a teacher's own labels alone; of a task's classes, only in the rows of its own.
+
+    Args:
+        rows: annotated.
+        labels: the teacher's.
+        tasks: its tasks of several classes. A row of none of a task's classes says nothing of it, and a row that says
+            nothing at all is left out.
 
     Raises:
         RequestError: no row has any of the classes.
@@ -57,13 +71,19 @@ def lesson(rows: Rows, labels: Sequence[str], exclusive: bool) -> Rows:
     own = replace(
         rows, annotated=rows.annotated[:, [rows.labels.index(label) for label in labels]], labels=tuple(labels)
     )
-    if not exclusive:
+    if not tasks:
         return own
     assert own.annotated is not None
-    among = (own.annotated == 1).any(1).nonzero()[:, 0]
-    if not len(among):
-        raise RequestError(f"no row of {rows.name} is annotated with {listed(labels)}, which a teacher should learn")
-    return own.take(among)
+    told = own.annotated.clone()
+    for first, last in spans_of(tasks, own.labels):
+        among = (told[:, first:last] == 1).any(1)
+        if not bool(among.any()):
+            raise RequestError(
+                f"no row of {rows.name} is annotated with {listed(own.labels[first:last])}, which a teacher should "
+                "learn"
+            )
+        told[:, first:last] = told[:, first:last].masked_fill(~among[:, None], torch.nan)
+    return replace(own, annotated=told).take((~told.isnan()).any(1).nonzero()[:, 0])
 
 
 def school(card: Card, accelerator: Accelerator, progress: Progress) -> Path:
@@ -78,7 +98,7 @@ def school(card: Card, accelerator: Accelerator, progress: Progress) -> Path:
         )
     return trained(
         card.name, own_rows(card, schooling), schooling.student, settings, schooling.split_seed,
-        accelerator=accelerator, progress=progress, where=f"{where}.student", exclusive=card.exclusive,
+        accelerator=accelerator, progress=progress, where=f"{where}.student", tasks=_tasks(card),
     )  # fmt: skip
 
 
@@ -92,7 +112,7 @@ def trained(
     accelerator: Accelerator,
     progress: Progress,
     where: str,
-    exclusive: bool = False,
+    tasks: Tasks | None = None,
 ) -> Path:
     """The folder of a teacher trained on annotated rows as a student is, with the annotations as targets.
 
@@ -107,7 +127,7 @@ def trained(
         accelerator: the processes and the device.
         progress: who shows the training.
         where: who asks for the student, for messages.
-        exclusive: whether its labels exclude each other.
+        tasks: its tasks of several classes.
     """
     assert rows.annotated is not None
     kind, chosen = student.settings_of(spec, where)
@@ -118,13 +138,13 @@ def trained(
         chosen.model_dump(mode="json"),
         settings.model_dump(mode="json"),
         seed,
-        exclusive,
+        sorted((task, list(classes)) for task, classes in (tasks or {}).items()),
     ]
     key = fingerprint("teacher", name, asked, of_rows(rows), of_array(rows.annotated.numpy()), code)
     there = [store.folder("teachers", key) is not None]
     broadcast_object_list(there)  # the main process decides, so that no process trains alone
     if not there[0]:
-        teacher = _train(name, rows, spec, settings, seed, accelerator, progress, where, exclusive)
+        teacher = _train(name, rows, spec, settings, seed, accelerator, progress, where, tasks or {})
         teacher.seen = of_each_row(rows)
 
         def write(folder: Path) -> None:
@@ -147,16 +167,16 @@ def _train(
     accelerator: Accelerator,
     progress: Progress,
     where: str,
-    exclusive: bool,
+    tasks: Tasks,
 ) -> student.Student:
     assert rows.annotated is not None
     shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         teacher = student.build(spec, shape, rows.labels, where)
-    teacher.exclusive = exclusive
+    teacher.tasks = tasks
     teacher.scaling.fit(rows)
-    truth = ProbabilityTargets(*as_targets(rows.annotated), exclusive=exclusive)
+    truth = ProbabilityTargets(*as_targets(rows.annotated), spans=teacher.spans)
     fit(
         teacher, rows, truth, stepwise, settings,
         seed=seed, accelerator=accelerator, progress=progress, name=f"teacher {name}",

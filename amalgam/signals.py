@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
-from amalgam.classes import class_cross_entropy
+from amalgam.classes import Spans, by_task
 
+_PROBABILITIES = "probabilities"
 _MOST_BYTES = 2**28  # of the inputs of a chunk: 4,096 images of 224 × 224 would be nine times that
 
 Index = slice | Tensor
@@ -186,21 +186,33 @@ class Votes:
     Attributes:
         scores: (K, B, L) logits, NaN where a teacher does not know the label.
         known: (K, L) bool, which labels each teacher knows.
-        exclusive: (K,) bool, teachers whose labels exclude each other (softmax); the others' are sigmoids.
+        spans: of each teacher, where among the L labels the classes of its tasks stand, whose scores are a softmax's;
+            its other scores are sigmoids'. Empty when no teacher has such tasks.
         features: K tensors (B, D_k) in half precision, for a strategy that needs them; else none.
     """
 
     scores: Tensor
     known: Tensor
-    exclusive: Tensor
+    spans: tuple[Spans, ...] = ()
     features: tuple[Tensor, ...] = ()
 
-    def binary(self) -> Tensor:
-        """The scores as one sigmoid logit a label, (K, B, L); a softmax teacher's become log p / (1 - p)."""
-        if not bool(self.exclusive.any()):
+    def read(self, spans: Spans = ()) -> Tensor:
+        """The scores as logits of a student's kind, (K, B, L).
+
+        Args:
+            spans: the student's tasks of several classes, whose logits are a softmax's. Where a teacher has classes
+                and the student has labels that are yes or no, its scores become log p / (1 - p).
+        """
+        if not any(self.spans):
             return self.scores
-        said = torch.where(self.known[:, None], odds(self.scores.nan_to_num(nan=-torch.inf)), torch.nan)
-        return torch.where(self.exclusive[:, None, None], said, self.scores)
+        apart = [tuple(one for one in own if one not in spans) for own in self.spans]
+        return torch.stack(
+            [by_task(said, own, _known_odds, lambda some: some) for said, own in zip(self.scores, apart, strict=True)]
+        )
+
+
+def _known_odds(scores: Tensor) -> Tensor:
+    return torch.where(scores.isnan(), torch.nan, odds(scores.nan_to_num(nan=-torch.inf)))
 
 
 def odds(scores: Tensor) -> Tensor:
@@ -257,24 +269,30 @@ class Targets(ABC):
 class ProbabilityTargets(Targets):
     """Probabilities (N, L) and how much each counts, (N, L); a weight of 0 says: nobody knows, do not learn it.
 
-    Of labels that exclude each other (`exclusive`) the probabilities of a row add up to 1 and its weights are equal.
+    Of a task's classes (`spans` says where they stand) the probabilities of a row add up to 1, its weights are equal.
     """
 
     probabilities: Tensor
     weights: Tensor
     counts: Mapping[str, Tensor] = field(default_factory=dict)
-    exclusive: bool = False
+    spans: Spans = ()
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> ProbabilityTargets:
-        """From `probabilities`, or `distribution` of labels that exclude each other, and `weights`."""
-        exclusive = "distribution" in arrays
-        said = arrays["distribution" if exclusive else "probabilities"]
-        return cls(said, arrays["weights"], exclusive=exclusive)
+        """From `weights`, and `probabilities` under a name that tells the tasks."""
+        name = next(one for one in arrays if one.startswith(_PROBABILITIES))
+        spans = [tuple(map(int, one.split("-"))) for one in name.split(".")[1:]]
+        return cls(arrays[name], arrays["weights"], spans=tuple((first, last) for first, last in spans))
 
     def arrays(self) -> dict[str, Tensor]:
-        """`probabilities`, or `distribution` of labels that exclude each other, and `weights`."""
-        return {"distribution" if self.exclusive else "probabilities": self.probabilities, "weights": self.weights}
+        """`weights`, and `probabilities`, or `probabilities.0-3.5-9` where columns 0 to 2 and 5 to 8 are tasks."""
+        name = ".".join([_PROBABILITIES, *(f"{first}-{last}" for first, last in self.spans)])
+        return {name: self.probabilities, "weights": self.weights}
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether all labels are the classes of one task."""
+        return self.spans == ((0, self.probabilities.shape[-1]),)
 
     def __len__(self) -> int:
         """How many rows."""
@@ -292,7 +310,7 @@ class FeatureTargets(ProbabilityTargets):
         """From what probabilities are from, and `features.0`, `features.1`, …."""
         said = ProbabilityTargets.of(arrays)
         shown = tuple(arrays[f"features.{k}"] for k in range(len(arrays) - len(said.arrays())))
-        return cls(said.probabilities, said.weights, exclusive=said.exclusive, features=shown)
+        return cls(said.probabilities, said.weights, spans=said.spans, features=shown)
 
     def arrays(self) -> dict[str, Tensor]:
         """What probabilities are kept as, and `features.0`, `features.1`, …."""
@@ -325,33 +343,3 @@ class Loss:
 
     sum: Tensor
     count: Tensor
-
-
-def cross_entropy(logits: Tensor, targets: ProbabilityTargets) -> Loss:
-    """The cross-entropy with targets, over classes where labels exclude each other, else label by label.
-
-    Args:
-        logits: (B, L), or (S, B, L) of a student with S steps, whose cross-entropies are added.
-        targets: probabilities and weights (B, L).
-    """
-    if targets.exclusive:
-        return Loss(*class_cross_entropy(logits, targets.probabilities, targets.weights))
-    return label_cross_entropy(logits, targets)
-
-
-def label_cross_entropy(logits: Tensor, targets: ProbabilityTargets) -> Loss:
-    """Eq. (37) of ANT: J = −Σ_j P_j log σ(L_j) + (1 − P_j) log(1 − σ(L_j)), summed over rows, counted in rows.
-
-    Args:
-        logits: as for `cross_entropy`.
-        targets: probabilities and weights (B, L).
-    """
-    wanted, weights = targets.probabilities.expand_as(logits), targets.weights.expand_as(logits)
-    each = F.binary_cross_entropy_with_logits(logits.float(), wanted, weight=weights, reduction="sum")
-    return Loss(each, torch.as_tensor(float(len(targets)), device=logits.device))
-
-
-def stepwise(output: StudentOutput, targets: Targets) -> Loss:
-    """Cross-entropy with the targets, summed over the steps of a chain."""
-    assert isinstance(targets, ProbabilityTargets)
-    return cross_entropy(output.logits if output.steps is None else output.steps, targets)

@@ -9,8 +9,11 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 from torch import Tensor, nn
 
+from amalgam.classes import Spans
+from amalgam.labels import Tasks, spans_of
+from amalgam.losses import stepwise
 from amalgam.panel import Ballots, Panel
-from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, stepwise
+from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes
 from amalgam.teacher import Scorer, Teacher
 
 State = TypeVar("State")
@@ -101,8 +104,8 @@ class Strategy(ABC, Generic[State]):
         needs: the least a teacher must be able to do; with `FeatureScorer` the votes have features.
         form: what its targets are.
         trains: whether `prepare` trains networks, so that the targets depend on the training's settings and seed.
-        exclusive: whether the student's labels exclude each other, so that a row has one: False for methods that decide
-            label by label, True for those that choose a class, None for those that do as the teachers do.
+        exclusive: which tasks of several classes the student has: False for methods that decide label by label and have
+            none, True for those that choose one class of all labels, None for those that do as the teachers do.
         sees_labels: whether it sees the few annotations that the student's rows have.
         code: further modules that its targets follow from, by name.
     """
@@ -132,11 +135,13 @@ class Strategy(ABC, Generic[State]):
         """Whether its votes have the teachers' features."""
         return hasattr(cls.needs, "score_and_features")
 
-    def chooses(self, panel: Panel) -> bool:
-        """Whether the student of these teachers has labels that exclude each other."""
-        if self.exclusive is not None:
-            return self.exclusive
-        return bool(panel.seats) and all(seat.exclusive for seat in panel.seats)
+    def tasks(self, panel: Panel) -> Tasks:
+        """The tasks of several classes that the student of these teachers has."""
+        return {} if self.exclusive is False else panel.tasks
+
+    def spans(self, panel: Panel) -> Spans:
+        """Where among the student's labels the classes of its tasks stand."""
+        return spans_of(self.tasks(panel), panel.space.names)
 
     def facts(self, panel: Panel, counts: Mapping[str, Tensor]) -> Mapping[str, float]:
         """What the strategy counted, in words for the report, from the targets' counts added up."""

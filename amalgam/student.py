@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,9 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from amalgam.classes import decided
+from amalgam.classes import Spans, decided, probabilities
 from amalgam.errors import RequestError, nearest
 from amalgam.files import draft, write_text
+from amalgam.labels import Tasks, spans_of, told_tasks
 from amalgam.scaling import Scaling
 from amalgam.schema import parse
 from amalgam.signals import StudentOutput
@@ -43,7 +45,7 @@ class Student(nn.Module, ABC):
 
     masks: ClassVar[bool] = False  # whether NaN in its inputs means missing values to it
     settings: Settings
-    exclusive: bool = False  # whether its labels exclude each other, so that a row has the likeliest one alone
+    tasks: Tasks = MappingProxyType({})  # its tasks of several classes, of which a row has the likeliest one alone
     report: Report | None = None  # what a run says of the student it made
     features: tuple[str, ...] = ()  # the names of its input columns, where the data named them
     seen: NDArray[np.uint64] | None = None  # the rows behind it (`fingerprint.of_each_row`), its teachers' included
@@ -68,6 +70,16 @@ class Student(nn.Module, ABC):
         """Logits (B, L) and features (B, D)."""
         output = self(inputs)
         return output.logits, output.features
+
+    @property
+    def spans(self) -> Spans:
+        """Where among its labels the classes of its tasks stand."""
+        return spans_of(self.tasks, self.labels)
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether all its labels are the classes of one task."""
+        return self.spans == ((0, len(self.labels)),)
 
     @property
     def device(self) -> torch.device:
@@ -119,14 +131,13 @@ class Student(nn.Module, ABC):
             raise RequestError(f"row {int(bad.nonzero()[0])} of the inputs {why}")
 
     def predict_proba(self, inputs: ArrayLike | Tensor) -> NDArray[np.float32]:
-        """The probability of each label, (N, L); labels that exclude each other share 1 among them."""
-        logits = self.logits(inputs)
-        probabilities: NDArray[np.float32] = (logits.softmax(1) if self.exclusive else logits.sigmoid()).numpy()
-        return probabilities
+        """The probability of each label, (N, L); the classes of a task share 1 among them."""
+        found: NDArray[np.float32] = probabilities(self.logits(inputs), self.spans).numpy()
+        return found
 
     def predict(self, inputs: ArrayLike | Tensor) -> NDArray[np.bool_]:
-        """Which labels each row has, (N, L) bool: those with a probability above one half, or the likeliest class."""
-        hard: NDArray[np.bool_] = decided(self.logits(inputs), self.exclusive).numpy()
+        """Which labels each row has, (N, L) bool: those with a probability above one half, a task's likeliest class."""
+        hard: NDArray[np.bool_] = decided(self.logits(inputs), self.spans).numpy()
         return hard
 
     def save(self, folder: str | Path) -> Path:
@@ -142,7 +153,7 @@ class Student(nn.Module, ABC):
             "student": type(self).__module__.rpartition(".")[2],
             "shape": list(self.shape),
             "labels": list(self.labels),
-            "exclusive": self.exclusive,
+            "tasks": {task: list(classes) for task, classes in self.tasks.items()},
             "features": list(self.features),
             "settings": self.settings.model_dump(mode="json"),
         }
@@ -224,7 +235,7 @@ def load(folder: str | Path) -> Student:
             )
         student.load_state_dict(weights)
         student.features = tuple(config.get("features", ()))
-        student.exclusive = bool(config.get("exclusive", False))
+        student.tasks = told_tasks(config.get("tasks"), False, student.labels, f"the student in {folder}")
         if (folder / _SEEN).is_file():
             student.seen = np.load(folder / _SEEN, allow_pickle=False)
     except FileNotFoundError:

@@ -23,7 +23,11 @@ class Teacher(Protocol):
 
 @runtime_checkable
 class Scorer(Teacher, Protocol):
-    """A teacher that scores inputs. It may also have: `name`, `exclusive` (softmax labels), `fingerprint`."""
+    """A teacher that scores inputs.
+
+    It may also have: `name`, `fingerprint`, `exclusive` (all labels are the classes of one task), or `tasks`: task →
+    its classes, side by side among its labels.
+    """
 
     def score(self, inputs: Tensor) -> Tensor:
         """Logits (B, len(labels)) of inputs (B, ...)."""
@@ -71,6 +75,7 @@ class Schooling(BaseModel):
 
     Attributes:
         data: the data SPEC.
+        options: how it is read; must be the recipe's.
         part: which part of that data is the teacher's own; it never sees another.
         parts: the shares of the split, part name → share; must be the recipe's, so that no test row leaks.
         split_seed: the seed of the split.
@@ -81,6 +86,7 @@ class Schooling(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: StrictStr
+    options: dict[str, Any] = {}
     part: StrictStr
     parts: dict[str, float]
     split_seed: int = 0
@@ -121,6 +127,8 @@ class Card(BaseModel):
         arguments: what the constructor is called with.
         scores: what the model's outputs are; an adapter turns them into logits once.
         exclusive: its labels exclude each other (softmax).
+        tasks: task → its classes, of which a row has one (a softmax of their own), side by side among the labels;
+            other labels are yes or no. Tasks of teachers meet by name.
         sha256: the checksum of `source`; when given, any other file is refused.
         schooling: how a built-in teacher is trained, for a card without `source`.
     """
@@ -140,6 +148,7 @@ class Card(BaseModel):
     arguments: dict[str, Any] = {}
     scores: Literal["logits", "probabilities", "decisions", "votes"] = "logits"
     exclusive: bool = False
+    tasks: dict[str, tuple[StrictStr, ...]] = {}
     sha256: StrictStr | None = None
     schooling: Schooling | None = None
 

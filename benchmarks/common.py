@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from amalgam.signals import ProbabilityTargets, TensorRows, stepwise
+from amalgam.losses import stepwise
+from amalgam.signals import ProbabilityTargets, TensorRows
 from amalgam.students.label_chain import LabelChain
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit

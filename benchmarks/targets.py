@@ -100,7 +100,7 @@ def _batched(panel: Panel, inputs: torch.Tensor, chunk: int) -> tuple[torch.Tens
         targets = STRATEGY.targets(panel, TensorRows(values=inputs[where]), votes, Learned({}, {}))
         assert isinstance(targets, ProbabilityTargets)
         made.append(targets.probabilities)
-        hard = votes.binary() > 0  # confidence transfers wherever two teachers contradict each other
+        hard = votes.read() > 0  # confidence transfers wherever two teachers contradict each other
         known = votes.known[:, None]
         moved += int(((hard & known).any(0) & (~hard & known).any(0)).any(1).sum())
         transfers += int(targets.counts["transfers"].sum())

@@ -11,7 +11,8 @@ from accelerate import Accelerator
 
 from amalgam import student
 from amalgam.datasets import shapes3d
-from amalgam.signals import ProbabilityTargets, TensorRows, stepwise
+from amalgam.losses import stepwise
+from amalgam.signals import ProbabilityTargets, TensorRows
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit
 from benchmarks.common import Result, workplace
@@ -70,7 +71,7 @@ def _job(folder: Path, rows: int, epochs: int) -> Job:
 
 def _rooms(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Pictures (N, 3, 32, 32) from 0 to 1, and their annotations (N, 20)."""
-    drawn = shapes3d.read(count, seed, SIZE, classes=True)
+    drawn = shapes3d.read(count, seed, SIZE, tuple(shapes3d.CLASSES))
     assert drawn.annotated is not None
     return drawn.inputs, drawn.annotated[:, [drawn.labels.index(label) for label in LABELS]]
 

@@ -13,7 +13,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from amalgam.signals import ProbabilityTargets, TensorRows, stepwise
+from amalgam.classes import probabilities
+from amalgam.labels import ONE
+from amalgam.losses import stepwise
+from amalgam.signals import ProbabilityTargets, TensorRows
 from amalgam.student import Student, build
 from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
@@ -129,12 +132,11 @@ def _work(shape: Shape, device: torch.device) -> Work:
         )
         students.append(build({**kind, "hidden": shape.hidden}, (shape.inputs,), names, shape.name))
         students[-1].scaling.fit(rows)
-        students[-1].exclusive = bool(shape.layers)
+        students[-1].tasks = {ONE: names} if shape.layers else {}
     if not stackable(students, rows, SETTINGS):
         raise RuntimeError(f"the students of {shape.name} cannot be stacked")
-    drawn, exclusive = torch.rand(MEMBERS, ROWS, shape.labels, generator=chance), bool(shape.layers)
-    drawn = drawn.softmax(-1) if exclusive else drawn
-    targets = [ProbabilityTargets(one, torch.ones_like(one), exclusive=exclusive) for one in drawn]
+    drawn = probabilities(torch.rand(MEMBERS, ROWS, shape.labels, generator=chance), students[0].spans)
+    targets = [ProbabilityTargets(one, torch.ones_like(one), spans=students[0].spans) for one in drawn]
     return Work(rows, students, targets, device)
 
 

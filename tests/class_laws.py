@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from amalgam.labels import ONE
 from amalgam.panel import Ballots, Seat, seat
 from amalgam.signals import StudentOutput, Targets, TensorRows
 from amalgam.strategies._taught import Taught
@@ -83,7 +84,7 @@ def made_by(strategy: Strategy, seated: Sequence[Seat], rows: TensorRows, chunk:
 
 def are_distributions(strategy: Strategy) -> None:
     made = made_by(strategy, class_seats(), class_rows())
-    assert strategy.chooses(seat(class_seats()))
+    assert strategy.tasks(seat(class_seats())) == {ONE: CLASSES}
     said: Any = made.said if isinstance(made, Taught) else made
     weights = said.weights
     assert ((weights == 0) | (weights == 1)).all()

@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from amalgam.classes import as_targets, class_cross_entropy, decided, one_hot, truth_of
-from amalgam.signals import ProbabilityTargets, StudentOutput, cross_entropy, stepwise
+from amalgam.classes import Spans, as_targets, class_cross_entropy, decided, one_hot, truth_of
+from amalgam.losses import cross_entropy, stepwise
+from amalgam.signals import ProbabilityTargets, StudentOutput
 
 
 def test_the_first_of_the_likeliest_is_chosen() -> None:
     scores = torch.tensor([[1.0, 3.0, 3.0], [torch.nan, -5.0, -6.0], [torch.nan, torch.nan, -1e9]])
     assert one_hot(scores).int().tolist() == [[0, 1, 0], [0, 1, 0], [0, 0, 1]]
-    assert decided(scores[:1], True).int().tolist() == [[0, 1, 0]]
-    assert decided(torch.tensor([[1.0, 0.0, -1.0]]), False).int().tolist() == [[1, 0, 0]]
+    assert decided(scores[:1], ((0, 3),)).int().tolist() == [[0, 1, 0]]
+    assert decided(torch.tensor([[1.0, 0.0, -1.0]]), ()).int().tolist() == [[1, 0, 0]]
 
 
 def test_a_row_without_annotations_has_no_class() -> None:
@@ -34,14 +35,15 @@ def test_the_cross_entropy_is_torchs_over_the_rows_that_count() -> None:
     each = F.cross_entropy(logits, wanted, reduction="none")
     torch.testing.assert_close(total, (each * weights[:, 0]).sum())
     assert float(count) == 3.5
-    targets = ProbabilityTargets(wanted, weights, exclusive=True)
+    targets = ProbabilityTargets(wanted, weights, spans=((0, 4),))
     torch.testing.assert_close(cross_entropy(logits, targets).sum, total)
     torch.testing.assert_close(stepwise(StudentOutput(logits, logits), targets).sum, total)
 
 
-@pytest.mark.parametrize("exclusive", [True, False])
-def test_targets_keep_whether_labels_exclude_each_other(exclusive: bool) -> None:
-    made = ProbabilityTargets(torch.rand(5, 3), torch.ones(5, 3), exclusive=exclusive)
+@pytest.mark.parametrize("spans", [(), ((0, 5),), ((0, 2),), ((1, 3), (3, 5))])
+def test_targets_keep_their_tasks(spans: Spans) -> None:
+    made = ProbabilityTargets(torch.rand(5, 5), torch.ones(5, 5), spans=spans)
     for again in (type(made).of(made.arrays()), made.at(torch.tensor([1, 3])), made.to(torch.device("cpu"))):
-        assert again.exclusive == exclusive
+        assert again.spans == spans
+        assert again.exclusive == (spans == ((0, 5),))
     assert len(made.at(slice(1, 3))) == 2

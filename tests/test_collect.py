@@ -64,7 +64,7 @@ def test_rows_without_weight_are_not_carried_along(count: int) -> None:
     weights = torch.zeros(50, 2)
     weights[:: 50 // count] = 1.0
     weights[count * (50 // count) :] = 0.0
-    truth = ProbabilityTargets(torch.rand(50, 2), weights, exclusive=True)
+    truth = ProbabilityTargets(torch.rand(50, 2), weights, spans=((0, 2),))
     taught = TaughtSubsets(SubsetTargets(torch.rand(50, 3, 2), weights[:, :1]), truth)
     usual = Training(patience=7)
     where = weights[:, 0].nonzero()[:, 0]

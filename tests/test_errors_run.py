@@ -78,7 +78,8 @@ HYPERPARAMETERS = ", ".join(field.name for field in dataclasses.fields(ANT))  # 
         (
             "teachers train digits-shap",
             "no teacher 'digits-shap'; did you mean 'digits-shape'? (built in: digits-arithmetic, digits-dense, "
-            "digits-residual, digits-shape, trace-first, trace-last; or a card's path, or adapter:source@labels with "
+            "digits-residual, digits-shape, rooms-colours, rooms-things, trace-first, trace-last; or a card's path, or "
+            "adapter:source@labels with "
             "an adapter of custom, onnx, sklearn, timm, torch, torchvision)",
         ),
         ("cache clear --kind vote", "--kind 'vote' is none of teachers, votes, targets"),
@@ -101,7 +102,8 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
         (
             "data.options.mising=mean",
             "recipe RECIPES/ant.yaml: unknown key 'data.options.mising'; did you mean 'missing'? (known: channels, "
-            "count, download, drop, fit, image, label_count, label_position, labels, missing, seed, series, size, xml)",
+            "count, download, drop, fit, image, label_count, label_position, labels, missing, seed, series, size, "
+            "tasks, xml)",
         ),
         (
             "strategy.clam=true",

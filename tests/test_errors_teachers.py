@@ -41,13 +41,15 @@ MLP: dict[str, Any] = {
         (
             "digits-shap",
             "no teacher 'digits-shap'; did you mean 'digits-shape'? (built in: digits-arithmetic, digits-dense, "
-            "digits-residual, digits-shape, trace-first, trace-last; or a card's path, or adapter:source@labels with "
+            "digits-residual, digits-shape, rooms-colours, rooms-things, trace-first, trace-last; or a card's path, or "
+            "adapter:source@labels with "
             "an adapter of custom, onnx, sklearn, timm, torch, torchvision)",
         ),
         (
             "onx:birds.onnx@a,b",
             "no teacher 'onx:birds.onnx@a,b'; did you mean 'onnx'? (built in: digits-arithmetic, digits-dense, "
-            "digits-residual, digits-shape, trace-first, trace-last; or a card's path, or adapter:source@labels with "
+            "digits-residual, digits-shape, rooms-colours, rooms-things, trace-first, trace-last; or a card's path, or "
+            "adapter:source@labels with "
             "an adapter of custom, onnx, sklearn, timm, torch, torchvision)",
         ),
         ("onnx:@a,b", "--teacher 'onnx:@a,b' names no source after 'onnx:'"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from amalgam.evaluation import Evaluation, evaluate
+from amalgam.labels import ONE
 from amalgam.metrics import CLASS_MEASURES
 from amalgam.panel import Ballots, Panel, Seat, seat
 from amalgam.results import blocks, headings, verdict
@@ -37,7 +38,7 @@ def measured(truth: list[int]) -> tuple[Evaluation, TensorRows, Panel]:
     rows = TensorRows(values=values, annotated=annotated, labels=("a", "b", "c", "d", "strange"))
     panel = seat([Seat("one", Columns("ab", 0)), Seat("two", Columns("bcd", 2))])
     student = MLP((9,), tuple("abcd"), MLP.Settings(hidden=()))
-    student.exclusive = True
+    student.tasks = {ONE: student.labels}
     with torch.no_grad():
         student.head.weight.copy_(torch.eye(9)[5:])
         student.head.bias.zero_()

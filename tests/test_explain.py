@@ -58,7 +58,7 @@ def finished(tmp_path: Path, home: Path) -> Path:
 
 
 def test_a_row_of_a_run(finished: Path, cli: Cli) -> None:
-    targets = next((finished.parent / "home" / "targets").glob("*/*/distribution.npy"))
+    targets = next((finished.parent / "home" / "targets").glob("*/*/probabilities.0-3.npy"))
     stored = np.load(targets)
     code, shown, _ = cli("explain", finished, "--row", 1)
     assert code == 0
@@ -118,7 +118,7 @@ def test_a_line_for_each_label_and_for_each_quantity_of_teachers() -> None:
         panel=panel,
         votes=Ballots(panel, 1, scores).at(slice(0, 1)),
         account=Account({"trust": torch.tensor([[0.75, 0.25]])}, {"judge": torch.tensor([[0.2, 0.7, 0.1]])}),
-        targets=ProbabilityTargets(torch.tensor([[0.1, 0.6, 0.3]]), torch.ones(1, 3), exclusive=True),
+        targets=ProbabilityTargets(torch.tensor([[0.1, 0.6, 0.3]]), torch.ones(1, 3), spans=((0, 3),)),
         student=torch.tensor([0.3, 0.3, 0.4]),
         annotated=torch.tensor([0.0, 1.0, torch.nan]),
     )

@@ -103,6 +103,7 @@ def test_the_file_describes_itself(
         "amalgam.version": __version__,
         "amalgam.student": "label_chain" if name != "mlp" else "mlp",
         "amalgam.exclusive": "false",
+        "amalgam.tasks": "{}",
         "amalgam.threshold": "logit > 0, probability > 0.5",
     }
 

@@ -100,7 +100,7 @@ def test_features_are_a_vector_a_row() -> None:
 
 
 def votes_of(scores: torch.Tensor) -> Votes:
-    return Votes(scores, ~scores.isnan().all(1), torch.zeros(len(scores), dtype=torch.bool))
+    return Votes(scores, ~scores.isnan().all(1))
 
 
 def test_the_majority_counts_a_tie_as_positive() -> None:
@@ -126,15 +126,15 @@ def test_softmax_scores_become_the_log_odds_of_each_label() -> None:
     panel = seat([Seat("soft", Fixed(["x", "y", "z"], [2.0, 0.0, -1.0], exclusive=True))])
     votes = Ballots(panel, 1, (panel.vote(0, torch.zeros(1, 1))["scores"],)).at(slice(0, 1))
     p = torch.tensor([2.0, 0.0, -1.0]).softmax(0)
-    torch.testing.assert_close(votes.binary()[0, 0], torch.log(p / (1 - p)))
-    torch.testing.assert_close(votes.binary().sigmoid()[0, 0], p)
+    torch.testing.assert_close(votes.read()[0, 0], torch.log(p / (1 - p)))
+    torch.testing.assert_close(votes.read().sigmoid()[0, 0], p)
 
 
 def test_one_label_that_excludes_all_others_is_certain_and_finite() -> None:
     panel = seat([Seat("soft", Fixed(["x", "y"], [200.0, -200.0], exclusive=True))])
     votes = Ballots(panel, 1, (panel.vote(0, torch.zeros(1, 1))["scores"],)).at(slice(0, 1))
-    assert torch.isfinite(votes.binary()).all()
-    assert (votes.binary()[0, 0] > 0).tolist() == [True, False]
+    assert torch.isfinite(votes.read()).all()
+    assert (votes.read()[0, 0] > 0).tolist() == [True, False]
 
 
 def test_one_teachers_own_logits_are_those_of_its_votes_in_chunks() -> None:
@@ -144,4 +144,4 @@ def test_one_teachers_own_logits_are_those_of_its_votes_in_chunks() -> None:
     for k in range(2):
         chunks = list(ballots.own(k, 3))
         assert [len(chunk) for chunk in chunks] == [3, 3, 1]
-        torch.testing.assert_close(torch.cat(chunks), panel.space.own(k, ballots.at(slice(0, 7)).binary()[k]))
+        torch.testing.assert_close(torch.cat(chunks), panel.space.own(k, ballots.at(slice(0, 7)).read()[k]))

@@ -81,9 +81,9 @@ def load_network(library: Library, card: Card, folder: Path, device: torch.devic
     read = Reading(told.size or own.size, told.mean or own.mean, told.deviation or own.deviation, own.channels)
     _require(card.layer, network, what)
     module = ImageTeacher(library, network, ImageScaling(own.channels, read=read), card.layer)
-    exclusive = card.exclusive or card.pretrained
+    exclusive = card.exclusive or (card.pretrained and not card.tasks)
     names = labels or class_names(library, network, card.model, what)
-    return wrap(module, names, card.name, device, scores=card.scores, exclusive=exclusive)
+    return wrap(module, names, card.name, device, scores=card.scores, exclusive=exclusive, tasks=card.tasks or None)
 
 
 def _require(layer: str | None, network: nn.Module, what: str) -> None:

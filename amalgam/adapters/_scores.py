@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from amalgam.classes import Spans, by_task
 from amalgam.errors import RequestError
 
 Kind = Literal["logits", "probabilities", "decisions", "votes"]
@@ -24,21 +25,21 @@ ENOUGH = 64
 """So many logits between 0 and 1 are no accident."""
 
 
-def to_logits(values: Tensor, kind: Kind, exclusive: bool) -> Tensor:
+def to_logits(values: Tensor, kind: Kind, spans: Spans) -> Tensor:
     """What a library returned, as float32 logits.
 
     Args:
         values: (B, L). `logits` and `decisions` (signed distances) stay as they are. `probabilities` become
-            log p / (1 - p), or log p where labels exclude each other. `votes` are 0 or 1 and count as probabilities of
-            `VOTE` for what was voted; where labels exclude each other the others share the rest.
+            log p / (1 - p), or log p of a task's classes. `votes` are 0 or 1 and count as probabilities of `VOTE` for
+            what was voted; of a task the other classes share the rest.
         kind: what the values are.
-        exclusive: whether the labels exclude each other (softmax).
+        spans: where the classes of tasks stand (softmax).
 
     Returns:
-        (B, L); for exclusive labels their softmax is the probabilities.
+        (B, L); the softmax of a task's classes is their probabilities.
 
     Raises:
-        RequestError: probabilities or votes outside [0, 1], or exclusive probabilities that do not sum to one.
+        RequestError: probabilities or votes outside [0, 1], or a task's probabilities that do not sum to one.
     """
     values = values.float()
     if kind in ("logits", "decisions"):
@@ -51,23 +52,24 @@ def to_logits(values: Tensor, kind: Kind, exclusive: bool) -> Tensor:
             "write `scores: logits` (or `decisions` for signed distances) in the card"
         )
     if kind == "votes":
-        values = _probabilities_of_votes(values, exclusive)
-    elif exclusive:
-        _refuse_independent(values)
-    values = values.clamp(SURE, 1 - SURE)
-    return values.log() if exclusive else values.logit()
+        _refuse_shares(values)
+        values = by_task(values, spans, _shared_vote, lambda some: _vote(some, 1 - VOTE))
+    else:
+        for first, last in spans:
+            _refuse_independent(values[..., first:last])
+    return by_task(values.clamp(SURE, 1 - SURE), spans, torch.log, torch.logit)
 
 
-def looks_like_probabilities(scores: Tensor, exclusive: bool = False) -> bool:
+def looks_like_probabilities(scores: Tensor, spans: Spans = ()) -> bool:
     """Whether scores that should be logits are probabilities in disguise: at least 64, unequal, all within [0, 1].
 
-    Those of labels that exclude each other must also add up to 1 in every row.
+    Those of a task's classes must also add up to 1 in every row.
     """
     if scores.numel() < ENOUGH:
         return False
     least, most = scores.min(), scores.max()
     within = bool((least >= 0) & (most <= 1) & (least < most))
-    return within and not (exclusive and bool(((scores.sum(-1) - 1).abs() > 1e-2).any()))
+    return within and not any(bool(((scores[..., first:last].sum(-1) - 1).abs() > 1e-2).any()) for first, last in spans)
 
 
 @dataclass
@@ -80,13 +82,13 @@ class Conversion:
     Attributes:
         name: the teacher, for messages.
         kind: what the library returns.
-        exclusive: whether the labels exclude each other.
+        spans: where the classes of tasks stand.
         looked: whether the first batch was looked at.
     """
 
     name: str
     kind: Kind
-    exclusive: bool = False
+    spans: Spans = ()
     looked: bool = False
 
     def __call__(self, values: Any) -> Tensor:
@@ -102,26 +104,32 @@ class Conversion:
             ) from None
         if self.kind == "logits" and not self.looked and scores.numel() >= ENOUGH:
             self.looked = True
-            if looks_like_probabilities(scores, self.exclusive):
+            if looks_like_probabilities(scores, self.spans):
                 raise RequestError(
                     f"teacher {self.name!r} should answer with logits, but every score of its first batch lies within "
                     "[0, 1]; write `scores: probabilities` in its card (or `scores: decisions` if they truly are "
                     "unbounded scores)"
                 )
         try:
-            return to_logits(scores, self.kind, self.exclusive)
+            return to_logits(scores, self.kind, self.spans)
         except RequestError as error:
             raise RequestError(f"teacher {self.name!r}: {error}") from None
 
 
-def _probabilities_of_votes(votes: Tensor, exclusive: bool) -> Tensor:
+def _refuse_shares(votes: Tensor) -> None:
     if bool(((votes > 0) & (votes < 1)).any()):
         between = votes[(votes > 0) & (votes < 1)][0].item()
         raise RequestError(
             f"a vote of {between:.4g} is neither 0 nor 1, yet its card says `scores: votes`; "
             "write `scores: probabilities` in the card"
         )
-    against = (1 - VOTE) / max(votes.shape[-1] - 1, 1) if exclusive else 1 - VOTE
+
+
+def _shared_vote(votes: Tensor) -> Tensor:
+    return _vote(votes, (1 - VOTE) / max(votes.shape[-1] - 1, 1))
+
+
+def _vote(votes: Tensor, against: float) -> Tensor:
     return torch.where(votes.isnan(), votes, torch.where(votes > 0.5, VOTE, against))
 
 
@@ -130,6 +138,7 @@ def _refuse_independent(probabilities: Tensor) -> None:
     wrong = (total - 1).abs() > 1e-2  # wide enough for probabilities in half precision
     if bool(wrong.any()):
         raise RequestError(
-            f"its labels should exclude each other, but the probabilities of a row sum to {total[wrong][0].item():.4g}"
-            ", not 1; write `exclusive: false` in the card"
+            "labels that should exclude each other have probabilities that sum to "
+            f"{total[wrong][0].item():.4g} in a row, not 1; leave `exclusive: true`, or their task under `tasks:`, out "
+            "of the card"
         )

@@ -13,7 +13,7 @@ from torch import Tensor
 from amalgam.adapters import Conversion, Kind, construct, identity
 from amalgam.adapters._code import said
 from amalgam.errors import AmalgamError, RequestError, listed
-from amalgam.labels import canonical
+from amalgam.labels import Tasks, canonical, spans_of, told_tasks
 from amalgam.teacher import Card
 
 
@@ -27,7 +27,7 @@ class CustomTeacher:
         labels: the names of its outputs.
         name: what it is called in messages.
         kind: what the object answers with.
-        exclusive: whether the labels exclude each other.
+        tasks: its tasks of several classes.
         fingerprint: of the object's own `fingerprint`, its class, labels and abilities; None when it has none of its
             own, then its votes are not kept.
     """
@@ -36,7 +36,7 @@ class CustomTeacher:
     score_given: Callable[[Tensor, Tensor, bool], Tensor]
     score_and_features: Callable[[Tensor], tuple[Tensor, Tensor]]
 
-    def __init__(self, wrapped: Any, name: str, kind: Kind, exclusive: bool) -> None:
+    def __init__(self, wrapped: Any, name: str, kind: Kind, exclusive: bool, tasks: Tasks | None = None) -> None:
         self.wrapped = wrapped
         if not isinstance(wrapped.labels, Iterable):
             raise RequestError(
@@ -45,9 +45,10 @@ class CustomTeacher:
         self.labels = canonical(wrapped.labels, {}, f"teacher {name!r}")
         self.name = name
         self.kind = kind
-        self.exclusive = exclusive
+        self.tasks = told_tasks(tasks, exclusive, self.labels, f"teacher {name!r}")
+        spans = spans_of(self.tasks, self.labels)
         told = getattr(wrapped, "fingerprint", None)
-        self._logits = Conversion(name, kind, exclusive)
+        self._logits = Conversion(name, kind, spans)
         if hasattr(wrapped, "score_given"):
             self.score_given = self._score_given
         if hasattr(wrapped, "score_and_features"):
@@ -55,7 +56,7 @@ class CustomTeacher:
         able = [hasattr(wrapped, "score_given"), hasattr(wrapped, "score_and_features")]
         whose = [type(wrapped).__module__, type(wrapped).__qualname__, told]
         known = isinstance(told, str)
-        self.fingerprint = identity("custom", whose, self.labels, kind, exclusive, able) if known else None
+        self.fingerprint = identity("custom", whose, self.labels, kind, spans, able) if known else None
 
     def score(self, inputs: Tensor) -> Tensor:
         """Logits (B, L) of inputs (B, ...)."""
@@ -82,7 +83,12 @@ class CustomTeacher:
 
 
 def wrap(
-    wrapped: Any, name: str = "custom", *, scores: Kind = "logits", exclusive: bool | None = None
+    wrapped: Any,
+    name: str = "custom",
+    *,
+    scores: Kind = "logits",
+    exclusive: bool | None = None,
+    tasks: Tasks | None = None,
 ) -> CustomTeacher:
     """An object with `labels` and `score(inputs)` as a teacher.
 
@@ -90,13 +96,17 @@ def wrap(
         wrapped: the object; its answers are tensors or arrays (B, L).
         name: what it is called in messages.
         scores: what its answers are.
-        exclusive: whether the labels exclude each other; None takes the object's own `exclusive`, else False.
+        exclusive: whether all labels are the classes of one task.
+        tasks: task → its classes, side by side among the labels. Where this and `exclusive` are None, the object's own
+            `tasks` or `exclusive` count.
 
     Raises:
-        RequestError: labels that are no names.
+        RequestError: labels that are no names, or tasks that are not of these labels.
     """
-    told = bool(getattr(wrapped, "exclusive", False)) if exclusive is None else exclusive
-    return CustomTeacher(wrapped, name, scores, told)
+    if exclusive is None and tasks is None:
+        tasks = getattr(wrapped, "tasks", None)
+        exclusive = bool(getattr(wrapped, "exclusive", False)) and not tasks
+    return CustomTeacher(wrapped, name, scores, bool(exclusive), tasks)
 
 
 def load(card: Card, folder: Path, device: torch.device, trust: bool) -> CustomTeacher:
@@ -119,7 +129,8 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> CustomT
             f"{what}: {card.source!r} returned a {type(made).__name__} without {listed(lacking)}; a teacher has "
             "`labels` and `score(inputs)`"
         )
-    teacher = wrap(made, card.name, scores=card.scores, exclusive=card.exclusive or None)
+    told = card.exclusive or None
+    teacher = wrap(made, card.name, scores=card.scores, exclusive=told, tasks=card.tasks or None)
     if card.labels and card.labels != teacher.labels:
         raise RequestError(
             f"{what}: its card lists the labels {listed(card.labels)}, but its object has {listed(teacher.labels)} "

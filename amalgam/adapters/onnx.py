@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ from amalgam.adapters import Conversion, Kind, identity, source, unanswered
 from amalgam.errors import RequestError, listed
 from amalgam.files import inside
 from amalgam.fingerprint import of_file
-from amalgam.labels import canonical
+from amalgam.labels import Tasks, canonical, spans_of, told_tasks
 from amalgam.teacher import Card
 
 LABELS = "amalgam.labels"
 """The metadata key under which an exported student keeps its labels, a JSON list."""
 EXCLUSIVE = "amalgam.exclusive"
-"""The key that says, `true` or `false`, whether an exported student's labels exclude each other."""
+"""The key that says, `true` or `false`, whether an exported student's labels are all the classes of one task."""
+TASKS = "amalgam.tasks"
+"""The key under which it keeps its tasks of several classes, a JSON object: task → classes."""
 
 
 class OnnxTeacher:
@@ -34,20 +36,19 @@ class OnnxTeacher:
         labels: the names of its outputs.
         name: what it is called in messages.
         kind: what the model answers with.
-        exclusive: whether the labels exclude each other.
+        tasks: its tasks of several classes.
         fingerprint: of the file, and of the weights it keeps in other files.
     """
 
     labels: Sequence[str]
 
     def __init__(
-        self, path: Path, labels: Sequence[object], name: str, kind: Kind, exclusive: bool, cuda: bool
+        self, path: Path, labels: Sequence[object], name: str, kind: Kind, exclusive: bool, tasks: Tasks, cuda: bool
     ) -> None:
         self.name = name
         self.kind = kind
         self._session = _open(path, name, cuda)
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.exclusive = exclusive or metadata.get(EXCLUSIVE) == "true"
         entries = self._session.get_inputs()
         if len(entries) != 1:
             raise RequestError(
@@ -57,8 +58,12 @@ class OnnxTeacher:
         outputs = [one.name for one in self._session.get_outputs()]
         self._output = "logits" if "logits" in outputs else outputs[0]
         self.labels = canonical(labels or _listed_in(metadata.get(LABELS), path, name), {}, f"teacher {name!r}")
-        self.fingerprint = identity("onnx", _hashes(path, name), self._output, self.labels, kind, self.exclusive)
-        self._logits = Conversion(name, kind, self.exclusive)
+        if not (exclusive or tasks):
+            exclusive, tasks = _tasks_in(metadata, path, name)
+        self.tasks = told_tasks(tasks, exclusive, self.labels, f"teacher {name!r}")
+        spans = spans_of(self.tasks, self.labels)
+        self.fingerprint = identity("onnx", _hashes(path, name), self._output, self.labels, kind, spans)
+        self._logits = Conversion(name, kind, spans)
 
     def score(self, inputs: Tensor) -> Tensor:
         """Logits (B, L) of inputs (B, ...)."""
@@ -87,7 +92,8 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> OnnxTea
         RequestError: a source that is missing or damaged, several inputs, or labels nowhere.
     """
     path = source(card, folder, "a .onnx file")
-    return OnnxTeacher(path, card.labels, card.name, card.scores, card.exclusive, device.type == "cuda")
+    cuda = device.type == "cuda"
+    return OnnxTeacher(path, card.labels, card.name, card.scores, card.exclusive, card.tasks, cuda)
 
 
 def _open(path: Path, name: str, cuda: bool) -> Any:
@@ -130,6 +136,22 @@ def _listed_in(written: str | None, path: Path, name: str) -> Sequence[object]:
             f"teacher {name!r}: the metadata {LABELS!r} of {path} is no JSON list; write `labels:` in the card"
         )
     return labels
+
+
+def _tasks_in(metadata: Mapping[str, str], path: Path, name: str) -> tuple[bool, Tasks]:
+    """Whether all labels are the classes of one task, and the tasks, as an exported student's file has them."""
+    written = metadata.get(TASKS)
+    if written is None:
+        return metadata.get(EXCLUSIVE) == "true", {}
+    try:
+        tasks = json.loads(written)
+    except json.JSONDecodeError:
+        tasks = None
+    if not isinstance(tasks, dict) or not all(isinstance(classes, list) for classes in tasks.values()):
+        raise RequestError(
+            f"teacher {name!r}: the metadata {TASKS!r} of {path} is no JSON object of lists; write `tasks:` in the card"
+        )
+    return False, tasks
 
 
 def _hashes(path: Path, name: str) -> list[str]:

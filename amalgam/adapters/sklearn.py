@@ -21,7 +21,7 @@ from torch import Tensor
 from amalgam.adapters import Conversion, construct, identity, source, unanswered
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_file
-from amalgam.labels import canonical
+from amalgam.labels import canonical, spans_of, tasks_of
 from amalgam.series import as_series, within
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class SklearnTeacher:
         self.labels = self._named(labels)
         self.kind = self._choose(scores)
         self.fingerprint = _hash(estimator, [self.labels, self.kind])
-        self._logits = Conversion(name, self.kind, self.exclusive)
+        self._logits = Conversion(name, self.kind, spans_of(tasks_of(self), self.labels))
 
     def score(self, inputs: Tensor) -> Tensor:
         """Logits (B, L) of inputs (B, ...)."""
@@ -168,6 +168,11 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> Sklearn
     teacher = SklearnTeacher(estimator, card.labels, card.name, scores=chosen)
     if known is not None:
         teacher.fingerprint = identity("sklearn", known, teacher.labels, teacher.kind)
+    if card.tasks:
+        raise RequestError(
+            f"teacher {card.name!r}: its card names tasks, but a {type(estimator).__name__} has one task of classes "
+            "or labels that are yes or no; leave `tasks:` out, or wrap several estimators in a `custom` teacher"
+        )
     if card.exclusive and not teacher.exclusive:
         raise RequestError(
             f"teacher {card.name!r}: its card says `exclusive: true`, but its {type(estimator).__name__} is "

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from amalgam.adapters import Conversion, Kind, construct, identity, import_object, source, unanswered
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_tensors
-from amalgam.labels import canonical
+from amalgam.labels import Tasks, canonical, spans_of, told_tasks
 from amalgam.student import build
 from amalgam.student import load as load_student
 from amalgam.teacher import Card
@@ -36,7 +36,7 @@ class TorchTeacher:
         labels: the names of its outputs.
         name: what it is called in messages.
         kind: what the module answers with.
-        exclusive: whether the labels exclude each other.
+        tasks: its tasks of several classes.
         fingerprint: of weights, settings and code; None when it cannot be told, then its votes are not kept.
     """
 
@@ -53,16 +53,18 @@ class TorchTeacher:
         *,
         kind: Kind = "logits",
         exclusive: bool = False,
+        tasks: Tasks | None = None,
         device: torch.device | None = None,
     ) -> None:
         self.labels = canonical(labels, {}, f"teacher {name!r}")
         self.module = module.eval() if device is None else module.eval().to(device)
         self.name = name
         self.kind = kind
-        self.exclusive = exclusive
+        self.tasks = told_tasks(tasks, exclusive, self.labels, f"teacher {name!r}")
         self.device = next((one.device for one in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
-        self.fingerprint = _fingerprint(module, [self.labels, kind, exclusive])
-        self._logits = Conversion(name, kind, exclusive)
+        spans = spans_of(self.tasks, self.labels)
+        self.fingerprint = _fingerprint(module, [self.labels, kind, spans])
+        self._logits = Conversion(name, kind, spans)
         if hasattr(module, "score_given"):
             self.score_given = self._score_given
         if hasattr(module, "score_and_features"):
@@ -109,6 +111,7 @@ def wrap(
     *,
     scores: Kind = "logits",
     exclusive: bool | None = None,
+    tasks: Tasks | None = None,
 ) -> TorchTeacher:
     """A module as a teacher. The module itself is put into evaluation mode, and on `device` when one is given.
 
@@ -118,10 +121,13 @@ def wrap(
         name: what it is called in messages.
         device: where it should live; None leaves it where it is.
         scores: what its outputs are.
-        exclusive: whether the labels exclude each other; None asks the module, a student knows.
+        exclusive: whether all labels are the classes of one task; None asks the module, a student knows.
+        tasks: task → its classes, side by side among the labels; None asks the module where `exclusive` is None, too.
     """
-    told = bool(getattr(module, "exclusive", False)) if exclusive is None else exclusive
-    return TorchTeacher(module, labels, name, kind=scores, exclusive=told, device=device)
+    if exclusive is None and tasks is None:
+        exclusive, tasks = bool(getattr(module, "exclusive", False)), getattr(module, "tasks", None)
+        exclusive = exclusive and not tasks
+    return TorchTeacher(module, labels, name, kind=scores, exclusive=bool(exclusive), tasks=tasks, device=device)
 
 
 def load(card: Card, folder: Path, device: torch.device, trust: bool) -> TorchTeacher:
@@ -145,7 +151,8 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> TorchTe
         state = read_weights(path, card.name)
         module = _construct(card, trust)
         fill(module, state, card.name, path)
-    return wrap(module, labels, card.name, device, scores=card.scores, exclusive=card.exclusive or None)
+    told = card.exclusive or None
+    return wrap(module, labels, card.name, device, scores=card.scores, exclusive=told, tasks=card.tasks or None)
 
 
 def _construct(card: Card, trust: bool) -> nn.Module:

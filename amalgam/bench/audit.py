@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from amalgam.classes import one_hot
+from amalgam.classes import by_task, one_hot
 from amalgam.panel import Ballots, Panel
 from amalgam.signals import ProbabilityTargets, Rows, Targets
 from amalgam.strategies.ant import ANT
@@ -36,7 +36,7 @@ def audit(
     if not isinstance(targets, ProbabilityTargets):
         return {}
     whole = torch.as_tensor(targets.probabilities[: len(truth)])
-    said = one_hot(whole) if targets.exclusive else whole > 0.5
+    said = by_task(whole, targets.spans, one_hot, lambda some: some > 0.5)
     judged = {"targets wrong": _share((said != (truth > 0.5))[~truth.isnan()])}
     if not isinstance(strategy, ANT):
         return judged

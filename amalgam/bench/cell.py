@@ -15,14 +15,16 @@ from amalgam.bench.checks import methods_of
 from amalgam.bench.ground import Ground, bounds, built, extent, prepared, within
 from amalgam.bench.scores import Cell, Score, Tell
 from amalgam.bench.table import Table
-from amalgam.classes import as_targets, decided
+from amalgam.classes import as_targets, by_task, decided
 from amalgam.collect import surrogate, weighed
 from amalgam.journal import Journal
+from amalgam.labels import Tasks
+from amalgam.losses import stepwise
 from amalgam.metrics import measures
 from amalgam.processes import nonce, processes
 from amalgam.progress import Silent
 from amalgam.schema import parse
-from amalgam.signals import ProbabilityTargets, Rows, Targets, stepwise
+from amalgam.signals import ProbabilityTargets, Rows, Targets
 from amalgam.strategy import Strategy
 from amalgam.student import Student
 from amalgam.training.settings import Training
@@ -89,7 +91,7 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
             spec = {**table.student, **setting.student}
             with within(f"method {key}"):
                 tasks[key] = supervised(
-                    ground, spec, training, seed, where, table.exclusive
+                    ground, spec, training, seed, where
                 ) if method is None else distilled(
                     ground, method, spec, training, seed, where, journal
                 )  # fmt: skip
@@ -101,7 +103,7 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
         labels=len(ground.panel.space.names),
         rows={"teachers": sum(len(one.seen) for one in ground.panel.seats if one.seen is not None),
               "students": len(ground.learn), "test": len(ground.test)},
-        scores={**scores, **bounds(ground, table.exclusive)},
+        scores={**scores, **bounds(ground)},
         notes=tuple(journal.notes),
         seconds=round(time.monotonic() - began, 3),
         names=ground.panel.space.names,
@@ -109,23 +111,21 @@ def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
     )  # fmt: skip
 
 
-def untrained(ground: Ground, spec: dict[str, Any], seed: int, where: str, exclusive: bool) -> Student:
+def untrained(ground: Ground, spec: dict[str, Any], seed: int, where: str, tasks: Tasks) -> Student:
     """A student as it begins, the same for every method."""
     shape = tuple(ground.learn.inputs(slice(0, 1)).shape[1:])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = built(spec, shape, ground.panel.space.names, f"{where}, student")
-    made.exclusive = exclusive
+    made.tasks = tasks
     made.scaling.fit(ground.learn)
     return made
 
 
-def supervised(
-    ground: Ground, spec: dict[str, Any], training: Training, seed: int, where: str, exclusive: bool
-) -> Task:
+def supervised(ground: Ground, spec: dict[str, Any], training: Training, seed: int, where: str) -> Task:
     """The bound that learns from the truth."""
-    targets = ProbabilityTargets(*as_targets(ground.truth), exclusive=exclusive)
-    made = untrained(ground, spec, seed, where, exclusive)
+    made = untrained(ground, spec, seed, where, ground.panel.tasks)
+    targets = ProbabilityTargets(*as_targets(ground.truth), spans=made.spans)
     return Task(made, ground.learn, targets, stepwise, None, training, {}, 0.0)
 
 
@@ -144,7 +144,7 @@ def distilled(
     rows = ground.learn if ground.labelled is None or not strategy.sees_labels else ground.labelled
 
     def fresh() -> Student:
-        return untrained(ground, spec, seed, where, strategy.chooses(ground.panel))
+        return untrained(ground, spec, seed, where, strategy.tasks(ground.panel))
 
     made_of = surrogate(ground.panel, rows, ground.key, ground.ballots, strategy, training, seed, journal, fresh)
     targets = made_of.targets
@@ -206,8 +206,8 @@ def scored(task: Task, learned: tuple[int, float], ground: Ground) -> Score:
     """A student on the test rows."""
     student = task.student.to("cpu")
     logits = torch.cat([student.logits(inputs) for _, inputs in ground.test.chunks(4096)])
-    predicted = decided(logits, student.exclusive)
-    likely = logits.log_softmax(1) if student.exclusive else logits
+    predicted = decided(logits, student.spans)
+    likely = by_task(logits, student.spans, lambda some: some.log_softmax(1), lambda some: some)
     epochs, seconds = learned
     return Score(
         measures(predicted, ground.annotated, likely), ground.annotated.shape[1], task.facts, epochs,

@@ -25,6 +25,7 @@ from amalgam.datasets.split import split
 from amalgam.errors import AmalgamError, RequestError, WorkError, listed, nearest
 from amalgam.fingerprint import fingerprint, of_array, of_rows
 from amalgam.journal import Journal
+from amalgam.labels import spans_of, told_tasks
 from amalgam.metrics import measures
 from amalgam.panel import Ballots, Panel, Seat, seat
 from amalgam.parts import annotated_for
@@ -109,11 +110,13 @@ def prepared(
     for number, teacher in enumerate(teachers):
         tell(number / len(teachers), f"teacher {number + 1} of {len(teachers)}")
         with within(f"{where}, teacher {number}"):
-            own = schooling.lesson(parts[f"teacher-{number}"], list(map(str, teacher.labels)), table.exclusive)
+            labels = list(map(str, teacher.labels))
+            tasks = told_tasks(None, table.exclusive, labels, where)
+            own = schooling.lesson(parts[f"teacher-{number}"], labels, tasks)
         folder = schooling.trained(
             f"teacher {number}", own, {**table.teacher, **teacher.student}, settings, mix(seed, number, 1),
             accelerator=processes(settings), progress=Silent(), where=f"{where}, teacher {number}",
-            exclusive=table.exclusive,
+            tasks=tasks,
         )  # fmt: skip
         model = student.load(folder)
         scorer = wrap(model.to(processes(settings).device), model.labels, f"teacher {number}")
@@ -128,7 +131,8 @@ def prepared(
     labelled = None
     if setting.labelled is not None:
         with within(where):
-            labelled, _ = annotated_for(few(learn, setting.labelled, seed), panel, table.exclusive)
+            spans = spans_of(panel.tasks, panel.space.names)
+            labelled, _ = annotated_for(few(learn, setting.labelled, seed), panel, spans)
     key, test_key = of_rows(unseen), of_rows(test)
     return Ground(
         panel=panel,
@@ -228,7 +232,7 @@ def union(parts: list[Rows], rows: Rows) -> Rows:
     return rows.take(torch.isin(rows.ids, wanted).nonzero()[:, 0])
 
 
-def bounds(ground: Ground, exclusive: bool) -> dict[str, Score]:
+def bounds(ground: Ground) -> dict[str, Score]:
     """Each teacher alone, and the oracle.
 
     Alone a teacher is measured on its own labels, and the oracle takes each label from its best teacher. Where labels
@@ -236,9 +240,9 @@ def bounds(ground: Ground, exclusive: bool) -> dict[str, Score]:
     class; the oracle asks for each row the teachers that know its class, and chooses by their mean probability.
     """
     space, truth = ground.panel.space, ground.annotated
-    if exclusive:
+    if ground.panel.tasks:
         return _bounds_of_classes(ground.judged.at(slice(0, ground.judged.rows)), truth, ground.panel)
-    said = ground.judged.at(slice(0, ground.judged.rows)).binary()
+    said = ground.judged.at(slice(0, ground.judged.rows)).read()
     found = dict[str, Score]()
     best = torch.full((truth.shape[1],), -1.0)
     chosen = torch.zeros_like(said[0])

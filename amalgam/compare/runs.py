@@ -141,6 +141,10 @@ def _obstacles(first: Finished, other: Finished) -> list[str]:
         found.append(
             f"it chooses {'one class a row' if theirs.exclusive else 'label by label'} and {first.name} does not"
         )
+    elif {frozenset(one) for one in ours.tasks.values()} != {frozenset(one) for one in theirs.tasks.values()}:
+        found.append(
+            f"its tasks are {listed(theirs.tasks) or 'none'}, those of {first.name} {listed(ours.tasks) or 'none'}"
+        )
     if ours.rows != theirs.rows:
         found.append(f"it was measured on {theirs.rows:,} rows instead of {ours.rows:,}")
     chosen = _chosen_otherwise(first.settings, other.settings)

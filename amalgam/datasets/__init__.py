@@ -22,22 +22,23 @@ from amalgam.datasets.arrays import from_arrays
 from amalgam.datasets.loaded import DataOptions, Loaded, finish
 from amalgam.datasets.specs import ambiguous, names
 from amalgam.errors import RequestError
+from amalgam.progress import Progress, Silent
 
 __all__ = ["DataOptions", "Loaded", "ambiguous", "files", "fitted", "from_arrays", "load", "names"]
 
 _FILES = {"size", "channels", "fit", "missing"}
 _OPTIONS: dict[str, set[str]] = {
     ".arff": {"labels", "label_count", "label_position", "xml", "drop", "missing"},
-    ".csv": {"image", "labels", "drop", "missing"},
-    ".tsv": {"image", "labels", "drop", "missing"},
-    ".parquet": {"labels", "drop", "missing"},
+    ".csv": {"image", "labels", "tasks", "drop", "missing"},
+    ".tsv": {"image", "labels", "tasks", "drop", "missing"},
+    ".parquet": {"labels", "tasks", "drop", "missing"},
     ".npz": {"missing", "channels"},
     ".npy": {"missing"},
     "series": {"series"},
-    "shapes3d": {"count", "seed", "size"},
-    ".h5": {"count", "seed"},
+    "shapes3d": {"count", "seed", "size", "tasks"},
+    ".h5": {"count", "seed", "tasks"},
     "images": _FILES,
-    "table of images": {"image", "labels", "drop", *_FILES},
+    "table of images": {"image", "labels", "tasks", "drop", *_FILES},
     "pixels": {"channels"},
     "torchvision": {"channels", "download"},
     "torchvision files": {"download", *_FILES},
@@ -45,7 +46,7 @@ _OPTIONS: dict[str, set[str]] = {
 """The kinds of files, by what their names end with, series and images; and the options that mean something for each."""
 
 
-def load(spec: str, options: DataOptions | None = None) -> Loaded:
+def load(spec: str, options: DataOptions | None = None, progress: Progress | None = None) -> Loaded:
     """The data that a SPEC names.
 
     Args:
@@ -56,6 +57,7 @@ def load(spec: str, options: DataOptions | None = None) -> Loaded:
             files. `.ts` files and tslearn's sets are series; `.txt` files are with the option `series`, and others can
             be.
         options: what the file does not say itself.
+        progress: who shows how many images were opened.
 
     Returns:
         The rows (in memory; those of a bare `.npy` file and images in files stay on disk), feature names, and notes for
@@ -73,19 +75,19 @@ def load(spec: str, options: DataOptions | None = None) -> Loaded:
             "nor left out; leave it out"
         )
     _refuse_idle_options(spec, options, _OPTIONS.get(kind, set()))
-    return _read(kind, paths, spec, options)
+    return _read(kind, paths, spec, options, progress or Silent())
 
 
-def _read(kind: str, paths: list[Path], spec: str, options: DataOptions) -> Loaded:
+def _read(kind: str, paths: list[Path], spec: str, options: DataOptions, progress: Progress) -> Loaded:
     match kind:
         case "series":
             return archive.read(Path(spec).name, paths) if paths else archive.read_tslearn(spec)
         case "torchvision" | "torchvision files":
-            return vision.read(spec, options)
+            return vision.read(spec, options, progress)
         case "images":
-            return images.finish(image_folder.read(paths[0]), options)
+            return images.finish(image_folder.read(paths[0]), options, progress)
         case "table of images":
-            return images.finish(image_table.read(paths[0], options), options)
+            return images.finish(image_table.read(paths[0], options), options, progress)
         case "pixels":
             found = pixels.read(paths[0], options.channels)
         case ".npy":
@@ -101,9 +103,9 @@ def _read(kind: str, paths: list[Path], spec: str, options: DataOptions) -> Load
         case ".csv" | ".tsv":
             found = table.read_csv(paths[0], options)
         case "shapes3d":
-            found = shapes3d.read(options.count, options.seed, _square(spec, options.size))
+            found = shapes3d.read(options.count, options.seed, _square(spec, options.size), options.tasks)
         case ".h5":
-            found = shapes3d.read_h5(paths[0], options.count, options.seed)
+            found = shapes3d.read_h5(paths[0], options.count, options.seed, options.tasks)
         case "digits-images":
             found = digits.read_images()
         case _:

@@ -21,12 +21,12 @@ def read(path: Path, options: DataOptions) -> Album:
     """
     column = options.image
     assert column is not None
-    frame, notes = table.read_frame(path, text=column)
+    frame, notes = table.read_frame(path, text=(column, *options.tasks))
     others = [name for name in table.features(frame, path, options) if name != column]
     if others:
         raise RequestError(
             f"{path} has the column {others[0]!r} beside the images in {column!r}; if it is a label (0 or 1) name it "
-            "under the data option `labels`, else under `drop`"
+            "under the data option `labels`, if it holds classes under `tasks`, else under `drop`"
         )
     root = path.resolve().parent
     lines = frame.index.to_numpy() + 2
@@ -34,7 +34,7 @@ def read(path: Path, options: DataOptions) -> Album:
         os.fspath(inside(root, name, f"{path} line {line}").relative_to(root)) if name else ""
         for name, line in zip(frame[column].fillna("").str.strip(), lines, strict=True)
     ]
-    labels = options.labels or ()
+    frame, labels = table.by_class(frame, path, options)
     return Album(
         name=path.name,
         root=root,

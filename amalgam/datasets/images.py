@@ -19,9 +19,10 @@ from amalgam.datasets.pictures import Damaged, Reading, decoded, measured, quiet
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import fingerprint
 from amalgam.labels import canonical
+from amalgam.progress import Progress
 from amalgam.signals import DatasetRows
 
-_ROUND = 1024  # files between two chances to interrupt
+_ROUND = 256  # files between two chances to interrupt, and to say how many are done
 
 
 class ImageFiles(torch.utils.data.Dataset[torch.Tensor]):
@@ -87,23 +88,31 @@ def _content(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 
-def _each(work: Callable[[int], None], count: int) -> None:
-    """Call `work` with every number below `count`, in several threads unless this is a process among several."""
+def _each(work: Callable[[int], None], count: int, told: Callable[[int], None] = lambda done: None) -> None:
+    """Call `work` with every number below `count`, in several threads unless this is a process among several.
+
+    Args:
+        work: what is done.
+        count: how many times.
+        told: told now and then how many more are done.
+    """
     inside_worker = torch.utils.data.get_worker_info() is not None
     threads = 1 if inside_worker else min(_processors(), count)
-    if threads < 2:
-        for number in range(count):
-            work(number)
-        return
 
     def share(numbers: range) -> None:
         for number in numbers:
             work(number)
 
+    if threads < 2:
+        for start in range(0, count, _ROUND):
+            share(range(start, min(start + _ROUND, count)))
+            told(min(_ROUND, count - start))
+        return
     with ThreadPoolExecutor(threads) as pool:  # made anew: threads do not live on in a forked worker
         for start in range(0, count, _ROUND):
             stop = min(start + _ROUND, count)
             list(pool.map(share, [range(first, stop, threads) for first in range(start, start + threads)]))
+            told(stop - start)
 
 
 def _processors() -> int:
@@ -147,8 +156,13 @@ def encoded(names: Sequence[str]) -> NDArray[np.bytes_]:
     return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
 
 
-def finish(album: Album, options: DataOptions) -> Loaded:
+def finish(album: Album, options: DataOptions, progress: Progress) -> Loaded:
     """Image files as checked rows; each is opened once, so that a damaged one is found before any work is done.
+
+    Args:
+        album: the files.
+        options: how they are read.
+        progress: who shows how many were opened.
 
     Raises:
         RequestError: no image, damaged ones (unless they are to be left out), several sizes and none to bring them to,
@@ -164,7 +178,7 @@ def finish(album: Album, options: DataOptions) -> Loaded:
     labels = () if album.annotated is None else canonical(album.labels, {}, f"data {album.name!r}")
     if album.annotated is not None:
         refuse_wrong_annotations(album.annotated, labels, album.where or album.told)
-    contents, sizes, damage = _examined(album)
+    contents, sizes, damage = _examined(album, progress)
     kept = np.delete(np.arange(len(album.names)), list(damage))
     notes = list(album.notes)
     if damage:
@@ -181,7 +195,7 @@ def finish(album: Album, options: DataOptions) -> Loaded:
     return Loaded(rows, (), (*notes, *described(rows)))
 
 
-def _examined(album: Album) -> tuple[NDArray[np.uint64], NDArray[np.int32], dict[int, str]]:
+def _examined(album: Album, progress: Progress) -> tuple[NDArray[np.uint64], NDArray[np.int32], dict[int, str]]:
     """What the files' bytes decide, (N,); height and width, (N, 2); and why some cannot be read, by row."""
     contents = np.zeros(len(album.names), np.uint64)
     sizes = np.zeros((len(album.names), 2), np.int32)
@@ -199,8 +213,8 @@ def _examined(album: Album) -> tuple[NDArray[np.uint64], NDArray[np.int32], dict
         except Damaged as error:
             damage[row] = str(error)
 
-    with quiet():
-        _each(one, len(album.names))
+    with quiet(), progress.step("images", len(album.names), "images") as bar:
+        _each(one, len(album.names), bar.advance)
     return contents, sizes, dict(sorted(damage.items()))
 
 

@@ -26,6 +26,8 @@ class DataOptions(BaseModel):
 
     Attributes:
         labels: the names of the label columns, in the order wanted.
+        tasks: columns of a table that hold one of several classes, whose labels are then `column: class`; or factors of
+            the pictures of 3D shapes.
         label_count: how many attributes of an ARFF file are labels; 0 for a file without labels.
         label_position: where those attributes stand; without it the end, or what a MEKA relation name says.
         xml: a MULAN XML file that names the labels.
@@ -45,6 +47,7 @@ class DataOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     labels: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] = ()
     label_count: int | None = None
     label_position: Literal["start", "end"] | None = None
     xml: str | None = None

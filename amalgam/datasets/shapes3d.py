@@ -7,7 +7,7 @@ their values and their order are the original's; the pictures are the project's 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from amalgam.datasets import raycast
 from amalgam.datasets.loaded import Table
-from amalgam.errors import RequestError, listed
+from amalgam.errors import RequestError, listed, nearest
 
 _HUES = tuple(step / 10 for step in range(10))
 FACTORS: dict[str, tuple[float, ...]] = {
@@ -70,23 +70,24 @@ _PIXELS = 2**16  # coloured at once: memory stays flat however many pictures sha
 _SCALES = torch.tensor(FACTORS["scale"])
 
 
-def read(count: int = 2000, seed: int = 0, size: int = 64, *, classes: bool = False) -> Table:
+def read(count: int = 2000, seed: int = 0, size: int = 64, tasks: Sequence[str] = ()) -> Table:
     """Drawn pictures of factors that a seed picks: inputs (count, 3, size, size) from 0 to 1.
 
     Args:
         count: how many; no two have the same factors up to 480,000.
         seed: which.
         size: pixels in a row, and rows.
-        classes: whether the labels are the 57 columns of `CLASSES` instead of `LABELS`.
+        tasks: the factors whose classes (`CLASSES`) are labels, too, after `LABELS`.
 
     Raises:
-        RequestError: a count or size below 1.
+        RequestError: a count or size below 1, or no such factor.
     """
+    _refuse_strange(tasks)
     factors = sample(count, seed)
-    return _table("shapes3d", draw(factors, size).numpy(), factors, classes, np.arange(count))
+    return _table("shapes3d", draw(factors, size).numpy(), factors, tasks, np.arange(count))
 
 
-def read_h5(path: Path, count: int = 2000, seed: int = 0, *, classes: bool = False) -> Table:
+def read_h5(path: Path, count: int = 2000, seed: int = 0, tasks: Sequence[str] = ()) -> Table:
     """Pictures of the original `3dshapes.h5`, of which only the rows asked for are kept in memory.
 
     Of the whole file, the rows have the factors that `read` draws for the same count and seed.
@@ -95,11 +96,12 @@ def read_h5(path: Path, count: int = 2000, seed: int = 0, *, classes: bool = Fal
         path: the file.
         count: how many pictures; no two are the same row.
         seed: which.
-        classes: as for `read`.
+        tasks: as for `read`.
 
     Raises:
-        RequestError: h5py is not installed, the file is no such file, or holds fewer pictures.
+        RequestError: no such factor, h5py is not installed, the file is no such file, or holds fewer pictures.
     """
+    _refuse_strange(tasks)
     if not path.is_file():
         raise RequestError(f"data {path}: no such file")
     try:
@@ -108,7 +110,7 @@ def read_h5(path: Path, count: int = 2000, seed: int = 0, *, classes: bool = Fal
         raise RequestError(f"{path} is read with h5py, which is not installed; run `pip install h5py`") from None
     try:
         with h5py.File(path, "r") as file:
-            return _read_opened(file, path, count, seed, classes)
+            return _read_opened(file, path, count, seed, tasks)
     except OSError as error:
         raise RequestError(f"{path} is damaged or no HDF5 file: {' '.join(str(error).split())}") from None
 
@@ -210,18 +212,30 @@ def _refuse_unknown(factors: Tensor) -> None:
         )
 
 
-def _table(name: str, inputs: NDArray[Any], factors: Tensor, classes: bool, rows: NDArray[Any]) -> Table:
+def _refuse_strange(tasks: Sequence[str]) -> None:
+    strange = next((task for task in tasks if task not in FACTORS), None)
+    if strange is not None:
+        raise RequestError(
+            f"the data option `tasks` names {strange!r}, which is no factor of these pictures"
+            f"{nearest(strange, FACTORS)} (factors: {listed(FACTORS)})"
+        )
+
+
+def _table(name: str, inputs: NDArray[Any], factors: Tensor, tasks: Sequence[str], rows: NDArray[Any]) -> Table:
+    every = [one for names in CLASSES.values() for one in names]
+    wanted = [one for task in tasks for one in CLASSES[task]]
+    classes = one_hot(factors)[:, [every.index(one) for one in wanted]]
     return Table(
         name=name,
         inputs=inputs,
         features=(),
-        labels=tuple(name for names in CLASSES.values() for name in names) if classes else tuple(LABELS),
-        annotated=(one_hot(factors) if classes else labelled(factors)).numpy(),
+        labels=(*LABELS, *wanted),
+        annotated=torch.cat([labelled(factors), classes], dim=1).numpy(),
         where=lambda row: f"{name} row {int(rows[row])}",
     )
 
 
-def _read_opened(file: Any, path: Path, count: int, seed: int, classes: bool) -> Table:
+def _read_opened(file: Any, path: Path, count: int, seed: int, tasks: Sequence[str]) -> Table:
     """The rows asked for of an open file."""
     images, labels = (_shape(file.get(name)) for name in ("images", "labels"))
     if images != (*images[:1], 64, 64, 3, "uint8") or labels != (*images[:1], len(FACTORS), "float64"):
@@ -237,7 +251,7 @@ def _read_opened(file: Any, path: Path, count: int, seed: int, classes: bool) ->
     for at, pictures in _blocks(file["images"], rows):
         pixels[at] = pictures.transpose(0, 3, 1, 2)
     pixels /= 255
-    return _table(path.name, pixels, factors, classes, rows)
+    return _table(path.name, pixels, factors, tasks, rows)
 
 
 def _shape(array: Any) -> tuple[Any, ...]:

@@ -31,16 +31,16 @@ def read_csv(path: Path, options: DataOptions) -> Table:
     Raises:
         RequestError: names file, line and column.
     """
-    frame, notes = read_frame(path)
+    frame, notes = read_frame(path, text=options.tasks)
     return _table(frame, path, options, lambda row: f"{path} line {row + 2}", notes)
 
 
-def read_frame(path: Path, text: str | None = None) -> tuple[Any, tuple[str, ...]]:
+def read_frame(path: Path, text: Sequence[str] = ()) -> tuple[Any, tuple[str, ...]]:
     """The data frame in a CSV or TSV file, whose index is the line less 2; and notes.
 
     Args:
         path: the file, which may be compressed.
-        text: a column whose values are kept as they are written, if there is one of that name.
+        text: columns whose values are kept as they are written, if there are such.
 
     Raises:
         RequestError: names file and line.
@@ -62,7 +62,7 @@ def read_frame(path: Path, text: str | None = None) -> tuple[Any, tuple[str, ...
                 skip_blank_lines=False,
                 low_memory=False,
                 encoding="utf-8-sig",
-                dtype={text: str} if text in names else None,
+                dtype={name: str for name in text if name in names},
             )
         except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
             _refuse_ragged(path, separator, len(names))
@@ -194,37 +194,70 @@ def _refuse_ragged(path: Path, separator: str, width: int) -> None:
 
 def _table(frame: Any, path: Path, options: DataOptions, where: Callable[[int], str], notes: tuple[str, ...]) -> Table:
     """A data frame, whose index counts the file's rows, as a Table."""
-    labels, columns = options.labels or (), features(frame, path, options)
+    columns = features(frame, path, options)
+    frame, labels = by_class(frame, path, options)
     rows = frame.index.to_numpy()
     return Table(
         name=path.name,
         inputs=numbers(frame, columns, where),
         features=tuple(columns),
-        labels=tuple(labels),
+        labels=labels,
         annotated=numbers(frame, labels, where) if labels else None,
         where=lambda row: where(int(rows[row])),
         notes=(*notes, *dropped(options)),
     )
 
 
+def by_class(frame: Any, path: Path, options: DataOptions) -> tuple[Any, tuple[str, ...]]:
+    """A data frame in which each task has a column for each of its classes, 0, 1 or NaN; and the names of its labels.
+
+    Raises:
+        RequestError: a task with fewer than two classes, or a class that another column is called as.
+    """
+    import pandas
+
+    labels = [*(options.labels or ())]
+    for task in options.tasks:
+        there = frame[task].notna()
+        values = frame[task].map(str).str.strip()
+        classes = sorted(values[there].unique())
+        if len(classes) < 2:
+            raise RequestError(
+                f"{path}: the column {task!r} holds {listed(classes) if classes else 'nothing'}, but a task has at "
+                "least two classes; take it out of the data option `tasks`"
+            )
+        told = {f"{task}: {name}": (values == name).astype(np.float32).where(there) for name in classes}
+        twice = next((name for name in told if name in frame.columns), None)
+        if twice is not None:
+            raise RequestError(f"{path} has a column {twice!r}, which is the label of a class of {task!r}; rename one")
+        frame, labels = pandas.concat([frame.drop(columns=task), pandas.DataFrame(told)], axis=1), [*labels, *told]
+    return frame, tuple(labels)
+
+
 def features(frame: Any, path: Path, options: DataOptions) -> list[str]:
     """The columns of a data frame that are neither labels nor dropped; the options must name columns, and once."""
     columns: list[str] = list(frame.columns)
     labels, images = options.labels or (), () if options.image is None else (options.image,)
-    for option, wanted in (("labels", labels), ("drop", options.drop), ("image", images)):
+    for option, wanted in (("labels", labels), ("tasks", options.tasks), ("drop", options.drop), ("image", images)):
         unknown = next((name for name in wanted if name not in columns), None)
         if unknown is not None:
             raise RequestError(
                 f"{path} has no column {unknown!r}, which the data option `{option}` names"
                 f"{nearest(unknown, columns)} (columns: {listed(columns)})"
             )
-    for option, wanted in (("labels", labels), ("image", images)):
+    for option, wanted in (("labels", labels), ("tasks", options.tasks), ("image", images)):
         both = next((name for name in wanted if name in options.drop), None)
         if both is not None:
             raise RequestError(f"the data options name {both!r} under `{option}` and under `drop`; choose one")
-    if options.image in labels:
-        raise RequestError(f"the data options name {options.image!r} under `image` and under `labels`; choose one")
-    return [name for name in columns if name not in labels and name not in options.drop]
+    for option, wanted in (("labels", labels), ("tasks", options.tasks)):
+        if options.image in wanted:
+            raise RequestError(
+                f"the data options name {options.image!r} under `image` and under `{option}`; choose one"
+            )
+    both = next((name for name in options.tasks if name in labels), None)
+    if both is not None:
+        raise RequestError(f"the data options name {both!r} under `labels` and under `tasks`; choose one")
+    return [name for name in columns if name not in {*labels, *options.tasks, *options.drop}]
 
 
 def dropped(options: DataOptions) -> tuple[str, ...]:

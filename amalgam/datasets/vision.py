@@ -21,6 +21,7 @@ from amalgam.datasets.images import finish as finish_images
 from amalgam.datasets.loaded import DataOptions, Loaded, finish
 from amalgam.datasets.pixels import Batch
 from amalgam.errors import RequestError, listed, nearest
+from amalgam.progress import Progress
 
 PREFIX = "torchvision:"
 """What the SPEC of one of torchvision's sets begins with."""
@@ -63,7 +64,7 @@ def files(spec: str) -> list[Path]:
     return [*(path for path in there if path.is_file()), *images]
 
 
-def read(spec: str, options: DataOptions) -> Loaded:
+def read(spec: str, options: DataOptions, progress: Progress) -> Loaded:
     """A set, all of its parts one after the other, or the one that is named.
 
     Raises:
@@ -79,9 +80,9 @@ def read(spec: str, options: DataOptions) -> Loaded:
             "variable AMALGAM_DATA names another folder), or set the data option `download` to true"
         )
     if name == "CelebA":
-        return finish_images(tagged.celeba(root / "celeba", parts), options)
+        return finish_images(tagged.celeba(root / "celeba", parts), options, progress)
     if name in _OF_FILES:
-        return finish_images(tagged.voc(_voc(root, name), parts), options)
+        return finish_images(tagged.voc(_voc(root, name), parts), options, progress)
     there = [path for one in needed if (path := _there(root / one)) is not None]
     classes: list[str] | None = None
     if name.startswith("CIFAR"):

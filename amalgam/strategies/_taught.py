@@ -11,8 +11,9 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from amalgam.classes import as_targets
+from amalgam.losses import cross_entropy
 from amalgam.panel import Panel
-from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy
+from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes
 from amalgam.strategy import Strategy
 
 
@@ -73,7 +74,7 @@ class Supervised(Strategy[None]):
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> Any:
         """What the method targets, and the annotations."""
         said: Any = super().targets(panel, rows, votes, state)  # type: ignore[safe-super]
-        truth = ProbabilityTargets(*as_targets(rows.annotated), exclusive=True)
+        truth = ProbabilityTargets(*as_targets(rows.annotated), spans=self.spans(panel))
         if not self.everywhere:
             said = replace(said, weights=said.weights * truth.weights.any(1, keepdim=True))
         return self.form(said, truth)  # type: ignore[call-arg]

@@ -21,18 +21,10 @@ from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from amalgam.losses import cross_entropy
 from amalgam.panel import Ballots, Panel
 from amalgam.scaling import Scaling
-from amalgam.signals import (
-    FeatureTargets,
-    Loss,
-    ProbabilityTargets,
-    Rows,
-    StudentOutput,
-    Targets,
-    Votes,
-    cross_entropy,
-)
+from amalgam.signals import FeatureTargets, Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes
 from amalgam.strategy import Learn, Paper, Strategy
 from amalgam.teacher import FeatureScorer, Teacher
 
@@ -232,7 +224,7 @@ def chosen_targets(ballots: Ballots) -> ChosenTargets:
 
 def _with_chosen(votes: Votes) -> tuple[Tensor, Tensor]:
     """Binary scores (B, K, L), and the most confident teachers (B, L)."""
-    scores = votes.binary().transpose(0, 1)
+    scores = votes.read().transpose(0, 1)
     return scores, most_confident(scores)
 
 

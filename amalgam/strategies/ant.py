@@ -22,8 +22,10 @@ from torch import Tensor
 
 from amalgam.conditional import Dependence, learn_dependence
 from amalgam.habit import Habit, learn_habit
+from amalgam.labels import tasks_of
+from amalgam.losses import cross_entropy, stepwise
 from amalgam.panel import Ballots, Panel
-from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy, stepwise
+from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes
 from amalgam.strategy import Learn, Paper, Strategy
 from amalgam.teacher import ConditionalScorer
 
@@ -81,7 +83,7 @@ class ANT(Strategy[Learned]):
         title="ANT: Adaptive Knowledge Transfer for multi-label classifiers (AAAI 2023)",
         where="knowledge-amalgamation, chapter 4",
         equations=(*range(15, 17), *range(26, 38)),
-        files=("strategies/ant.py", "students/label_chain.py", "signals.py"),
+        files=("strategies/ant.py", "students/label_chain.py", "losses.py"),
     )
 
     indicator: Indicator = "positive"
@@ -112,7 +114,7 @@ class ANT(Strategy[Learned]):
             "contradictions": contradicted(exchange.original, votes.known).sum(0),
             "transfers": exchange.transfers,
             "changed": exchange.changed.sum(1),
-            "moved": ((exchange.original > 0) != (votes.binary() > 0)).sum(1),
+            "moved": ((exchange.original > 0) != (votes.read() > 0)).sum(1),
         }
         said = probabilities(logits / self.temperature) if self.temperature else (logits > 0).to(logits.dtype)
         return ProbabilityTargets(said, torch.ones_like(logits), counts)
@@ -263,7 +265,7 @@ class Exchange:
 
     def __init__(self, panel: Panel, rows: Rows, votes: Votes, learned: Learned, strategy: ANT) -> None:
         self.panel, self.rows, self.known, self.strategy, self.learned = panel, rows, votes.known, strategy, learned
-        scores = votes.binary()
+        scores = votes.read()
         self.thresholds = learned.thresholds(panel, scores)
         self.original = scores - self.thresholds
         self.scores, self.believed = self.original.clone(), torch.full_like(scores, torch.nan)
@@ -314,5 +316,5 @@ class Exchange:
 
 
 def _revises(teacher: object, revision: str) -> bool:
-    """Whether a teacher is asked itself; a softmax teacher is not, whose beliefs are no sigmoid logits."""
-    return revision == "teacher" and isinstance(teacher, ConditionalScorer) and not getattr(teacher, "exclusive", False)
+    """Whether a teacher is asked itself; one with a softmax is not, whose beliefs are no sigmoid logits."""
+    return revision == "teacher" and isinstance(teacher, ConditionalScorer) and not tasks_of(teacher)

@@ -23,7 +23,7 @@ class BL(Strategy[None]):
         title="BL: the baseline that ANT is compared with (AAAI 2023)",
         where="knowledge-amalgamation, chapter 4, compared methods",
         equations=(37,),
-        files=("signals.py",),
+        files=("losses.py",),
     )
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> ProbabilityTargets:

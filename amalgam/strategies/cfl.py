@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from amalgam.classes import probabilities
 from amalgam.panel import Panel, mean_logit
 from amalgam.signals import FeatureTargets, Loss, Rows, StudentOutput, Targets, Votes
 from amalgam.strategy import Paper, Strategy
@@ -60,9 +61,9 @@ class CFL(Strategy[None]):
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> FeatureTargets:
         """The probabilities of the mean logit, (B, L), and every teacher's features."""
-        chooses = self.chooses(panel)
-        wanted = votes.scores.nanmean(0).softmax(1) if chooses else mean_logit(votes).sigmoid()
-        return FeatureTargets(wanted, torch.ones_like(wanted), exclusive=chooses, features=votes.features)
+        spans = self.spans(panel)
+        wanted = probabilities(mean_logit(votes, spans), spans)
+        return FeatureTargets(wanted, torch.ones_like(wanted), spans=spans, features=votes.features)
 
     def companion(self, panel: Panel, targets: Targets, width: int) -> CommonSpace:
         """The common space of this student and these teachers."""

@@ -18,10 +18,11 @@ from typing import Any, ClassVar, cast
 import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from amalgam.classes import Spans, probabilities
+from amalgam.losses import cross_entropy
 from amalgam.panel import Panel, Seat, mean_logit
-from amalgam.signals import FeatureTargets, Loss, Rows, StudentOutput, Targets, Votes
+from amalgam.signals import FeatureTargets, Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes
 from amalgam.strategy import Paper, Strategy
 from amalgam.teacher import HeadScorer, Teacher
 
@@ -72,31 +73,27 @@ class Filters(nn.Module):
         super().__init__()
         self.filters = nn.ModuleList([nn.Linear(width, own) for own in widths])
         self.heads = [frozen_head(seat.teacher) for seat in seats]
-        self.exclusive = [seat.exclusive for seat in seats]
+        self.spans = [seat.spans for seat in seats]
         self.weight = weight
 
     def forward(self, output: StudentOutput, targets: FeatureTargets) -> Loss:
         """How far the modified teachers answer from the original ones, summed over teachers, counted in rows."""
         total = output.features.new_zeros((), dtype=torch.float32)
-        for passes, head, own, exclusive in zip(
-            self.filters, self.heads, targets.features, self.exclusive, strict=True
-        ):
-            total = total + output_distance(head(passes(output.features)), head(own), exclusive)
+        for passes, head, own, spans in zip(self.filters, self.heads, targets.features, self.spans, strict=True):
+            total = total + output_distance(head(passes(output.features)), head(own), spans)
         return Loss(self.weight * total, torch.full_like(total, len(targets)))
 
 
-def output_distance(modified: Tensor, original: Tensor, exclusive: bool) -> Tensor:
-    """Cross-entropy of a modified teacher's outputs with its original ones, summed over labels and rows.
+def output_distance(modified: Tensor, original: Tensor, spans: Spans = ()) -> Tensor:
+    """Cross-entropy of a modified teacher's outputs with its original ones, summed over tasks and rows.
 
     Args:
         modified: (B, l) logits, of the student's features.
         original: (B, l) logits, of its own.
-        exclusive: whether its labels exclude each other (softmax).
+        spans: where among its labels the classes of tasks stand (softmax).
     """
-    modified, original = modified.float(), original.detach().float()
-    if exclusive:
-        return F.cross_entropy(modified, original.softmax(1), reduction="sum")
-    return F.binary_cross_entropy_with_logits(modified, original.sigmoid(), reduction="sum")
+    wanted = probabilities(original.detach().float(), spans)
+    return cross_entropy(modified, ProbabilityTargets(wanted, torch.ones_like(wanted), spans=spans)).sum
 
 
 def frozen_head(teacher: Any) -> Head:

@@ -1,9 +1,9 @@
 """KD, knowledge distillation from several teachers (Hinton, Vinyals, Dean 2015): softened mean logits.
 
-Hinton et al. soften a softmax over classes that exclude each other. Where the teachers' labels do, so does the student;
-of classes that no two teachers share, the logits stand side by side. Where labels do not exclude each other, each is a
-choice between two classes, and the softmax is a sigmoid. Annotated rows are not seen, so there is no second loss with
-hard targets (`sup_kd` has one).
+Hinton et al. soften a softmax over classes that exclude each other. Where the teachers' tasks have classes, so has the
+student's; of classes that no two teachers share, the logits stand side by side. A label that is no task's class is a
+choice between two, yes and no, and the softmax is a sigmoid. Annotated rows are not seen, so there is no second loss
+with hard targets (`sup_kd` has one).
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import torch
 from pydantic import PositiveFloat
 from torch import Tensor
 
+from amalgam.classes import by_task
+from amalgam.losses import cross_entropy
 from amalgam.panel import Panel, mean_logit
-from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes, cross_entropy
+from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes
 from amalgam.strategy import Paper, Strategy
 
 
@@ -43,11 +45,10 @@ class KD(Strategy[None]):
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> ProbabilityTargets:
         """Eq. (1) of the mean logits, (B, L)."""
-        if self.chooses(panel):
-            wanted = soften_classes(votes.scores.nanmean(0), self.temperature)
-        else:
-            wanted = soften(mean_logit(votes), self.temperature)
-        return ProbabilityTargets(wanted, torch.ones_like(wanted), exclusive=self.chooses(panel))
+        spans, at = self.spans(panel), self.temperature
+        said = mean_logit(votes, spans)
+        wanted = by_task(said, spans, lambda some: soften_classes(some, at), lambda some: soften(some, at))
+        return ProbabilityTargets(wanted, torch.ones_like(wanted), spans=spans)
 
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
         """T² times the cross-entropy of both at the temperature, summed over the steps of a chain.

@@ -1,7 +1,8 @@
 """MuST, multi-task self-training (Ghiasi et al., ICCV 2021), as knowledge-amalgamation, ch. 5, compares it.
 
 The teachers' predictions are taken for labels, one student learns all tasks from them. Here a prediction is a yes or a
-no, and a task of several teachers has a label from each of them: where they contradict each other, half of each.
+no, or one of a task's classes, and a task of several teachers has a label from each of them: where they contradict each
+other, half of each.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from amalgam.classes import one_hot
-from amalgam.panel import Panel
+from amalgam.classes import Spans, by_task
+from amalgam.panel import Panel, choices
 from amalgam.signals import ProbabilityTargets, Rows, Votes
 from amalgam.strategy import Paper, Strategy
 
@@ -31,17 +32,17 @@ class MuST(Strategy[None]):
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> ProbabilityTargets:
         """The share of the teachers that know a task and affirm it, (B, L)."""
-        chooses = self.chooses(panel)
-        share = pseudo_classes(votes) if chooses else pseudo_labels(votes)
-        return ProbabilityTargets(share, torch.ones_like(share), exclusive=chooses)
+        spans = self.spans(panel)
+        share = pseudo_labels(votes, spans)
+        return ProbabilityTargets(share, torch.ones_like(share), spans=spans)
 
 
-def pseudo_labels(votes: Votes) -> Tensor:
-    """The mean over the teachers that know a task of their yes (1) or no (0), (B, L)."""
-    said = (votes.binary() > 0) & votes.known[:, None]
-    return said.sum(0) / votes.known.sum(0)
+def pseudo_labels(votes: Votes, spans: Spans = ()) -> Tensor:
+    """The share of the teachers that affirm a label, or choose a class, of those that know the task, (B, L).
 
-
-def pseudo_classes(votes: Votes) -> Tensor:
-    """The share of the teachers that choose a class, (B, L), each among the classes it knows."""
-    return one_hot(votes.scores).float().mean(0)
+    Args:
+        votes: what the teachers said; each chooses among the classes it knows.
+        spans: the tasks of several classes.
+    """
+    able = by_task(votes.known, spans, lambda some: some.any(-1, keepdim=True).expand_as(some), lambda some: some)
+    return choices(votes, spans).sum(0) / able.sum(0)

@@ -15,9 +15,10 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from amalgam.classes import as_targets, one_hot
+from amalgam.classes import as_targets, one_hot, whole
+from amalgam.losses import stepwise
 from amalgam.panel import Ballots, Panel
-from amalgam.signals import ProbabilityTargets, Rows, Votes, stepwise
+from amalgam.signals import ProbabilityTargets, Rows, Votes
 from amalgam.strategy import Learn, Paper, Strategy
 
 _CHUNK = 1024
@@ -68,7 +69,7 @@ class SelfTrain(Strategy[tuple[nn.Module, ...]]):
             sure, chosen = self._sure(rows, student)
             new = (sure & ~weights.any(1))[:, None]
             said, weights = torch.where(new, chosen, said), torch.where(new, 1.0, weights)
-        return ProbabilityTargets(said, weights, exclusive=True)
+        return ProbabilityTargets(said, weights, spans=whole(said))
 
     def _sure(self, rows: Rows, student: nn.Module) -> tuple[Tensor, Tensor]:
         """Which rows (B,) a student is sure of, and its classes (B, L)."""

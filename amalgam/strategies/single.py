@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from pydantic import NonNegativeInt
 
-from amalgam.classes import among
+from amalgam.classes import among, by_task
 from amalgam.errors import RequestError
 from amalgam.panel import Panel
 from amalgam.signals import ProbabilityTargets, Rows, Votes
@@ -41,9 +41,9 @@ class Single(Strategy[None]):
             raise RequestError(
                 f"strategy 'single' asks for teacher {self.teacher}, but there are {len(panel.seats)}, numbered from 0"
             )
-        said, known = votes.scores[self.teacher], votes.known[self.teacher]
-        if self.chooses(panel):
-            wanted = among(said)
-            return ProbabilityTargets(wanted, torch.ones_like(wanted), exclusive=True)
-        wanted = votes.binary()[self.teacher].sigmoid().nan_to_num()
-        return ProbabilityTargets(wanted, known.float().expand_as(wanted))
+        spans, said, known = self.spans(panel), votes.scores[self.teacher], votes.known[self.teacher]
+        said = votes.read(spans)[self.teacher]
+        wanted = by_task(said, spans, among, torch.sigmoid).nan_to_num()
+        # It knows a task of which it knows a class: the others do not occur to it.
+        able = by_task(known, spans, lambda some: some.any().expand_as(some), lambda some: some)
+        return ProbabilityTargets(wanted, able.float().expand_as(wanted), spans=spans)

@@ -24,4 +24,4 @@ class Sup(Strategy[None]):
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> ProbabilityTargets:
         """The annotations, (B, L), with no weight where there are none."""
-        return ProbabilityTargets(*as_targets(rows.annotated), exclusive=self.chooses(panel))
+        return ProbabilityTargets(*as_targets(rows.annotated), spans=self.spans(panel))

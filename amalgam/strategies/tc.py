@@ -19,12 +19,13 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from amalgam.classes import among, as_targets, one_hot, truth_of
+from amalgam.classes import among, as_targets, one_hot, truth_of, whole
 from amalgam.errors import RequestError, listed
+from amalgam.losses import cross_entropy
 from amalgam.panel import Ballots, Panel
 from amalgam.probe import linear_probe
 from amalgam.rocket import Rocket
-from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Votes, cross_entropy
+from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Votes
 from amalgam.strategy import Account, Grid, Learn, Paper, Strategy
 from amalgam.students.recurrent import Recurrent
 
@@ -144,7 +145,7 @@ class TC(Strategy[Learned]):
         shape = some.inputs(slice(0, 1)).shape[1:]
         settings = Recurrent.Settings(layers=self.layers, hidden=self.hidden)
         wanted = as_targets(some.annotated)[0] if by_class else membership(truth, known)
-        targets = ProbabilityTargets(wanted, torch.ones_like(wanted), exclusive=by_class)
+        targets = ProbabilityTargets(wanted, torch.ones_like(wanted), spans=whole(wanted) if by_class else ())
 
         def make() -> Recurrent:
             network = Recurrent(shape, names, settings)
@@ -205,7 +206,7 @@ class TC(Strategy[Learned]):
         if self.labelled:
             truth, known = as_targets(rows.annotated)
             target = torch.where(known > 0, truth, target)
-        return ProbabilityTargets(target, torch.ones_like(target), counts, exclusive=True)
+        return ProbabilityTargets(target, torch.ones_like(target), counts, spans=whole(target))
 
     def account(self, panel: Panel, rows: Rows, votes: Votes, state: Learned) -> Account:
         """The trust in each teacher and, where the judge is of classes, what it says itself."""

@@ -28,7 +28,7 @@ class TCMean(Strategy[None]):
         title="TC: semi-supervised knowledge amalgamation, without the supervision",
         where="knowledge-amalgamation, chapter 3; as compared in chapter 4",
         equations=(37,),
-        files=("signals.py",),
+        files=("losses.py",),
     )
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> ProbabilityTargets:

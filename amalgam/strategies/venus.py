@@ -21,8 +21,9 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from amalgam.panel import Ballots, Panel, mean_logit
-from amalgam.signals import FeatureTargets, Loss, Rows, StudentOutput, Targets, Votes, cross_entropy
+from amalgam.classes import Spans, by_task, probabilities
+from amalgam.panel import Ballots, Panel, Seat, mean_logit
+from amalgam.signals import FeatureTargets, Loss, Rows, StudentOutput, Targets, Votes
 from amalgam.strategy import Learn, Paper, Strategy
 from amalgam.teacher import FeatureScorer, Teacher
 
@@ -76,10 +77,10 @@ class VENUS(Strategy[Sizes]):
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: Sizes) -> FeatureTargets:
         """The consensus probabilities, (B, L), and every teacher's features."""
-        chooses = self.chooses(panel)
-        wanted = consensus(votes.scores.nanmean(0) if chooses else mean_logit(votes), self.temperature, chooses)
+        spans = self.spans(panel)
+        wanted = consensus(mean_logit(votes, spans), self.temperature, spans)
         shown = tuple((one.float() / size).half() for one, size in zip(votes.features, state, strict=True))
-        return FeatureTargets(wanted, torch.ones_like(wanted), exclusive=chooses, features=shown)
+        return FeatureTargets(wanted, torch.ones_like(wanted), spans=spans, features=shown)
 
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
         """Eq. (52): J = (1/m) Σ_j (F̂^j − F^j)² + (1/t) Σ_k J_k; here its second term, the first is the companion's.
@@ -88,16 +89,14 @@ class VENUS(Strategy[Sizes]):
         """
         assert isinstance(targets, FeatureTargets)
         logits = output.logits if output.steps is None else output.steps
-        if targets.exclusive:  # one task, whose classes are the labels; its cross-entropy has no other half
-            return cross_entropy(logits, targets)
-        each = task_loss(logits, targets.probabilities, self.half).mean(-1)
+        each = task_loss(logits, targets.probabilities, self.half, targets.spans).mean(-1)
         return Loss(each.sum(), torch.as_tensor(float(len(targets)), device=logits.device))
 
     def companion(self, panel: Panel, targets: Targets, width: int) -> Consolidator:
         """The adaptors of this student to these teachers."""
         assert isinstance(targets, FeatureTargets)
         widths = [int(one.shape[1]) for one in targets.features]
-        copies = [int(known.sum()) if self.adaptors == "tasks" else 1 for known in panel.space.known]
+        copies = [_tasks(seat) if self.adaptors == "tasks" else 1 for seat in panel.seats]
         return Consolidator(width, widths, copies, self.activation, self.feature_weight)
 
 
@@ -132,12 +131,17 @@ class Consolidator(nn.Module):
         return Loss(self.weight * apart, torch.full_like(apart, len(targets)))
 
 
-def consensus(logits: Tensor, temperature: float, exclusive: bool = False) -> Tensor:
+def _tasks(seat: Seat) -> int:
+    """How many tasks a teacher has: its labels, of which the classes of one task count once."""
+    return len(seat.teacher.labels) - sum(last - first - 1 for first, last in seat.spans)
+
+
+def consensus(logits: Tensor, temperature: float, spans: Spans = ()) -> Tensor:
     """Eq. (50): p_k = σ(mean logit / T) of the mean logits (B, L) of the teachers that know a task.
 
-    Of labels that are the classes of one task (`exclusive`) p is the softmax.
+    Of a task of several classes (`spans`, which the paper has none of) p is the softmax.
     """
-    return (logits / temperature).softmax(-1) if exclusive else (logits / temperature).sigmoid()
+    return probabilities(logits / temperature, spans)
 
 
 def feature_distance(adapted: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:
@@ -154,13 +158,20 @@ def feature_distance(adapted: Sequence[Tensor], features: Sequence[Tensor]) -> T
     return torch.stack(apart).mean(0).sum()
 
 
-def task_loss(logits: Tensor, wanted: Tensor, half: bool) -> Tensor:
-    """Eq. (51): J_k = −p_k log q_k, and −(1 − p_k) log(1 − q_k) unless `half`, (..., B, L), q_k = σ(logit).
+def task_loss(logits: Tensor, wanted: Tensor, half: bool, spans: Spans = ()) -> Tensor:
+    """Eq. (51): J_k = −p_k log q_k, and −(1 − p_k) log(1 − q_k) unless `half`, (..., B, t), q_k = σ(logit).
+
+    The loss of a task of several classes is −Σ_c p_c log q_c over them, q their softmax, which has no other half.
 
     Args:
         logits: (B, L), or (S, B, L) of a student with S steps.
         wanted: p, (B, L).
         half: as printed.
+        spans: the tasks of several classes; t = L without any.
     """
-    positive = -wanted * F.logsigmoid(logits.float())
-    return positive if half else positive - (1 - wanted) * F.logsigmoid(-logits.float())
+    said = by_task(logits.float(), spans, lambda some: some.log_softmax(-1), F.logsigmoid)
+    positive = -wanted * said
+    if not half:
+        against = by_task(logits.float(), spans, torch.zeros_like, lambda some: F.logsigmoid(-some))
+        positive = positive - (1 - wanted) * against
+    return by_task(positive, spans, lambda some: some.sum(-1, keepdim=True), lambda some: some)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from amalgam.errors import AmalgamError
 from amalgam.signals import Rows, Targets
 
 _RESIDENT_SHARE = 0.5  # of the device's free memory: the rest is for the student
@@ -48,14 +49,19 @@ class Feed:
             generator=torch.Generator(),  # its workers' seeds are not drawn from the numbers that dropout draws from
         )
         for index, inputs in zip(indices, loader, strict=True):
+            if isinstance(inputs, AmalgamError):
+                raise inputs
             yield inputs.to(self.device, non_blocking=True), self._targets(index)
 
     def _targets(self, index: Tensor) -> Targets:
         return self.targets.at(index).to(self.device)
 
 
-class _Batches(torch.utils.data.Dataset[Tensor]):
-    """A dataset whose items are whole batches."""
+class _Batches(torch.utils.data.Dataset[Tensor | AmalgamError]):
+    """A dataset whose items are whole batches.
+
+    What is wrong with a row is handed over, not raised: a worker's error would reach the user inside a traceback.
+    """
 
     def __init__(self, rows: Rows, indices: Sequence[Tensor]) -> None:
         self.rows, self.indices = rows, indices
@@ -63,10 +69,13 @@ class _Batches(torch.utils.data.Dataset[Tensor]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, batch: int) -> Tensor:
+    def __getitem__(self, batch: int) -> Tensor | AmalgamError:
         if batch >= len(self):
             raise IndexError(batch)
-        return self.rows.inputs(self.indices[batch])
+        try:
+            return self.rows.inputs(self.indices[batch])
+        except AmalgamError as error:
+            return error
 
 
 def _free(device: torch.device) -> int:

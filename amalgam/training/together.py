@@ -17,8 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from amalgam.classes import Spans, whole
 from amalgam.errors import WorkError
-from amalgam.signals import ProbabilityTargets, Rows, StudentOutput, Targets, stepwise
+from amalgam.losses import stepwise
+from amalgam.signals import ProbabilityTargets, Rows, StudentOutput, Targets
 from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
 from amalgam.training.stacked import alike, forget, narrow, pick, stack
@@ -134,7 +136,7 @@ class _Group:
         self, members: Sequence[Member], rows: Rows, settings: Training, seed: int, device: torch.device
     ) -> None:
         self.members, self.settings, self.seed, self.device = members, settings, seed, device
-        self.exclusive = bool(getattr(members[0].student, "exclusive", False))
+        self.spans: Spans = getattr(members[0].student, "spans", ())
         shared = [self._shares(one) for one in members]
         self.active = sorted(range(len(members)), key=lambda number: not shared[number])
         none = torch.empty(len(rows), 0)
@@ -155,7 +157,7 @@ class _Group:
 
     def _shares(self, member: Member) -> bool:
         """Whether a member's loss is computed with others'."""
-        return member.plain and getattr(member.targets, "exclusive", False) == self.exclusive
+        return member.plain and getattr(member.targets, "spans", ()) == self.spans
 
     def _companions(self) -> dict[int, nn.Module]:
         """Place in the stack → companion."""
@@ -188,9 +190,9 @@ class _Group:
         """The targets of those that share a loss, (M, B, L), weighed so that each member's mean is over rows."""
         where = index.to(self.device)
         weights = self.weights[:, where]
-        if self.exclusive:  # whose mean is over weights, see `classes.class_cross_entropy`
+        if self.spans == whole(weights):  # whose mean is over weights, see `classes.class_cross_entropy`
             weights = weights * len(index) / weights.mean(-1, keepdim=True).sum(1, keepdim=True).clamp_min(1e-12)
-        return ProbabilityTargets(self.probabilities[:, where], weights, exclusive=self.exclusive)
+        return ProbabilityTargets(self.probabilities[:, where], weights, spans=self.spans)
 
     def _said(self, output: StudentOutput, place: int, index: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of one member and its companion on the rows of `index`: its sum and its count."""
@@ -198,7 +200,7 @@ class _Group:
         if place < self.shared:
             where = index.to(self.device)
             wanted = self.probabilities[place, where], self.weights[place, where]
-            said = stepwise(answer, ProbabilityTargets(*wanted, exclusive=self.exclusive))
+            said = stepwise(answer, ProbabilityTargets(*wanted, spans=self.spans))
             return said.sum, said.count
         member, targets = self.members[number], self.targets[number].at(index).to(self.device)
         reseed(mix(self.seed, self.steps_done, 0), self.device)  # as `trainer.fit` seeds every step

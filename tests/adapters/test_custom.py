@@ -70,7 +70,7 @@ def test_an_object_with_labels_and_scores(module: str) -> None:
     assert isinstance(teacher, Scorer)
     assert not isinstance(teacher, ConditionalScorer | FeatureScorer)
     assert teacher.labels == ("cat", "dog")
-    assert (teacher.exclusive, teacher.fingerprint) == (False, None)  # type: ignore[attr-defined]
+    assert (teacher.tasks, teacher.fingerprint) == ({}, None)  # type: ignore[attr-defined]
     assert torch.equal(teacher.score(inputs), 2 * inputs[:, :2])
     said = load(source=f"{module}:plain", scores="probabilities").score(torch.tensor([[0.5, 0.2, 0.0]]))
     assert torch.allclose(said, torch.tensor([[0.0, -1.38629]]), atol=1e-5)
@@ -82,7 +82,7 @@ def test_abilities_are_kept(module: str) -> None:
     teacher = load(source=f"{module}:able")
     assert isinstance(teacher, ConditionalScorer)
     assert isinstance(teacher, FeatureScorer)
-    assert teacher.exclusive  # type: ignore[attr-defined]
+    assert teacher.tasks == {"class": ("cat", "dog")}  # type: ignore[attr-defined]
     assert torch.equal(teacher.score_given(inputs, believed, True)[:, 1], torch.full((5,), 4.0))
     scores, features = teacher.score_and_features(inputs)
     assert torch.equal(scores, inputs[:, :2])
@@ -98,7 +98,7 @@ def test_an_object_in_memory() -> None:
 
     inputs = torch.randn(5, 3)
     assert torch.equal(wrap(Mine(), "a").score(inputs), inputs[:, :2])
-    assert wrap(Mine(), "a", exclusive=True).exclusive
+    assert wrap(Mine(), "a", exclusive=True).tasks == {"class": ("cat", "dog")}
 
 
 def _told(told: str = "mine", labels: Sequence[str] = ("cat", "dog"), **more: Any) -> str | None:

@@ -98,7 +98,7 @@ def test_the_librarys_own_weights_know_their_classes(folder: Path) -> None:
     (folder / "own.yaml").write_text(card)
     teacher: Any = registry.load(str(folder / "own.yaml"), Accelerator()).teacher
     assert len(teacher.labels) == 1000
-    assert teacher.exclusive
+    assert teacher.tasks == {"class": tuple(teacher.labels)}
 
 
 @pytest.mark.parametrize("library", ["timm", "torchvision"])

@@ -101,7 +101,7 @@ def test_a_fixed_batch_is_filled_up(folder: Path, rows: int) -> None:
 
 def test_scores_and_exclusive_come_from_the_card(folder: Path) -> None:
     teacher = load(folder, source="any.onnx", exclusive=True)
-    assert teacher.exclusive  # type: ignore[attr-defined]
+    assert teacher.tasks == {"class": tuple(LABELS)}  # type: ignore[attr-defined]
     with pytest.raises(RequestError, match=r"^teacher 'a': a score of .* is outside \[0, 1\], yet its card says"):
         load(folder, source="any.onnx", scores="probabilities").score(torch.randn(70, 4) * 9)
 

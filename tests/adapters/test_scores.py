@@ -10,18 +10,21 @@ import torch
 from scipy import sparse
 
 from amalgam.adapters import Conversion, looks_like_probabilities, to_logits
+from amalgam.classes import Spans
 from amalgam.errors import RequestError
+
+ALL_THREE: Spans = ((0, 3),)
 
 
 @pytest.mark.parametrize("kind", ["logits", "decisions"])
-@pytest.mark.parametrize("exclusive", [False, True])
-def test_logits_and_decisions_stay_as_they_are(kind: str, exclusive: bool) -> None:
+@pytest.mark.parametrize("spans", [(), ALL_THREE])
+def test_logits_and_decisions_stay_as_they_are(kind: str, spans: Spans) -> None:
     values = torch.tensor([[-3.0, 7.5, 0.25]])
-    assert torch.equal(to_logits(values, kind, exclusive), values)  # type: ignore[arg-type]
+    assert torch.equal(to_logits(values, kind, spans), values)  # type: ignore[arg-type]
 
 
 def test_probabilities_become_log_odds_within_bounds() -> None:
-    logits = to_logits(torch.tensor([[0.0, 0.2, 0.5, 1.0]], dtype=torch.float64), "probabilities", exclusive=False)
+    logits = to_logits(torch.tensor([[0.0, 0.2, 0.5, 1.0]], dtype=torch.float64), "probabilities", ())
     limit = math.log((1 - 1e-6) / 1e-6)
     assert logits.dtype == torch.float32
     assert logits[0].tolist() == pytest.approx([-limit, math.log(0.25), 0.0, limit], abs=0.1)
@@ -29,59 +32,59 @@ def test_probabilities_become_log_odds_within_bounds() -> None:
 
 def test_exclusive_probabilities_are_their_softmax() -> None:
     probabilities = torch.tensor([[0.1, 0.2, 0.7], [0.0, 0.0, 1.0]])
-    logits = to_logits(probabilities, "probabilities", exclusive=True)
+    logits = to_logits(probabilities, "probabilities", ALL_THREE)
     assert torch.isfinite(logits).all()
     assert torch.allclose(logits.softmax(1), probabilities, atol=1e-5)
 
 
 def test_votes_stand_for_a_probability_of_95_percent() -> None:
     votes = torch.tensor([[0.0, 1.0, 0.0]])
-    assert torch.allclose(to_logits(votes, "votes", False).sigmoid(), torch.tensor([[0.05, 0.95, 0.05]]))
-    assert torch.allclose(to_logits(votes, "votes", True).softmax(1), torch.tensor([[0.025, 0.95, 0.025]]))
+    assert torch.allclose(to_logits(votes, "votes", ()).sigmoid(), torch.tensor([[0.05, 0.95, 0.05]]))
+    assert torch.allclose(to_logits(votes, "votes", ALL_THREE).softmax(1), torch.tensor([[0.025, 0.95, 0.025]]))
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "exclusive", "message"),
+    ("values", "kind", "spans", "message"),
     [
         (
             [[0.5, 1.25]],
             "probabilities",
-            False,
+            (),
             "a score of 1.25 is outside [0, 1], yet its card says `scores: probabilities`; write `scores: logits` "
             "(or `decisions` for signed distances) in the card",
         ),
         (
             [[-1.0, 1.0]],
             "votes",
-            False,
+            (),
             "a score of -1 is outside [0, 1], yet its card says `scores: votes`; write `scores: logits` "
             "(or `decisions` for signed distances) in the card",
         ),
         (
             [[0.4, 1.0]],
             "votes",
-            False,
+            (),
             "a vote of 0.4 is neither 0 nor 1, yet its card says `scores: votes`; write `scores: probabilities` in the "
             "card",
         ),
         (
             [[0.5, 0.5], [0.5, 0.9]],
             "probabilities",
-            True,
-            "its labels should exclude each other, but the probabilities of a row sum to 1.4, not 1; write "
-            "`exclusive: false` in the card",
+            ((0, 2),),
+            "labels that should exclude each other have probabilities that sum to 1.4 in a row, not 1; leave "
+            "`exclusive: true`, or their task under `tasks:`, out of the card",
         ),
     ],
 )
-def test_values_that_are_not_what_the_card_says(values: object, kind: str, exclusive: bool, message: str) -> None:
+def test_values_that_are_not_what_the_card_says(values: object, kind: str, spans: Spans, message: str) -> None:
     with pytest.raises(RequestError) as raised:
-        to_logits(torch.tensor(values), kind, exclusive)  # type: ignore[arg-type]
+        to_logits(torch.tensor(values), kind, spans)  # type: ignore[arg-type]
     assert str(raised.value) == message
 
 
 def test_nan_is_left_for_the_contract_to_name() -> None:
     for kind in ("probabilities", "votes"):
-        assert to_logits(torch.tensor([[math.nan, 1.0]]), kind, False).isnan().tolist() == [[True, False]]  # type: ignore[arg-type]
+        assert to_logits(torch.tensor([[math.nan, 1.0]]), kind, ()).isnan().tolist() == [[True, False]]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -102,8 +105,8 @@ def test_probabilities_in_disguise(scores: torch.Tensor, expected: bool) -> None
 def test_those_of_classes_add_up_to_one() -> None:
     scores = torch.rand(64, 3, generator=torch.Generator().manual_seed(0))
     assert looks_like_probabilities(scores)
-    assert not looks_like_probabilities(scores, exclusive=True), "logits of a teacher that learned little"
-    assert looks_like_probabilities(scores.softmax(1), exclusive=True)
+    assert not looks_like_probabilities(scores, ALL_THREE), "logits of a teacher that learned little"
+    assert looks_like_probabilities(scores.softmax(1), ALL_THREE)
 
 
 def test_disguised_probabilities_are_refused_by_name() -> None:

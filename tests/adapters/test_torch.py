@@ -87,7 +87,7 @@ def test_probabilities_become_logits(linear: nn.Linear, inputs: Tensor) -> None:
     teacher = wrap(nn.Sequential(linear, nn.Sigmoid()), LABELS, "a", scores="probabilities")
     assert torch.allclose(teacher.score(inputs), linear(inputs), atol=1e-5)
     teacher = wrap(nn.Sequential(linear, nn.Softmax(1)), LABELS, "a", scores="probabilities", exclusive=True)
-    assert teacher.exclusive
+    assert teacher.tasks == {"class": tuple(LABELS)}
     assert torch.allclose(teacher.score(inputs), linear(inputs).log_softmax(1), atol=1e-5)
 
 

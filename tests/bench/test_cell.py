@@ -22,10 +22,11 @@ from amalgam.bench.origin import Origin
 from amalgam.bench.scores import Cell
 from amalgam.bench.table import read_table
 from amalgam.errors import AmalgamError, RequestError, WorkError
+from amalgam.losses import stepwise
 from amalgam.panel import Panel
 from amalgam.processes import processes
 from amalgam.progress import Silent
-from amalgam.signals import ProbabilityTargets, Rows, stepwise
+from amalgam.signals import ProbabilityTargets, Rows
 from amalgam.strategies.kd import KD
 from amalgam.strategy import Strategy
 from amalgam.training.settings import Training
@@ -167,7 +168,7 @@ def test_no_method_sees_annotations_and_the_bound_does(monkeypatch: pytest.Monke
 def test_a_label_nobody_annotated_is_not_learned() -> None:
     ground = ground_of(table())
     ground.truth[::2, 1] = math.nan
-    task = cell.supervised(ground, {"name": "mlp", "hidden": [4]}, Training(), 0, "a test", False)
+    task = cell.supervised(ground, {"name": "mlp", "hidden": [4]}, Training(), 0, "a test")
     arrays = task.targets.arrays()
     assert torch.equal(arrays["weights"], (~ground.truth.isnan()).float())
     assert bool((arrays["weights"][::2, 1] == 0).all())
@@ -209,9 +210,7 @@ def test_students_learn_together_what_each_learns_alone(
     together = run(of)
     monkeypatch.setattr(cell, "stackable", lambda *_: False)
     alone = run(of)
-    begun = weights(
-        cell.supervised(ground_of(of), {"name": "label_chain", "hidden": 5}, Training(), 0, "a test", False)
-    )
+    begun = weights(cell.supervised(ground_of(of), {"name": "label_chain", "hidden": 5}, Training(), 0, "a test"))
     for key in methods.split():
         one, other = (weights(tasks[key]) for tasks in learned)
         assert torch.allclose(one, other, atol=5e-5), key

@@ -123,7 +123,7 @@ def test_only_methods_of_a_few_labels_see_them_and_only_those(waves: Table, monk
 
 def test_the_bounds_of_classes_are_those_of_plain_loops(waves: Table) -> None:
     ground = ground_of(waves)
-    found, votes = bounds(ground, True), ground.judged.at(slice(0, ground.judged.rows))
+    found, votes = bounds(ground), ground.judged.at(slice(0, ground.judged.rows))
     truth = truth_of(ground.annotated).tolist()
     names, right = ground.panel.space.names, {"teacher 0": 0, "teacher 1": 0, "oracle": 0}
     for row, label in enumerate(truth):

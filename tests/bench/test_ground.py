@@ -116,7 +116,7 @@ def test_a_teacher_learns_its_own_labels_from_its_own_rows(monkeypatch: pytest.M
 def test_the_bounds_are_those_of_plain_loops() -> None:
     of = table("bl")
     ground, scores = ground_of(of), run(of).scores
-    assert {key: repr(score) for key, score in bounds(ground, False).items()} == {
+    assert {key: repr(score) for key, score in bounds(ground).items()} == {
         key: repr(score) for key, score in scores.items() if key != "bl"
     }
     names = list(ground.panel.space.names)

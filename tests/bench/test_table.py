@@ -259,7 +259,7 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
             {"lables": ["even"]},
             ": unknown key 'settings.one.options.lables'; did you mean 'labels'? "
             "(known: channels, count, download, drop, fit, image, label_count, label_position, labels, missing, seed, "
-            "series, size, xml)",
+            "series, size, tasks, xml)",
         ),
         (
             "settings/one/teachers",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pickle
 import re
+import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from amalgam.datasets.split import split, twins
 from amalgam.errors import RequestError
 from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.parts import apportion, rows_for
+from amalgam.progress import Silent
 from amalgam.recipe import Recipe
 from amalgam.signals import DatasetRows, ProbabilityTargets, Rows, TensorRows
 from amalgam.student import build
@@ -230,6 +234,39 @@ def test_the_feed_brings_images(folder: Path, workers: int) -> None:
         assert torch.equal(inputs, everything().flip(0)[index])
         assert isinstance(targets, ProbabilityTargets)
         assert torch.equal(targets.probabilities, wanted.probabilities[index])
+
+
+@pytest.mark.parametrize("processors", [1, 3])
+def test_whoever_waits_for_many_images_sees_how_many_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, processors: int
+) -> None:
+    told: list[Any] = []
+
+    class Telling(Silent):
+        @contextmanager
+        def step(self, name: str, total: int, unit: str = "rows") -> Iterator[Telling]:
+            told.append((name, total, unit))
+            yield self
+
+        def advance(self, rows: int, note: str = "") -> None:
+            told.append(rows)
+
+    monkeypatch.setattr(images, "_processors", lambda: processors)
+    monkeypatch.setattr(images, "_ROUND", 8)
+    datasets.load(str(folder), progress=Telling())
+    assert told == [("images", 30, "images"), 8, 8, 8, 6]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_image_that_vanishes_is_named_without_a_traceback(folder: Path, tmp_path: Path, workers: int) -> None:
+    rows: Rows = rows_of(Path(shutil.copytree(folder, tmp_path / "photos")))
+    lost = tmp_path / "photos" / "dog" / "4.png"
+    lost.unlink()
+    wanted = ProbabilityTargets(torch.rand(30, 2), torch.ones(30, 2))
+    with pytest.raises(RequestError) as caught:
+        list(Feed(rows, wanted, torch.device("cpu"), workers).batches(list(torch.arange(30).split(4))))
+    assert str(lost) in str(caught.value)
+    assert "Traceback" not in str(caught.value)
 
 
 def test_a_dataset_is_as_small_as_its_names(folder: Path) -> None:

@@ -39,6 +39,13 @@ def test_a_column_holds_paths_and_the_others_labels(folder: Path) -> None:
     ]
 
 
+def test_a_task_is_a_column_of_classes(folder: Path) -> None:
+    path = table(folder, "file,p,colour\nphotos/002,1,red\nphotos/000,,\nphotos/001,0, green \n")
+    rows = read(path, image="file", labels=("p",), tasks=("colour",)).rows
+    assert rows.labels == ("p", "colour: green", "colour: red")
+    np.testing.assert_array_equal(rows.annotated, [[1, 0, 1], [np.nan] * 3, [0, 1, 0]])
+
+
 def test_without_labels_nothing_is_annotated(folder: Path) -> None:
     path = table(folder, "file\tage\nphotos/000\tx\n photos/001 \ty\n", "x.tsv")
     loaded = read(path, image="file", drop=("age",), size=4)
@@ -65,7 +72,7 @@ def test_names_that_look_like_numbers_stay_as_they_are(folder: Path) -> None:
             "file,age\na,1\n",
             {"image": "file"},
             "{path} has the column 'age' beside the images in 'file'; if it is a label (0 or 1) name it under the data "
-            "option `labels`, else under `drop`",
+            "option `labels`, if it holds classes under `tasks`, else under `drop`",
         ),
         (
             "file,p\na,1\n",

@@ -343,7 +343,8 @@ def test_complaints_about_npz(tmp_path: Path, arrays: dict[str, Any], message: s
         (
             "x.parquet",
             {"series": True},
-            "the data option `series` means nothing for {path}; leave it out (known here: drop, labels, missing)",
+            "the data option `series` means nothing for {path}; leave it out (known here: drop, labels, missing, "
+            "tasks)",
         ),
         (
             "x.txt",

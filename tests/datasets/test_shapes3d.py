@@ -264,9 +264,17 @@ def test_drawn_pictures_are_read_as_rows() -> None:
     assert loaded.features == ()
     assert loaded.notes == ()
     assert table.where(3) == "shapes3d row 3"
-    classes = shapes3d.read(count=60, seed=7, size=4, classes=True)
-    assert classes.labels == tuple(name for names in shapes3d.CLASSES.values() for name in names)
-    assert torch.from_numpy(classes.annotated).equal(shapes3d.one_hot(factors))
+    more = shapes3d.read(count=60, seed=7, size=4, tasks=("shape", "floor hue"))
+    assert more.labels == (*shapes3d.LABELS, *shapes3d.CLASSES["shape"], *shapes3d.CLASSES["floor hue"])
+    annotated = torch.from_numpy(more.annotated)
+    assert annotated[:, :11].equal(shapes3d.labelled(factors))
+    assert annotated[:, 11:15].argmax(1).equal(factors[:, 4])
+    assert annotated[:, 15:].argmax(1).equal(factors[:, 0])
+    assert annotated[:, 11:].sum(1).eq(2).all()
+    assert refused(shapes3d.read, 6, 0, 4, ("Shape",)) == (
+        "the data option `tasks` names 'Shape', which is no factor of these pictures; did you mean 'shape'? (factors: "
+        "'floor hue', 'wall hue', 'object hue', 'scale', 'shape', 'orientation')"
+    )
 
 
 def refused(call: Any, *arguments: Any) -> str:

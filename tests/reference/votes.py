@@ -6,6 +6,9 @@ import math
 
 import torch
 
+from amalgam.classes import Spans
+from amalgam.labels import LabelSpace
+from amalgam.panel import Panel
 from amalgam.signals import Votes
 
 TEACHERS, ROWS, LABELS = 4, 6, 5
@@ -18,9 +21,14 @@ def drawn(seed: int) -> Votes:
     known[0] |= ~known.any(0)  # somebody knows each label
     known[-1, :2] = True
     scores = 2 * torch.randn(TEACHERS, ROWS, LABELS, generator=random)
-    exclusive = torch.tensor([False, False, False, True])
+    spans: tuple[Spans, ...] = ((), (), (), ((0, LABELS),))
     features = tuple(torch.randn(ROWS, 3 + k, generator=random) for k in range(TEACHERS))
-    return Votes(torch.where(known[:, None], scores, torch.nan), known, exclusive, features)
+    return Votes(torch.where(known[:, None], scores, torch.nan), known, spans, features)
+
+
+def nobody() -> Panel:
+    """A panel for strategies that read the votes alone."""
+    return Panel((), LabelSpace(tuple(f"label {column}" for column in range(LABELS)), ()))
 
 
 def logits(votes: Votes, row: int, label: int) -> list[float]:
@@ -30,7 +38,7 @@ def logits(votes: Votes, row: int, label: int) -> list[float]:
         if not bool(votes.known[k, label]):
             continue
         own = {one: float(votes.scores[k, row, one]) for one in range(LABELS) if bool(votes.known[k, one])}
-        if bool(votes.exclusive[k]):
+        if votes.spans[k]:
             p = math.exp(own[label]) / sum(math.exp(one) for one in own.values())
             said.append(math.log(p / (1 - p)))
         else:

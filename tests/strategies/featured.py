@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,11 @@ def rows_of(number: int = 24, seed: int = 5) -> TensorRows:
     return TensorRows(values=torch.randn(number, WIDTH, generator=torch.Generator().manual_seed(seed)) * 3 + 1)
 
 
-def panel_of() -> Panel:
-    """Three teachers of 3, 4 and 5 features; the labels of the second exclude each other."""
+def panel_of(exclusive: Collection[str] = ("two",)) -> Panel:
+    """Three teachers of 3, 4 and 5 features; the labels of the second, or of those named, exclude each other."""
     return seat(
         [
-            Seat(name, Featured(labels, 3 + number, number, exclusive=name == "two"))
+            Seat(name, Featured(labels, 3 + number, number, exclusive=name in exclusive))
             for number, (name, labels) in enumerate(LABELS.items())
         ]
     )

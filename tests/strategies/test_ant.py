@@ -10,8 +10,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 
 from amalgam.habit import Habit
+from amalgam.losses import cross_entropy
 from amalgam.panel import Ballots, Panel
-from amalgam.signals import ProbabilityTargets, StudentOutput, TensorRows, cross_entropy
+from amalgam.signals import ProbabilityTargets, StudentOutput, TensorRows
 from amalgam.strategies.ant import ANT, Learned, integrate, trust
 from tests.laws import untaught
 from tests.reference import ant as slow

@@ -31,7 +31,7 @@ def test_fast_equals_slow(seed: int) -> None:
 
 def test_how_sure_a_teacher_is_does_not_count_and_a_tie_is_positive() -> None:
     scores = torch.tensor([[[9.0, 0.1, -9.0]], [[-0.1, -9.0, -0.1]], [[-0.1, torch.nan, 0.1]]])
-    votes = Votes(scores, ~scores[:, 0].isnan(), torch.zeros(3, dtype=torch.bool))
+    votes = Votes(scores, ~scores[:, 0].isnan())
     assert targets(votes).probabilities.tolist() == [[0.0, 1.0, 0.0]]
 
 

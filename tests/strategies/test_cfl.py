@@ -13,12 +13,13 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from amalgam import strategies
 from amalgam.errors import RequestError
-from amalgam.panel import Panel, seat
+from amalgam.panel import seat
 from amalgam.signals import FeatureTargets, StudentOutput, TensorRows
 from amalgam.strategies.cfl import CFL, CommonSpace, discrepancy, reconstruction
 from amalgam.students.mlp import MLP
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit
+from tests import tasked
 from tests.conftest import Cli
 from tests.laws import ballots_of, rows_of, seats
 from tests.reference import votes as slow
@@ -73,8 +74,7 @@ def slow_reconstruction(rebuilt: Rows, features: Rows) -> float:
 @pytest.mark.parametrize("seed", range(20))
 def test_targets_are_mean_logits_with_every_teachers_features(seed: int) -> None:
     votes = drawn(seed)
-    nobody, nothing = Panel((), None), TensorRows()  # type: ignore[arg-type]  # only the votes are read
-    made = CFL().targets(nobody, nothing, votes, None)
+    made = CFL().targets(slow.nobody(), TensorRows(), votes, None)
     for row in range(slow.ROWS):
         for label in range(slow.LABELS):
             said = slow.logits(votes, row, label)
@@ -239,3 +239,12 @@ def test_pinned() -> None:
     with torch.no_grad():
         loss = space_of(CFL())(output_of(8), targets_of(8))
     assert float(loss.sum) == pytest.approx(377.7437, rel=1e-4)
+
+
+def test_of_tasks_the_mean_logits_share_what_their_classes_share() -> None:
+    panel, rows = tasked.panel_of(), tasked.rows_of()
+    made = CFL().targets(panel, rows, tasked.ballots_of(panel, rows).at(slice(0, 24)), None)
+    assert made.spans == tasked.SPANS
+    for row in range(24):
+        wanted = tasked.consensus(tasked.logits(panel, rows.values[row]))
+        assert made.probabilities[row].tolist() == pytest.approx([wanted[name] for name in tasked.NAMES], abs=1e-5)

@@ -9,16 +9,15 @@ import torch
 
 from amalgam import strategies
 from amalgam.errors import RequestError
-from amalgam.panel import Panel
-from amalgam.signals import ProbabilityTargets, StudentOutput, TensorRows, Votes, cross_entropy
+from amalgam.losses import cross_entropy
+from amalgam.signals import ProbabilityTargets, StudentOutput, TensorRows, Votes
 from amalgam.strategies.kd import KD
 from tests.reference import votes as slow
 from tests.reference.votes import drawn
 
 
 def targets(strategy: KD, votes: Votes) -> ProbabilityTargets:
-    nobody, nothing = Panel((), None), TensorRows()  # type: ignore[arg-type]  # only the votes are read
-    return strategy.targets(nobody, nothing, votes, None)
+    return strategy.targets(slow.nobody(), TensorRows(), votes, None)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0, 20.0])

@@ -5,17 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from amalgam.panel import Panel
 from amalgam.signals import ProbabilityTargets, TensorRows, Votes
 from amalgam.strategies.must import MuST
+from tests import tasked
 from tests.reference import votes as slow
 from tests.reference.votes import drawn
-from tests.strategies.featured import ballots_of, panel_of, rows_of
+from tests.strategies.featured import LABELS, ballots_of, panel_of, rows_of
 
 
 def targets(votes: Votes) -> ProbabilityTargets:
-    nobody, nothing = Panel((), None), TensorRows()  # type: ignore[arg-type]  # only the votes are read
-    return MuST().targets(nobody, nothing, votes, None)
+    return MuST().targets(slow.nobody(), TensorRows(), votes, None)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -31,9 +30,7 @@ def test_fast_equals_slow(seed: int) -> None:
 
 
 def test_of_classes_each_teacher_chooses_one() -> None:
-    panel, rows = panel_of(), rows_of()
-    for one in panel.seats:
-        one.teacher.exclusive = True
+    panel, rows = panel_of(exclusive=LABELS), rows_of()
     made = MuST().targets(panel, rows, ballots_of(panel, rows).at(slice(0, 24)), None)
     assert made.exclusive
     for row in range(24):
@@ -48,6 +45,18 @@ def test_pinned() -> None:
 
 def test_a_sure_and_an_unsure_teacher_count_alike() -> None:
     votes = drawn(1)
-    louder = Votes(votes.scores * torch.tensor(100.0), votes.known, torch.zeros_like(votes.exclusive))
-    plain = Votes(votes.scores, votes.known, torch.zeros_like(votes.exclusive))
+    louder = Votes(votes.scores * torch.tensor(100.0), votes.known)
+    plain = Votes(votes.scores, votes.known)
     assert torch.equal(targets(plain).probabilities, targets(louder).probabilities)
+
+
+def test_of_tasks_those_who_know_one_choose() -> None:
+    panel, rows = tasked.panel_of(), tasked.rows_of()
+    made = MuST().targets(panel, rows, tasked.ballots_of(panel, rows).at(slice(0, 24)), None)
+    assert made.spans == tasked.SPANS
+    for row in range(24):
+        said = tasked.logits(panel, rows.values[row])
+        chosen = [max((one for one in own if one in tasked.COLOURS), key=own.__getitem__) for own in said[:2]]
+        wanted = [chosen.count(label) / 2 for label in tasked.COLOURS]
+        wanted += [((said[0]["dotted"] > 0) + (said[2]["dotted"] > 0)) / 2, float(said[2]["round"] > 0)]
+        assert made.probabilities[row].tolist() == pytest.approx(wanted)

@@ -9,6 +9,7 @@ from amalgam.errors import RequestError
 from amalgam.panel import Ballots, Seat, seat
 from amalgam.signals import TensorRows
 from amalgam.strategies.single import Single
+from tests import tasked
 from tests.laws import Linear
 from tests.reference import sigmoid
 from tests.reference import tc as slow
@@ -43,3 +44,13 @@ def test_a_teacher_that_is_not_there_is_refused() -> None:
     with pytest.raises(RequestError) as raised:
         Single(3).targets(panel, TensorRows(), votes, None)
     assert str(raised.value) == "strategy 'single' asks for teacher 3, but there are 3, numbered from 0"
+
+
+def test_of_tasks_it_knows_those_of_which_it_knows_a_class() -> None:
+    panel, rows = tasked.panel_of(), tasked.rows_of()
+    made = Single(teacher=1).targets(panel, rows, tasked.ballots_of(panel, rows).at(slice(0, 24)), None)
+    assert made.spans == tasked.SPANS
+    assert made.weights.tolist() == [[1, 1, 1, 0, 0]] * 24
+    for row in range(24):
+        p = tasked.softmax(tasked.logits(panel, rows.values[row])[1])
+        assert made.probabilities[row].tolist() == pytest.approx([p["blue"], 0, p["red"], 0, 0], abs=1e-6)

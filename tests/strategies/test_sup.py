@@ -7,6 +7,7 @@ import torch
 from amalgam.panel import Ballots, Seat, seat
 from amalgam.signals import StudentOutput, TensorRows
 from amalgam.strategies.sup import Sup
+from tests import tasked
 from tests.laws import Linear
 from tests.reference import tc as slow
 from tests.strategies.classes import drawn, labelled, student
@@ -33,3 +34,11 @@ def test_of_labels_each_annotation_counts() -> None:
     assert made.weights.tolist() == [[1, 0], [0, 0], [1, 1]]
     assert made.probabilities.tolist() == [[1, 0], [0, 0], [0, 1]]
     assert not made.exclusive
+
+
+def test_of_tasks_each_annotation_counts() -> None:
+    panel, rows = tasked.panel_of(), tasked.rows_of(annotated=True)
+    made = Sup().targets(panel, rows, tasked.ballots_of(panel, rows).at(slice(0, 24)), None)
+    assert made.spans == tasked.SPANS
+    assert rows.annotated is not None
+    assert made.weights.equal((~rows.annotated.isnan()).float())

@@ -31,7 +31,7 @@ def test_fast_equals_slow(seed: int) -> None:
 
 def test_a_label_that_one_teacher_knows_keeps_its_logit() -> None:
     scores = torch.tensor([[[1.5, 2.0]], [[torch.nan, -1.0]]])
-    votes = Votes(scores, ~scores[:, 0].isnan(), torch.zeros(2, dtype=torch.bool))
+    votes = Votes(scores, ~scores[:, 0].isnan())
     torch.testing.assert_close(targets(votes).probabilities.logit(), torch.tensor([[1.5, 0.5]]))
 
 

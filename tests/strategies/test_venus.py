@@ -14,7 +14,8 @@ from amalgam.errors import RequestError
 from amalgam.signals import FeatureTargets, Loss, StudentOutput
 from amalgam.strategies import build
 from amalgam.strategies.venus import VENUS, Consolidator, feature_distance
-from tests.strategies.featured import ballots_of, companion_stays_behind, panel_of, rows_of
+from tests import tasked
+from tests.strategies.featured import LABELS, ballots_of, companion_stays_behind, panel_of, rows_of
 
 
 def no_network(make: Callable[[], Any] | None, targets: Any, loss: Callable[[Any, Any], Loss], name: str) -> Any:
@@ -90,7 +91,7 @@ def test_the_consolidator_is_equations_45_and_46(adaptors: Any, activation: Any)
     total = 0.0
     for place, row in enumerate(index.tolist()):
         shown = output.features[place].tolist()
-        for k, (width, tasks) in enumerate([(3, 3), (4, 2), (5, 2)]):
+        for k, (width, tasks) in enumerate([(3, 3), (4, 1), (5, 2)]):
             number = tasks if adaptors == "tasks" else 1
             weight, bias = companion.adaptors[k].weight.tolist(), companion.adaptors[k].bias.tolist()
             assert len(weight) == number * width
@@ -160,9 +161,7 @@ def test_wrong_hyperparameters_are_refused(spec: dict[str, Any], message: str) -
 
 def test_classes_are_one_task_with_a_softmax() -> None:
     """Where every teacher's labels exclude each other, so do the student's: Eqs. (50), (51) over classes."""
-    panel, rows = panel_of(), rows_of()
-    for one in panel.seats:
-        one.teacher.exclusive = True
+    panel, rows = panel_of(exclusive=LABELS), rows_of()
     ballots = ballots_of(panel, rows)
     strategy = VENUS(temperature=0.5)
     state = strategy.prepare(panel, rows, ballots, no_network)  # type: ignore[arg-type]
@@ -188,3 +187,31 @@ def test_classes_are_one_task_with_a_softmax() -> None:
 def test_pinned() -> None:
     targets = made(VENUS(temperature=0.1))
     assert float(targets.probabilities.mean()) == pytest.approx(0.412183, abs=1e-5)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_tasks_of_classes_stand_beside_those_that_are_yes_or_no(half: bool) -> None:
+    """Eqs. (50) to (52): the mean over three tasks, of which one has three classes; its loss has no other half."""
+    panel, rows = tasked.panel_of(), tasked.rows_of()
+    ballots = tasked.ballots_of(panel, rows)
+    strategy = VENUS(temperature=0.5, half=half, adaptors="tasks")
+    state = strategy.prepare(panel, rows, ballots, no_network)  # type: ignore[arg-type]
+    targets = strategy.targets(panel, rows, ballots.at(slice(0, 24)), state)
+    assert targets.spans == tasked.SPANS
+    output, total = student_output(24), 0.0
+    said = torch.cat([output.logits, -output.logits[:, :1]], 1)
+    for row in range(24):
+        wanted = tasked.consensus(tasked.logits(panel, rows.values[row]), 0.5)
+        assert targets.probabilities[row].tolist() == pytest.approx([wanted[one] for one in tasked.NAMES], abs=1e-5)
+        own = dict(zip(tasked.NAMES, said[row].tolist(), strict=True))
+        q = tasked.softmax({one: own[one] for one in tasked.COLOURS})
+        losses = [-sum(wanted[one] * math.log(q[one]) for one in tasked.COLOURS)]
+        for one in tasked.NAMES[3:]:
+            positive = -wanted[one] * math.log(sigmoid(own[one]))
+            losses.append(positive - (0 if half else (1 - wanted[one]) * math.log(1 - sigmoid(own[one]))))
+        total += sum(losses) / 3
+    loss = strategy.loss(StudentOutput(said, output.features), targets)
+    assert loss.sum.item() == pytest.approx(total, rel=1e-4)
+    assert loss.count.item() == 24
+    # One adaptor for each task of a teacher: colour and dotted, colour, dotted and round.
+    assert strategy.companion(panel, targets, 6).copies == (2, 1, 2)

@@ -14,7 +14,8 @@ from torch import Tensor
 from amalgam.adapters.torch import wrap
 from amalgam.errors import RequestError
 from amalgam.export import _drawn, compare
-from amalgam.signals import ProbabilityTargets, TensorRows, cross_entropy
+from amalgam.losses import cross_entropy
+from amalgam.signals import ProbabilityTargets, TensorRows
 from amalgam.student import Student, build, load
 from amalgam.teacher import HeadScorer
 from tests.training.toys import train

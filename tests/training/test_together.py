@@ -13,17 +13,11 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from amalgam.classes import Spans
 from amalgam.errors import WorkError
-from amalgam.signals import (
-    FeatureTargets,
-    Loss,
-    ProbabilityTargets,
-    StudentOutput,
-    Targets,
-    TensorRows,
-    cross_entropy,
-    stepwise,
-)
+from amalgam.labels import ONE
+from amalgam.losses import cross_entropy, stepwise
+from amalgam.signals import FeatureTargets, Loss, ProbabilityTargets, StudentOutput, Targets, TensorRows
 from amalgam.strategies.cfl import CFL, CommonSpace
 from amalgam.strategies.kd import KD
 from amalgam.student import Student
@@ -64,11 +58,11 @@ def towards(seed: int, weighed: bool = False) -> ProbabilityTargets:
     return ProbabilityTargets(made, heavy)
 
 
-def of_classes(seed: int, exclusive: bool = True) -> ProbabilityTargets:
+def of_classes(seed: int, spans: Spans = ((0, 3),)) -> ProbabilityTargets:
     """Random distributions (N, 3); of some rows nobody knows any."""
     plain = towards(seed)
     weights = (plain.weights * (torch.arange(N)[:, None] % (2 + seed) > 0)).clone()
-    return ProbabilityTargets(plain.probabilities.softmax(1), weights, exclusive=exclusive)
+    return ProbabilityTargets(plain.probabilities.softmax(1), weights, spans=spans)
 
 
 def by_weight(output: StudentOutput, wanted: Targets) -> Loss:
@@ -160,7 +154,7 @@ def test_lstms_are_trained_as_if_alone(settings: dict[str, Any]) -> None:
     members = [Member(f"{seed}", student("lstm", seed, **kind), of_classes(seed), stepwise) for seed in range(4)]
     members.insert(1, Member("labels", student("lstm", 5, **kind), towards(5), stepwise))
     for one in members:
-        one.student.exclusive = True  # type: ignore[assignment]
+        one.student.tasks = {ONE: one.student.labels}  # type: ignore[assignment]
     series = values(N).clone()
     series[::3, -1] = torch.nan
     series[1::5, 0] = torch.nan

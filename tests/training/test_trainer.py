@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from amalgam.errors import WorkError
-from amalgam.signals import Loss, ProbabilityTargets, StudentOutput, Targets, TensorRows, cross_entropy
+from amalgam.losses import cross_entropy
+from amalgam.signals import Loss, ProbabilityTargets, StudentOutput, Targets, TensorRows
 from amalgam.training import state
 from amalgam.training.checkpoint import Checkpoints
 from amalgam.training.settings import Training

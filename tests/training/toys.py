@@ -11,7 +11,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from amalgam.signals import Index, Loss, ProbabilityTargets, Rows, StudentOutput, Targets, TensorRows, cross_entropy
+from amalgam.losses import cross_entropy
+from amalgam.signals import Index, Loss, ProbabilityTargets, Rows, StudentOutput, Targets, TensorRows
 from amalgam.students.mlp import MLP
 from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit

@@ -1,0 +1,95 @@
+"""Three teachers of a task with classes, `colour`, and of two that are yes or no; what they say, in Python's floats.
+
+No teacher knows all colours, and `dotted` stands between them in the alphabet.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from amalgam.panel import Ballots, Panel, Seat, seat
+from amalgam.signals import TensorRows
+
+WIDTH = 4
+COLOURS = ("blue", "green", "red")
+NAMES = (*COLOURS, "dotted", "round")
+TASKS = {"colour": COLOURS}
+SPANS = ((0, 3),)
+OWN = {"one": ("dotted", "red", "green"), "two": ("blue", "red"), "three": ("dotted", "round")}
+
+
+class Tasked(nn.Module):
+    """A teacher with D features, a tanh of a linear map, and a linear head; its colours are classes of one task."""
+
+    def __init__(self, labels: tuple[str, ...], features: int, seed: int) -> None:
+        super().__init__()
+        self.labels = labels
+        own = tuple(label for label in labels if label in COLOURS)
+        self.tasks = {"colour": own} if own else {}
+        torch.manual_seed(seed)
+        self.body = nn.Sequential(nn.Linear(WIDTH, features), nn.Tanh())
+        self.head = nn.Linear(features, len(labels))
+        nn.init.normal_(self.head.weight)
+
+    def score(self, inputs: Tensor) -> Tensor:
+        return self.head(self.body(inputs))
+
+    def score_and_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.body(inputs)
+        return self.head(features), features
+
+
+def panel_of() -> Panel:
+    return seat([Seat(name, Tasked(own, 3 + number, number)) for number, (name, own) in enumerate(OWN.items())])
+
+
+def rows_of(number: int = 24, annotated: bool = False) -> TensorRows:
+    """Rows; annotated, each has one colour, or none known in every fifth, and the others by chance."""
+    chance = torch.Generator().manual_seed(5)
+    values = torch.randn(number, WIDTH, generator=chance) * 3 + 1
+    if not annotated:
+        return TensorRows(values=values)
+    colour = torch.eye(3)[torch.randint(0, 3, (number,), generator=chance)]
+    colour[::5] = torch.nan
+    rest = torch.randint(0, 2, (number, 2), generator=chance).float()
+    return TensorRows(values=values, annotated=torch.cat([colour, rest], 1), labels=NAMES)
+
+
+def ballots_of(panel: Panel, rows: TensorRows) -> Ballots:
+    """As they come from the store: plain tensors."""
+    said = [panel.vote(k, rows.values, features=True) for k in range(len(panel.seats))]
+    return Ballots(
+        panel, len(rows), tuple(one["scores"].clone() for one in said), tuple(one["features"].clone() for one in said)
+    )
+
+
+def logits(panel: Panel, inputs: Tensor) -> list[dict[str, float]]:
+    """Label → logit, of each teacher, of one row."""
+    return [
+        dict(zip(one.teacher.labels, one.teacher.score(inputs[None])[0].tolist(), strict=True)) for one in panel.seats
+    ]
+
+
+def mean_of(said: list[dict[str, float]], label: str) -> float:
+    """The mean logit of those that know a label."""
+    known = [one[label] for one in said if label in one]
+    return sum(known) / len(known)
+
+
+def softmax(logits: dict[str, float]) -> dict[str, float]:
+    powers = {label: math.exp(one) for label, one in logits.items()}
+    return {label: one / sum(powers.values()) for label, one in powers.items()}
+
+
+def sigmoid(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
+
+
+def consensus(said: list[dict[str, float]], temperature: float = 1.0) -> dict[str, float]:
+    """Label → probability: a softmax of the colours' mean logits, else a sigmoid of one, at a temperature."""
+    colours = softmax({label: mean_of(said, label) / temperature for label in COLOURS})
+    rest = {label: sigmoid(mean_of(said, label) / temperature) for label in NAMES[3:]}
+    return {**colours, **rest}
