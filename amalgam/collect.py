@@ -32,6 +32,7 @@ _TARGETS = (
     "amalgam.losses",
     "amalgam.scaling",
     "amalgam.strategy",
+    "amalgam.surprise",
 )  # and whose, other targets
 
 _RESIDENT_BYTES = 2**31  # votes or targets up to this size are read into memory whole, beside rows that are in memory

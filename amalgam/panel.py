@@ -242,10 +242,13 @@ class Ballots:
 
     def own(self, teacher: int, size: int) -> Iterator[Tensor]:
         """One teacher's sigmoid logits (B, l) on every row once, in order, in its own label order."""
-        spans = self.panel.seats[teacher].spans
         for start in range(0, self.rows, size):
-            said = torch.as_tensor(self.scores[teacher][start : start + size])
-            yield by_task(said, spans, odds, lambda some: some)
+            yield self.own_at(teacher, slice(start, start + size))
+
+    def own_at(self, teacher: int, where: slice) -> Tensor:
+        """One teacher's sigmoid logits (B, l) on a slice of rows, in its own label order."""
+        said = torch.as_tensor(self.scores[teacher][where])
+        return by_task(said, self.panel.seats[teacher].spans, odds, lambda some: some)
 
 
 def choices(votes: Votes, spans: Spans = ()) -> Tensor:

@@ -34,7 +34,7 @@ trains (the paper's students train for 200 epochs); no early stopping in either.
 stopping left it."""
 
 SPECS = {
-    "strategy": {"name": "ant", "indicator": "calibrated", "clamp": True, "contradiction": "mean"},
+    "strategy": {"name": "ant", "indicator": "surprise", "clamp": True, "contradiction": "mean"},
     "student": {"name": "label_chain", "hidden": 64},
 }
 

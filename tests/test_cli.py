@@ -67,7 +67,7 @@ def test_the_run_directory_is_whole(run: Path) -> None:
     assert {"recipe.yaml", "report.json", "report.html", "README.md", "student", "student.onnx"} <= there
     resolved = yaml.safe_load((run / "recipe.yaml").read_text())
     assert resolved["seed"] == 0
-    assert resolved["strategy"]["indicator"] == "calibrated"
+    assert resolved["strategy"]["indicator"] == "surprise"
     assert resolved["made_with"]["amalgam"] == __version__
     assert "torch" in resolved["made_with"]
     report = json.loads((run / "report.json").read_text())
@@ -208,7 +208,7 @@ def test_naming_the_strategy_that_is_there_keeps_its_settings(run: Path, cli: Cl
     )  # fmt: skip
     assert code == 0, err
     resolved = yaml.safe_load((tmp_path / "r" / "recipe.yaml").read_text())
-    assert resolved["strategy"]["indicator"] == "calibrated"
+    assert resolved["strategy"]["indicator"] == "surprise"
     assert resolved["student"] == {"name": "label_chain", "hidden": 32}
 
 

@@ -112,8 +112,8 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
         ("strategy.clamp=maybe", "recipe ant: strategy.clamp is 'maybe', expected a valid boolean"),
         (
             "strategy.indicator=sure",
-            "recipe ant: strategy.indicator is 'sure', expected 'positive', 'confidence', 'calibrated', 'familiarity' "
-            "or 'agreement'",
+            "recipe ant: strategy.indicator is 'sure', expected 'positive', 'confidence', 'calibrated', 'surprise', "
+            "'familiarity' or 'agreement'",
         ),
         ("strategy=3", "recipe RECIPES/ant.yaml: strategy is 3, expected a mapping of keys to values"),
         ("seed=-1", "recipe RECIPES/ant.yaml: seed is -1, expected greater than or equal to 0"),

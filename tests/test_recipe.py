@@ -91,8 +91,8 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.Mo
          "(known: indicator, revision, clamp, rounds, contradiction, prevalence, temperature, supervise)"),
         ({"name": "ant", "clamp": "yes"}, "recipe r: strategy.clamp is 'yes', expected a valid boolean"),
         ({"name": "ant", "indicator": "negative"},
-         "recipe r: strategy.indicator is 'negative', expected 'positive', 'confidence', 'calibrated', 'familiarity' "
-         "or 'agreement'"),
+         "recipe r: strategy.indicator is 'negative', expected 'positive', 'confidence', 'calibrated', 'surprise', "
+         "'familiarity' or 'agreement'"),
         ({"name": "ant", "revision": "teachers"},
          "recipe r: strategy.revision is 'teachers', expected 'teacher' or 'dependence'"),
         ({"name": "ant", "temperature": -1},

@@ -12,7 +12,7 @@ proof that a better informed prediction of a shared label informs the others bet
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
@@ -27,6 +27,7 @@ from amalgam.losses import cross_entropy, stepwise
 from amalgam.panel import Ballots, Panel
 from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes
 from amalgam.strategy import Learn, Paper, Strategy
+from amalgam.surprise import Expectation, learn_expectations
 from amalgam.teacher import ConditionalScorer
 
 
@@ -37,10 +38,12 @@ class Learned:
     Attributes:
         habits: how each usually scores its labels.
         dependences: how its labels depend on each other.
+        expectations: what each is expected to say of a row, by what it says of all others.
     """
 
     habits: Mapping[int, Habit]
     dependences: Mapping[int, Dependence]
+    expectations: Mapping[int, Expectation] = field(default_factory=dict)
 
     def thresholds(self, panel: Panel, scores: Tensor) -> Tensor:
         """(K, 1, L) the logits above which the teachers' decisions lie, 0 where none was learned."""
@@ -50,7 +53,7 @@ class Learned:
         return found
 
 
-Indicator = Literal["positive", "confidence", "calibrated", "familiarity", "agreement"]
+Indicator = Literal["positive", "confidence", "calibrated", "surprise", "familiarity", "agreement"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +64,10 @@ class ANT(Strategy[Learned]):
         indicator: who is trusted where teachers contradict each other. `positive` (the paper): the surest positive
             teacher tells the negative ones. The others let the likeliest to be right tell, whichever its side:
             `confidence`, whose logit is largest; `calibrated`, whose logit is largest beside those it usually gives
-            on that side of the label; `familiarity`, whose logits for the whole row are largest beside its usual ones;
-            `agreement`, whose other labels make its claim most expected, by how its labels depend on each other.
+            on that side of the label; `surprise`, the same, times e^δ where its claim goes δ spreads beyond what its
+            answers for all other rows lead to expect; `familiarity`, whose logits for the whole row are largest beside
+            its usual ones; `agreement`, whose other labels make its claim most expected, by how its labels depend on
+            each other.
         revision: how a told teacher revises its other labels. `teacher`: it is asked again, if it can be told;
             `dependence`: by how its labels depend on each other over all rows, as for a teacher that cannot.
         clamp: whether a told label is fixed in the told teacher; otherwise it is only where the teacher starts from
@@ -98,12 +103,15 @@ class ANT(Strategy[Learned]):
     def prepare(self, panel: Panel, rows: Rows, ballots: Ballots, learn: Learn) -> Learned:
         """Learn what the teachers usually say, and how the labels of those depend on each other that need it."""
         votes, everyone = partial(ballots.own, size=4096), range(len(panel.seats))
-        habitual = self.prevalence > 0 or (self.rounds != 0 and self.indicator == "calibrated")
+        habitual = self.prevalence > 0 or (self.rounds != 0 and self.indicator in ("calibrated", "surprise"))
         weighed = self.indicator in ("familiarity", "agreement")
         dependent = [k for k in everyone if weighed or not _revises(panel.seats[k].teacher, self.revision)]
         return Learned(
             {k: learn_habit(partial(votes, k), self.prevalence) for k in everyone} if habitual else {},
             {k: learn_dependence(votes(k)) for k in dependent} if self.rounds != 0 else {},
+            dict(enumerate(learn_expectations(rows, [partial(ballots.own_at, k) for k in everyone])))
+            if self.rounds != 0 and self.indicator == "surprise"
+            else {},
         )
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: Learned) -> ProbabilityTargets:
@@ -169,7 +177,14 @@ def contradicted(scores: Tensor, known: Tensor) -> Tensor:
     return positive.any(0) & (~positive & known[:, None]).any(0)
 
 
-def trust(panel: Panel, scores: Tensor, thresholds: Tensor, indicator: Indicator, learned: Learned) -> Tensor:
+def trust(
+    panel: Panel,
+    scores: Tensor,
+    thresholds: Tensor,
+    indicator: Indicator,
+    learned: Learned,
+    surprise: Tensor | None = None,
+) -> Tensor:
     """How likely each teacher's side of each label is to be right, (K, B, L), comparable between teachers.
 
     Args:
@@ -178,6 +193,8 @@ def trust(panel: Panel, scores: Tensor, thresholds: Tensor, indicator: Indicator
         thresholds: (K, 1, L).
         indicator: see `ANT`.
         learned: of all teachers, for the indicators that weigh a teacher by what it usually says.
+        surprise: (K, B, L) by how many spreads each answer lies above what was expected, for the indicator of that
+            name.
     """
     if indicator == "positive":
         return scores
@@ -186,7 +203,7 @@ def trust(panel: Panel, scores: Tensor, thresholds: Tensor, indicator: Indicator
     weighed = list[Tensor]()
     for k, (spread, threshold) in enumerate(zip(scores, thresholds, strict=True)):
         own = panel.space.own(k, spread)
-        if indicator == "calibrated":
+        if indicator in ("calibrated", "surprise"):
             weighed.append(panel.space.spread(k, learned.habits[k].sureness(own)))
             continue
         usual, said = learned.dependences[k], own + panel.space.own(k, threshold)
@@ -196,7 +213,8 @@ def trust(panel: Panel, scores: Tensor, thresholds: Tensor, indicator: Indicator
         else:
             expected = usual.expected(said) - panel.space.own(k, threshold)
             weighed.append(panel.space.spread(k, torch.where(own > 0, expected, -expected)))
-    return torch.stack(weighed)
+    sure = torch.stack(weighed)
+    return sure if surprise is None else sure * torch.where(scores > 0, surprise, -surprise).exp()
 
 
 def indicate(
@@ -271,6 +289,16 @@ class Exchange:
         self.scores, self.believed = self.original.clone(), torch.full_like(scores, torch.nan)
         teachers, _, labels = scores.shape
         self.transfers = torch.zeros(teachers, teachers, labels, dtype=torch.long)  # from, to, label
+        self.surprise = self._surprise(scores) if learned.expectations else None
+
+    def _surprise(self, scores: Tensor) -> Tensor:
+        """(K, B, L) by how many spreads each answer lies above what was expected of its teacher."""
+        space, inputs = self.panel.space, self.rows.inputs(slice(0, len(self.rows)))
+        found = [
+            space.spread(k, one.surprise(inputs, space.own(k, scores[k].cpu())))
+            for k, one in self.learned.expectations.items()
+        ]
+        return torch.stack(found).to(scores.device)
 
     @property
     def received(self) -> Tensor:
@@ -285,7 +313,7 @@ class Exchange:
     def round(self) -> bool:
         """One round of transfers, all decided on the present scores; whether there was any."""
         indicator = self.strategy.indicator
-        trusted = trust(self.panel, self.scores, self.thresholds, indicator, self.learned)
+        trusted = trust(self.panel, self.scores, self.thresholds, indicator, self.learned, self.surprise)
         transferor, transferee = indicate(self.scores, self.known, self.received, indicator, trusted)
         if not bool(transferee.any()):
             return False
