@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from amalgam.panel import Ballots, Panel, Seat, seat
+from amalgam.panel import Panel, Seat, seat
 from amalgam.signals import TensorRows
+from tests.strategies.featured import WIDTH, Featured, ballots_of
 
-WIDTH = 4
+__all__ = ["COLOURS", "NAMES", "SPANS", "TASKS", "ballots_of", "consensus", "logits", "panel_of", "rows_of"]
+
 COLOURS = ("blue", "green", "red")
 NAMES = (*COLOURS, "dotted", "round")
 TASKS = {"colour": COLOURS}
@@ -21,25 +23,13 @@ SPANS = ((0, 3),)
 OWN = {"one": ("dotted", "red", "green"), "two": ("blue", "red"), "three": ("dotted", "round")}
 
 
-class Tasked(nn.Module):
-    """A teacher with D features, a tanh of a linear map, and a linear head; its colours are classes of one task."""
+class Tasked(Featured):
+    """A teacher whose colours are classes of one task."""
 
     def __init__(self, labels: tuple[str, ...], features: int, seed: int) -> None:
-        super().__init__()
-        self.labels = labels
+        super().__init__(labels, features, seed)
         own = tuple(label for label in labels if label in COLOURS)
         self.tasks = {"colour": own} if own else {}
-        torch.manual_seed(seed)
-        self.body = nn.Sequential(nn.Linear(WIDTH, features), nn.Tanh())
-        self.head = nn.Linear(features, len(labels))
-        nn.init.normal_(self.head.weight)
-
-    def score(self, inputs: Tensor) -> Tensor:
-        return self.head(self.body(inputs))
-
-    def score_and_features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.body(inputs)
-        return self.head(features), features
 
 
 def panel_of() -> Panel:
@@ -56,14 +46,6 @@ def rows_of(number: int = 24, annotated: bool = False) -> TensorRows:
     colour[::5] = torch.nan
     rest = torch.randint(0, 2, (number, 2), generator=chance).float()
     return TensorRows(values=values, annotated=torch.cat([colour, rest], 1), labels=NAMES)
-
-
-def ballots_of(panel: Panel, rows: TensorRows) -> Ballots:
-    """As they come from the store: plain tensors."""
-    said = [panel.vote(k, rows.values, features=True) for k in range(len(panel.seats))]
-    return Ballots(
-        panel, len(rows), tuple(one["scores"].clone() for one in said), tuple(one["features"].clone() for one in said)
-    )
 
 
 def logits(panel: Panel, inputs: Tensor) -> list[dict[str, float]]:
