@@ -101,6 +101,24 @@ def tasks_of(owner: Any) -> Tasks:
     return {ONE: tuple(owner.labels)} if getattr(owner, "exclusive", False) else {}
 
 
+def asked_tasks(
+    owner: Any, tasks: Tasks | None, exclusive: bool | None, labels: Sequence[str], what: str
+) -> dict[str, tuple[str, ...]]:
+    """The tasks of an owner's labels, checked: what is told of it, else what it says itself.
+
+    Args:
+        owner: a module or an object, which may have `tasks` or `exclusive`.
+        tasks: task → classes; None where nothing is told.
+        exclusive: whether all labels exclude each other; None where nothing is told.
+        labels: its labels, in order.
+        what: the owner, for messages ("teacher 'a'").
+    """
+    if tasks is None and exclusive is None:
+        tasks = getattr(owner, "tasks", None)
+        exclusive = not tasks and bool(getattr(owner, "exclusive", False))
+    return told_tasks(tasks, bool(exclusive), labels, what)
+
+
 def spans_of(tasks: Tasks, labels: Sequence[str]) -> Spans:
     """Where among labels the classes of each task stand.
 

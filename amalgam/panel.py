@@ -268,9 +268,10 @@ def majority(votes: Votes, spans: Spans = ()) -> Tensor:
     """
     chosen, known = choices(votes, spans).sum(0), votes.known.sum(0)
     affirmed = chosen.mul(2).ge(known)
-    for first, last in spans:
+    if spans:
         settled = chosen / known + 1e-3 * mean_logit(votes).sigmoid()
-        affirmed[:, first:last] = one_hot(settled[:, first:last])
+        for first, last in spans:
+            affirmed[:, first:last] = one_hot(settled[:, first:last])
     return affirmed.float()
 
 

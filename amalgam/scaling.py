@@ -11,6 +11,10 @@ from amalgam.errors import RequestError
 from amalgam.signals import Rows
 
 
+class MissingValues(RequestError):
+    """Rows have NaN, and who reads them knows no missing values."""
+
+
 class Scaling(nn.Module):
     """Inputs minus their mean over their spread, as part of the model, so that an export needs no preprocessing."""
 
@@ -23,7 +27,7 @@ class Scaling(nn.Module):
         self.register_buffer("spread", torch.ones(*shape))
 
     def fit(self, rows: Rows, chunk: int = 4096) -> None:
-        """Learn each column's origin and spread, in one pass; RequestError for missing values, of which it knows none.
+        """Learn each column's origin and spread, in one pass; MissingValues where there are any.
 
         A column is centred on its mean and divided by its standard deviation; a constant one is only centred. A sparse
         one, zero in more than half of the rows, keeps its zeros and is divided by the root mean square of its other
@@ -42,7 +46,7 @@ class Scaling(nn.Module):
             own_squares += inputs.double().square().sum(0)
             nonzero += (inputs != 0).sum(0)
         if bool(total.isnan().any()):
-            raise RequestError(
+            raise MissingValues(
                 f"{rows.name} has missing values (NaN), which this network cannot read; fill them in, or choose one "
                 "for series, such as recurrent or convolutional"
             )

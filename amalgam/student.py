@@ -235,7 +235,8 @@ def load(folder: str | Path) -> Student:
             )
         student.load_state_dict(weights)
         student.features = tuple(config.get("features", ()))
-        student.tasks = told_tasks(config.get("tasks"), False, student.labels, f"the student in {folder}")
+        one_task = config.get("exclusive", False)  # as students were saved before they had tasks
+        student.tasks = told_tasks(config.get("tasks"), one_task, student.labels, f"the student in {folder}")
         if (folder / _SEEN).is_file():
             student.seen = np.load(folder / _SEEN, allow_pickle=False)
     except FileNotFoundError:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from amalgam.errors import RequestError
-from amalgam.scaling import Scaling
+from amalgam.scaling import MissingValues, Scaling
 from amalgam.signals import Rows
 
 _FEATURES = 500  # 2,000 settle no more contradictions rightly than these
@@ -48,46 +48,46 @@ class Surroundings:
         waves = torch.cos(self.scaling(inputs).flatten(1) @ self.directions + self.phases)
         return torch.cat([waves * math.sqrt(2 / len(self.phases)), waves.new_ones(len(waves), 1)], dim=1)
 
-    def leverage(self, features: Tensor) -> Tensor:
-        """h, (B, 1): how much of what is expected of a row is its own answer."""
-        return (features * torch.cholesky_solve(features.T, self.factor).T).sum(1, keepdim=True)
+    def left_out(self, features: Tensor) -> Tensor:
+        """1 − h, (B, 1): how much of what is expected of a row is not its own answer."""
+        own: Tensor = torch.linalg.solve_triangular(self.factor, features.T, upper=False).square().sum(0)
+        return (1 - own)[:, None].clamp_min(1e-3)
 
 
 @dataclass(frozen=True)
-class Expectation:
-    """What to expect of one teacher.
+class Expectations:
+    """What to expect of K teachers.
 
     Attributes:
         surroundings: of the rows.
-        weights: (F + 1, l) of the regression on all rows.
-        spread: (l,) the root mean square, over all rows, of how far its logits lie from what was expected.
+        weights: of each teacher, (F + 1, l_k), its regression on all rows.
+        spreads: of each teacher, (l_k,), the root mean square over all rows of how far its logits lie from what was
+            expected.
     """
 
     surroundings: Surroundings
-    weights: Tensor
-    spread: Tensor
+    weights: tuple[Tensor, ...]
+    spreads: tuple[Tensor, ...]
 
-    def surprise(self, inputs: Tensor, scores: Tensor) -> Tensor:
-        """How far a teacher's logits (B, l) for rows lie above what its others lead to expect, in spreads, (B, l).
+    def surprise(self, inputs: Tensor, scores: Sequence[Tensor]) -> list[Tensor]:
+        """How far each teacher's logits lie above what its others lead to expect, in spreads, K tensors (B, l_k).
 
         Args:
             inputs: of rows that were learned from, (B, ...).
-            scores: the logits.
+            scores: each teacher's logits for them, (B, l_k).
         """
-        return self.apart(self.surroundings.features(inputs), scores) / self.spread
-
-    def apart(self, features: Tensor, scores: Tensor) -> Tensor:
-        """The same in logits, of the rows' features (B, F + 1)."""
-        own = self.surroundings.leverage(features)
-        return (scores - features @ self.weights) / (1 - own).clamp_min(1e-3)
+        features = self.surroundings.features(inputs)
+        rest = self.surroundings.left_out(features)
+        told = zip(scores, self.weights, self.spreads, strict=True)
+        return [(said - features @ weights) / rest / spread for said, weights, spread in told]
 
 
-def learn_expectations(rows: Rows, votes: Sequence[Callable[[slice], Tensor]]) -> tuple[Expectation, ...]:
-    """What to expect of each teacher, from its votes on all rows; memory does not grow with the rows.
+def learn_expectations(rows: Rows, votes: Sequence[Callable[[slice], Tensor]]) -> Expectations:
+    """What to expect of teachers, from their votes on all rows, in two passes; memory does not grow with the rows.
 
     Args:
         rows: N rows.
-        votes: of each teacher, its logits (B, l) for some rows.
+        votes: of each teacher, its logits (B, l_k) for some rows.
 
     Raises:
         RequestError: missing values, which cannot be compared.
@@ -99,20 +99,15 @@ def learn_expectations(rows: Rows, votes: Sequence[Callable[[slice], Tensor]]) -
         features = surroundings.features(inputs)
         squares += features.T @ features
         products = [before + features.T @ said(where).float() for before, said in zip(products, votes, strict=True)]
-    surroundings = replace(surroundings, factor=torch.linalg.cholesky(squares))
-    found = [
-        Expectation(surroundings, torch.cholesky_solve(one, surroundings.factor), torch.ones(one.shape[1]))
-        for one in products
-    ]
+    factor = torch.linalg.cholesky(squares)
+    weights = tuple(torch.cholesky_solve(one, factor) for one in products)
+    found = Expectations(replace(surroundings, factor=factor), weights, tuple(torch.ones(()) for _ in votes))
     totals = [torch.zeros(()).double()] * len(votes)
     for where, inputs in rows.chunks(_CHUNK):
-        features = surroundings.features(inputs)
-        totals = [
-            before + one.apart(features, said(where).float()).double().square().sum(0)
-            for before, one, said in zip(totals, found, votes, strict=True)
-        ]
-    spreads = [(total / len(rows)).sqrt().float().clamp_min(1e-3) for total in totals]
-    return tuple(replace(one, spread=spread) for one, spread in zip(found, spreads, strict=True))
+        apart = found.surprise(inputs, [said(where).float() for said in votes])
+        totals = [before + one.double().square().sum(0) for before, one in zip(totals, apart, strict=True)]
+    spreads = tuple((total / len(rows)).sqrt().float().clamp_min(1e-3) for total in totals)
+    return replace(found, spreads=spreads)
 
 
 def _drawn(rows: Rows) -> Surroundings:
@@ -120,7 +115,7 @@ def _drawn(rows: Rows) -> Surroundings:
     scaling = Scaling(rows.inputs(slice(0, 1)).shape[1:])
     try:
         scaling.fit(rows)
-    except RequestError:
+    except MissingValues:
         raise RequestError(
             f"{rows.name} has missing values (NaN), and `indicator: surprise` compares rows by their inputs; fill them "
             "in, or choose `indicator: calibrated`"

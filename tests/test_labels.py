@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from amalgam.errors import RequestError
-from amalgam.labels import LabelSpace, canonical, lookalikes, unite
+from amalgam.labels import LabelSpace, canonical, lookalikes, spans_of, told_tasks, unite
+from tests.tasked import NAMES, TASKS
 
 SETS = st.dictionaries(
     st.text("tuvw", min_size=1, max_size=3),
@@ -89,3 +92,64 @@ def test_lookalikes_are_told_apart_and_told() -> None:
         ("Closed Loop", "closed_loop"),
         ("odd", "ODD!"),
     ]
+
+
+def refused(call: Any, *arguments: Any, **named: Any) -> str:
+    with pytest.raises(RequestError) as caught:
+        call(*arguments, **named)
+    return str(caught.value)
+
+
+def test_tasks_meet_by_name_and_their_classes_stand_side_by_side() -> None:
+    teachers = {"a": ("dotted", "red", "green"), "b": ("blau", "red"), "c": ("round",)}
+    tasks: Any = {"a": {"colour": ("red", "green")}, "b": {"colour": ("blau", "red")}, "c": {}}
+    space = unite(teachers, {"blue": ["blau"]}, None, tasks)
+    assert space.names == NAMES
+    assert space.tasks == TASKS
+    assert space.columns == ((3, 2, 1), (0, 2), (4,))
+    again = unite(dict(reversed(teachers.items())), {"blue": ["blau"]}, None, tasks)
+    assert (again.names, again.tasks) == (space.names, space.tasks)
+    wanted = unite(teachers, {"blue": ["blau"]}, ("red", "round", "dotted", "blue", "green"), tasks)
+    assert wanted.names == ("red", "blue", "green", "round", "dotted")
+    assert wanted.tasks == {"colour": ("red", "blue", "green")}
+    assert unite(teachers).names == ("blau", "dotted", "green", "red", "round")
+
+
+def test_a_class_is_of_one_task() -> None:
+    tasks: Any = {"a": {"colour": ("red", "green")}, "b": {"class": ("red", "blue")}}
+    assert refused(unite, {"a": ("red", "green"), "b": ("red", "blue")}, None, None, tasks) == (
+        "'red' is a class of task 'class' for teacher 'b' and of 'colour' for teacher 'a'; tasks meet by name: name it "
+        "alike under `tasks:` in both cards, or rename the label of one ('class' is the task of a teacher that says "
+        "`exclusive`)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("tasks", "exclusive", "message"),
+    [
+        (
+            {"t": ("a", "b")},
+            True,
+            "it says `exclusive` and names tasks; leave `exclusive` out, which means one task of ",
+        ),
+        (
+            {"t": ("a",)},
+            False,
+            "it: task 't' has only the class 'a'; a task has at least two, and a label that is yes ",
+        ),
+        ({"t": ("a", "a")}, False, "it: task 't' has only the class 'a', 'a'; a task has at least two"),
+        ({"t": ("a", "b"), "u": ("b", "c")}, False, "it: 'b' is a class of task 't' and listed once more"),
+        ({"t": ("a", "z")}, False, "it: task 't' has the class 'z', which is no label ('a', 'b', 'c', 'd')"),
+        ({"t": ("a", "c")}, False, "it: the classes of task 't' do not stand side by side among the labels 'a', 'b', "),
+    ],
+)
+def test_what_cannot_be_a_task_is_refused(tasks: Any, exclusive: bool, message: str) -> None:
+    assert refused(told_tasks, tasks, exclusive, ("a", "b", "c", "d"), "it").startswith(message)
+
+
+def test_what_a_teacher_says_of_its_tasks() -> None:
+    labels = ("a", "b", "c")
+    assert told_tasks({}, False, labels, "it") == told_tasks(None, False, labels, "it") == {}
+    assert told_tasks(None, True, labels, "it") == {"class": labels}
+    assert told_tasks({"t": ["b", "a"]}, False, labels, "it") == {"t": ("b", "a")}
+    assert spans_of({"u": ("c", "b")}, labels) == ((1, 3),)

@@ -13,7 +13,7 @@ from amalgam.errors import RequestError
 from amalgam.panel import Ballots, Panel, Seat, seat
 from amalgam.signals import TensorRows
 from amalgam.strategies.ant import ANT, trust
-from amalgam.surprise import Expectation, learn_expectations
+from amalgam.surprise import Expectations, learn_expectations
 from tests.laws import untaught
 
 
@@ -23,7 +23,7 @@ def drawn(rows: int = 14, labels: int = 3) -> tuple[TensorRows, Tensor]:
     return TensorRows(values=values), torch.randn(rows, labels, generator=chance) * 3 - 1
 
 
-def learned(rows: TensorRows, *votes: Tensor) -> tuple[Expectation, ...]:
+def learned(rows: TensorRows, *votes: Tensor) -> Expectations:
     return learn_expectations(rows, [lambda where, one=one: one[where] for one in votes])  # type: ignore[misc]
 
 
@@ -31,7 +31,7 @@ def test_what_is_expected_of_a_row_is_learned_from_all_others(monkeypatch: pytes
     """A ridge regression made anew for every row that is left out, one equation after the other."""
     monkeypatch.setattr(surprise, "_FEATURES", 20)
     rows, said = drawn()
-    (found,) = learned(rows, said)
+    found = learned(rows, said)
     z = found.surroundings.features(rows.values).double()
     assert z.shape == (14, 21)
     apart = []
@@ -42,10 +42,12 @@ def test_what_is_expected_of_a_row_is_learned_from_all_others(monkeypatch: pytes
         apart.append(said[row] - z[row] @ weights)
     wanted = torch.stack(apart)
     spread = wanted.square().mean(0).sqrt()
-    torch.testing.assert_close(found.spread.double(), spread, rtol=1e-3, atol=1e-4)
-    got = found.surprise(rows.values, said).double()
+    torch.testing.assert_close(found.spreads[0].double(), spread, rtol=1e-3, atol=1e-4)
+    got = found.surprise(rows.values, [said])[0].double()
     torch.testing.assert_close(got, wanted / spread, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(found.surprise(rows.values[3:5], said[3:5]).double(), got[3:5], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        found.surprise(rows.values[3:5], [said[3:5]])[0].double(), got[3:5], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_rows_are_alike_by_a_gaussian_of_their_distance(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,15 +65,16 @@ def test_chunks_of_any_size_lead_to_the_same(monkeypatch: pytest.MonkeyPatch, si
     rows, said = drawn(40)
     whole = learned(rows, said, said[:, :1])
     monkeypatch.setattr(surprise, "_CHUNK", size)
-    for one, other in zip(learned(rows, said, said[:, :1]), whole, strict=True):
-        torch.testing.assert_close(one.weights, other.weights, rtol=1e-3, atol=1e-3)
-        torch.testing.assert_close(one.spread, other.spread, rtol=1e-4, atol=1e-4)
+    cut = learned(rows, said, said[:, :1])
+    assert [tuple(one.shape) for one in cut.weights] == [(501, 3), (501, 1)]
+    torch.testing.assert_close(cut.weights, whole.weights, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(cut.spreads, whole.spreads, rtol=1e-4, atol=1e-4)
 
 
 def test_equal_rows_and_constant_answers_surprise_nobody() -> None:
     rows = TensorRows(values=torch.ones(9, 2))
-    (found,) = learned(rows, torch.full((9, 2), 5.0))
-    assert torch.isfinite(found.surprise(rows.values, torch.full((9, 2), 5.0))).all()
+    said = torch.full((9, 2), 5.0)
+    assert torch.isfinite(learned(rows, said).surprise(rows.values, [said])[0]).all()
 
 
 def test_missing_values_are_refused_by_name() -> None:
@@ -82,6 +85,15 @@ def test_missing_values_are_refused_by_name() -> None:
         "walks has missing values (NaN), and `indicator: surprise` compares rows by their inputs; fill them in, or "
         "choose `indicator: calibrated`"
     )
+
+
+def test_rows_that_cannot_be_read_are_no_missing_values() -> None:
+    class Gone(TensorRows):
+        def inputs(self, index: Any) -> Tensor:
+            raise RequestError("a.png cannot be read")
+
+    with pytest.raises(RequestError, match=r"^a\.png cannot be read$"):
+        learned(Gone(values=torch.zeros(2, 1)), torch.zeros(2, 1))
 
 
 class Says:
@@ -122,13 +134,13 @@ def test_trust_grows_with_e_to_the_surprise_on_the_side_that_is_claimed() -> Non
     some = rows.take(torch.arange(5, 35))
     exchange = strategy.exchange(panel, some, votes, state)
     assert exchange.surprise is not None
-    for k, one in state.expectations.items():
-        own = panel.space.own(k, votes.scores[k])
-        by_hand = one.surprise(some.values, own)
+    every = [panel.space.own(k, votes.scores[k]) for k in range(2)]
+    for k, by_hand in enumerate(state.expectations.surprise(some.values, every)):
+        own = every[k]
         torch.testing.assert_close(panel.space.own(k, exchange.surprise[k]), by_hand)
         plain = trust(panel, votes.scores, torch.zeros(2, 1, 2), "calibrated", state)
         grown = trust(panel, votes.scores, torch.zeros(2, 1, 2), "surprise", state, exchange.surprise)
         side = torch.where(own > 0, 1.0, -1.0)
         torch.testing.assert_close(panel.space.own(k, grown[k] / plain[k]), (side * by_hand).exp())
-    assert ANT(indicator="surprise", rounds=0).prepare(panel, rows, ballots, untaught).expectations == {}
-    assert ANT(indicator="calibrated").prepare(panel, rows, ballots, untaught).expectations == {}
+    assert ANT(indicator="surprise", rounds=0).prepare(panel, rows, ballots, untaught).expectations is None
+    assert ANT(indicator="calibrated").prepare(panel, rows, ballots, untaught).expectations is None

@@ -20,7 +20,6 @@ from amalgam.adapters.custom import wrap
 from amalgam.classes import Spans, by_task, decided, pieces, probabilities, task_columns
 from amalgam.errors import RequestError
 from amalgam.evaluation import evaluate
-from amalgam.labels import spans_of, told_tasks, unite
 from amalgam.losses import cross_entropy
 from amalgam.metrics import TASK_MEASURES, measures_of
 from amalgam.panel import Seat, choices, majority, mean_logit, seat
@@ -67,61 +66,6 @@ def test_every_column_is_of_one_task(
             assert chosen[..., first:last].int().argmax(-1).equal(own.argmax(-1))
         else:
             assert chosen[..., first:last].equal(own > 0)
-
-
-def test_tasks_meet_by_name_and_their_classes_stand_side_by_side() -> None:
-    teachers = {"a": ("dotted", "red", "green"), "b": ("blau", "red"), "c": ("round",)}
-    tasks: Any = {"a": {"colour": ("red", "green")}, "b": {"colour": ("blau", "red")}, "c": {}}
-    space = unite(teachers, {"blue": ["blau"]}, None, tasks)
-    assert space.names == NAMES
-    assert space.tasks == TASKS
-    assert space.columns == ((3, 2, 1), (0, 2), (4,))
-    again = unite(dict(reversed(teachers.items())), {"blue": ["blau"]}, None, tasks)
-    assert (again.names, again.tasks) == (space.names, space.tasks)
-    wanted = unite(teachers, {"blue": ["blau"]}, ("red", "round", "dotted", "blue", "green"), tasks)
-    assert wanted.names == ("red", "blue", "green", "round", "dotted")
-    assert wanted.tasks == {"colour": ("red", "blue", "green")}
-    assert unite(teachers).names == ("blau", "dotted", "green", "red", "round")
-
-
-def test_a_class_is_of_one_task() -> None:
-    tasks: Any = {"a": {"colour": ("red", "green")}, "b": {"class": ("red", "blue")}}
-    assert refused(unite, {"a": ("red", "green"), "b": ("red", "blue")}, None, None, tasks) == (
-        "'red' is a class of task 'class' for teacher 'b' and of 'colour' for teacher 'a'; tasks meet by name: name it "
-        "alike under `tasks:` in both cards, or rename the label of one ('class' is the task of a teacher that says "
-        "`exclusive`)"
-    )
-
-
-@pytest.mark.parametrize(
-    ("tasks", "exclusive", "message"),
-    [
-        (
-            {"t": ("a", "b")},
-            True,
-            "it says `exclusive` and names tasks; leave `exclusive` out, which means one task of ",
-        ),
-        (
-            {"t": ("a",)},
-            False,
-            "it: task 't' has only the class 'a'; a task has at least two, and a label that is yes ",
-        ),
-        ({"t": ("a", "a")}, False, "it: task 't' has only the class 'a', 'a'; a task has at least two"),
-        ({"t": ("a", "b"), "u": ("b", "c")}, False, "it: 'b' is a class of task 't' and listed once more"),
-        ({"t": ("a", "z")}, False, "it: task 't' has the class 'z', which is no label ('a', 'b', 'c', 'd')"),
-        ({"t": ("a", "c")}, False, "it: the classes of task 't' do not stand side by side among the labels 'a', 'b', "),
-    ],
-)
-def test_what_cannot_be_a_task_is_refused(tasks: Any, exclusive: bool, message: str) -> None:
-    assert refused(told_tasks, tasks, exclusive, ("a", "b", "c", "d"), "it").startswith(message)
-
-
-def test_what_a_teacher_says_of_its_tasks() -> None:
-    labels = ("a", "b", "c")
-    assert told_tasks({}, False, labels, "it") == told_tasks(None, False, labels, "it") == {}
-    assert told_tasks(None, True, labels, "it") == {"class": labels}
-    assert told_tasks({"t": ["b", "a"]}, False, labels, "it") == {"t": ("b", "a")}
-    assert spans_of({"u": ("c", "b")}, labels) == ((1, 3),)
 
 
 def test_the_panel_has_the_teachers_tasks() -> None:
@@ -358,6 +302,15 @@ def test_an_exported_student_is_a_teacher_of_the_same_tasks(tmp_path: Path) -> N
         Card(name="t", adapter="torch", source=saved.name), tmp_path, device=torch.device("cpu"), trust=False
     )
     assert again.tasks == TASKS
+
+
+def test_a_student_saved_before_there_were_tasks_still_chooses_one_class(tmp_path: Path) -> None:
+    student = MLP((4,), NAMES, MLP.Settings(hidden=())).eval()
+    config = student.save(tmp_path) / "config.json"
+    old = json.loads(config.read_text())
+    assert old.pop("tasks") == {}
+    config.write_text(json.dumps({**old, "exclusive": True}))
+    assert amalgam.load(tmp_path).tasks == {"class": NAMES}
 
 
 def test_probabilities_of_tasks_become_logits_task_by_task() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from amalgam.adapters import Conversion, Kind, construct, identity
 from amalgam.adapters._code import said
 from amalgam.errors import AmalgamError, RequestError, listed
-from amalgam.labels import Tasks, canonical, spans_of, told_tasks
+from amalgam.labels import Tasks, asked_tasks, canonical, spans_of
 from amalgam.teacher import Card
 
 
@@ -36,7 +36,7 @@ class CustomTeacher:
     score_given: Callable[[Tensor, Tensor, bool], Tensor]
     score_and_features: Callable[[Tensor], tuple[Tensor, Tensor]]
 
-    def __init__(self, wrapped: Any, name: str, kind: Kind, exclusive: bool, tasks: Tasks | None = None) -> None:
+    def __init__(self, wrapped: Any, name: str, kind: Kind, exclusive: bool | None, tasks: Tasks | None) -> None:
         self.wrapped = wrapped
         if not isinstance(wrapped.labels, Iterable):
             raise RequestError(
@@ -45,7 +45,7 @@ class CustomTeacher:
         self.labels = canonical(wrapped.labels, {}, f"teacher {name!r}")
         self.name = name
         self.kind = kind
-        self.tasks = told_tasks(tasks, exclusive, self.labels, f"teacher {name!r}")
+        self.tasks = asked_tasks(wrapped, tasks, exclusive, self.labels, f"teacher {name!r}")
         spans = spans_of(self.tasks, self.labels)
         told = getattr(wrapped, "fingerprint", None)
         self._logits = Conversion(name, kind, spans)
@@ -103,10 +103,7 @@ def wrap(
     Raises:
         RequestError: labels that are no names, or tasks that are not of these labels.
     """
-    if exclusive is None and tasks is None:
-        tasks = getattr(wrapped, "tasks", None)
-        exclusive = bool(getattr(wrapped, "exclusive", False)) and not tasks
-    return CustomTeacher(wrapped, name, scores, bool(exclusive), tasks)
+    return CustomTeacher(wrapped, name, scores, exclusive, tasks)
 
 
 def load(card: Card, folder: Path, device: torch.device, trust: bool) -> CustomTeacher:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from amalgam.adapters import Conversion, Kind, construct, identity, import_object, source, unanswered
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_tensors
-from amalgam.labels import Tasks, canonical, spans_of, told_tasks
+from amalgam.labels import Tasks, asked_tasks, canonical, spans_of
 from amalgam.student import build
 from amalgam.student import load as load_student
 from amalgam.teacher import Card
@@ -52,7 +52,7 @@ class TorchTeacher:
         name: str = "torch",
         *,
         kind: Kind = "logits",
-        exclusive: bool = False,
+        exclusive: bool | None = None,
         tasks: Tasks | None = None,
         device: torch.device | None = None,
     ) -> None:
@@ -60,7 +60,7 @@ class TorchTeacher:
         self.module = module.eval() if device is None else module.eval().to(device)
         self.name = name
         self.kind = kind
-        self.tasks = told_tasks(tasks, exclusive, self.labels, f"teacher {name!r}")
+        self.tasks = asked_tasks(module, tasks, exclusive, self.labels, f"teacher {name!r}")
         self.device = next((one.device for one in [*module.parameters(), *module.buffers()]), torch.device("cpu"))
         spans = spans_of(self.tasks, self.labels)
         self.fingerprint = _fingerprint(module, [self.labels, kind, spans])
@@ -124,10 +124,7 @@ def wrap(
         exclusive: whether all labels are the classes of one task; None asks the module, a student knows.
         tasks: task → its classes, side by side among the labels; None asks the module where `exclusive` is None, too.
     """
-    if exclusive is None and tasks is None:
-        exclusive, tasks = bool(getattr(module, "exclusive", False)), getattr(module, "tasks", None)
-        exclusive = exclusive and not tasks
-    return TorchTeacher(module, labels, name, kind=scores, exclusive=bool(exclusive), tasks=tasks, device=device)
+    return TorchTeacher(module, labels, name, kind=scores, exclusive=exclusive, tasks=tasks, device=device)
 
 
 def load(card: Card, folder: Path, device: torch.device, trust: bool) -> TorchTeacher:

@@ -212,7 +212,7 @@ def by_class(frame: Any, path: Path, options: DataOptions) -> tuple[Any, tuple[s
     """A data frame in which each task has a column for each of its classes, 0, 1 or NaN; and the names of its labels.
 
     Raises:
-        RequestError: a task with fewer than two classes, or a class that another column is called as.
+        RequestError: a task without a class, or a class that another column is called as.
     """
     import pandas
 
@@ -221,11 +221,8 @@ def by_class(frame: Any, path: Path, options: DataOptions) -> tuple[Any, tuple[s
         there = frame[task].notna()
         values = frame[task].map(str).str.strip()
         classes = sorted(values[there].unique())
-        if len(classes) < 2:
-            raise RequestError(
-                f"{path}: the column {task!r} holds {listed(classes) if classes else 'nothing'}, but a task has at "
-                "least two classes; take it out of the data option `tasks`"
-            )
+        if not classes:
+            raise RequestError(f"{path}: the column {task!r} names no class; take it out of the data option `tasks`")
         told = {f"{task}: {name}": (values == name).astype(np.float32).where(there) for name in classes}
         twice = next((name for name in told if name in frame.columns), None)
         if twice is not None:

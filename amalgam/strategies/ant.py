@@ -12,7 +12,7 @@ proof that a better informed prediction of a shared label informs the others bet
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
@@ -27,7 +27,7 @@ from amalgam.losses import cross_entropy, stepwise
 from amalgam.panel import Ballots, Panel
 from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes
 from amalgam.strategy import Learn, Paper, Strategy
-from amalgam.surprise import Expectation, learn_expectations
+from amalgam.surprise import Expectations, learn_expectations
 from amalgam.teacher import ConditionalScorer
 
 
@@ -38,12 +38,12 @@ class Learned:
     Attributes:
         habits: how each usually scores its labels.
         dependences: how its labels depend on each other.
-        expectations: what each is expected to say of a row, by what it says of all others.
+        expectations: what all are expected to say of a row, by what they say of all others.
     """
 
     habits: Mapping[int, Habit]
     dependences: Mapping[int, Dependence]
-    expectations: Mapping[int, Expectation] = field(default_factory=dict)
+    expectations: Expectations | None = None
 
     def thresholds(self, panel: Panel, scores: Tensor) -> Tensor:
         """(K, 1, L) the logits above which the teachers' decisions lie, 0 where none was learned."""
@@ -105,13 +105,12 @@ class ANT(Strategy[Learned]):
         votes, everyone = partial(ballots.own, size=4096), range(len(panel.seats))
         habitual = self.prevalence > 0 or (self.rounds != 0 and self.indicator in ("calibrated", "surprise"))
         weighed = self.indicator in ("familiarity", "agreement")
+        compared = self.rounds != 0 and self.indicator == "surprise"
         dependent = [k for k in everyone if weighed or not _revises(panel.seats[k].teacher, self.revision)]
         return Learned(
             {k: learn_habit(partial(votes, k), self.prevalence) for k in everyone} if habitual else {},
             {k: learn_dependence(votes(k)) for k in dependent} if self.rounds != 0 else {},
-            dict(enumerate(learn_expectations(rows, [partial(ballots.own_at, k) for k in everyone])))
-            if self.rounds != 0 and self.indicator == "surprise"
-            else {},
+            learn_expectations(rows, [partial(ballots.own_at, k) for k in everyone]) if compared else None,
         )
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: Learned) -> ProbabilityTargets:
@@ -289,15 +288,13 @@ class Exchange:
         self.scores, self.believed = self.original.clone(), torch.full_like(scores, torch.nan)
         teachers, _, labels = scores.shape
         self.transfers = torch.zeros(teachers, teachers, labels, dtype=torch.long)  # from, to, label
-        self.surprise = self._surprise(scores) if learned.expectations else None
+        self.surprise = None if learned.expectations is None else self._surprise(scores, learned.expectations)
 
-    def _surprise(self, scores: Tensor) -> Tensor:
+    def _surprise(self, scores: Tensor, expectations: Expectations) -> Tensor:
         """(K, B, L) by how many spreads each answer lies above what was expected of its teacher."""
         space, inputs = self.panel.space, self.rows.inputs(slice(0, len(self.rows)))
-        found = [
-            space.spread(k, one.surprise(inputs, space.own(k, scores[k].cpu())))
-            for k, one in self.learned.expectations.items()
-        ]
+        own = [space.own(k, said) for k, said in enumerate(scores.cpu())]
+        found = [space.spread(k, one) for k, one in enumerate(expectations.surprise(inputs, own))]
         return torch.stack(found).to(scores.device)
 
     @property
