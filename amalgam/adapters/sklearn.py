@@ -13,16 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from zipfile import BadZipFile
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from amalgam.adapters import Conversion, construct, identity, source, unanswered
+from amalgam.adapters._estimator import (
+    YES_OR_NO,
+    is_multilabel,
+    is_multilearn,
+    of_classes,
+    of_labels,
+    of_outputs,
+    outputs_of_classes,
+    table,
+)
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_file
-from amalgam.labels import canonical, spans_of, tasks_of
-from amalgam.series import as_series, within
+from amalgam.labels import canonical, spans_of, tasks_of, told_tasks
 
 if TYPE_CHECKING:
     from amalgam.teacher import Card
@@ -51,6 +58,7 @@ class SklearnTeacher:
         name: what it is called in messages.
         kind: which of the estimator's answers it uses.
         exclusive: whether it is multi-class (one of its labels) rather than multi-label.
+        tasks: those of its outputs that have classes of their own, beside labels that are yes or no.
         fingerprint: of the fitted estimator; None when it cannot be told, then its votes are not kept.
     """
 
@@ -69,8 +77,9 @@ class SklearnTeacher:
         estimator = getattr(estimator, "best_estimator_", estimator)
         self.estimator = estimator
         self.name = name
-        self.exclusive = not _is_multilabel(estimator, len(labels))
-        self.labels = self._named(labels)
+        self.exclusive = not is_multilabel(estimator, len(labels))
+        self.outputs = outputs_of_classes(estimator)
+        self.labels, self.tasks = self._by_output(labels) if self.outputs else (self._named(labels), {})
         self.kind = self._choose(scores)
         self.fingerprint = _hash(estimator, [self.labels, self.kind])
         self._logits = Conversion(name, self.kind, spans_of(tasks_of(self), self.labels))
@@ -78,11 +87,31 @@ class SklearnTeacher:
     def score(self, inputs: Tensor) -> Tensor:
         """Logits (B, L) of inputs (B, ...)."""
         try:
-            answer = getattr(self.estimator, _METHODS[self.kind])(_table(self.estimator, inputs))
+            answer = getattr(self.estimator, _METHODS[self.kind])(table(self.estimator, inputs))
         except (ValueError, IndexError) as error:
             raise unanswered(self.name, inputs, error) from error
-        columns = _classes(self.estimator, answer) if self.exclusive else self._positive(answer)
+        if self.exclusive:
+            columns = of_classes(self.estimator.classes_, answer)
+        elif self.outputs:
+            columns = of_outputs(self.outputs, answer)
+        else:
+            columns = of_labels(self.estimator, answer, len(self.labels))
         return self._logits(columns).to(inputs.device)
+
+    def _by_output(self, names: Sequence[object]) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+        """The labels and tasks of outputs by name; a class is called as the data option `tasks` calls it."""
+        named, owner = canonical(names, {}, f"teacher {self.name!r}"), f"teacher {self.name!r}"
+        if len(named) != len(self.outputs):
+            raise RequestError(
+                f"{owner} lists {len(named)} labels ({listed(named)}) for its estimator's {len(self.outputs)} outputs; "
+                "name each output once, in order, and none of their classes"
+            )
+        told = {
+            name: (name,) if set(own) <= YES_OR_NO else tuple(f"{name}: {one}" for one in own)
+            for name, own in zip(named, self.outputs, strict=True)
+        }
+        labels = canonical([label for own in told.values() for label in own], {}, owner)
+        return labels, told_tasks({name: own for name, own in told.items() if own != (name,)}, False, labels, owner)
 
     def _named(self, labels: Sequence[object]) -> tuple[str, ...]:
         classes: list[object] = []
@@ -103,7 +132,7 @@ class SklearnTeacher:
 
     def _choose(self, wanted: Method | None) -> Method:
         # scikit-multilearn's classes always have predict_proba, which fails when their classifier has none.
-        bases = [self.estimator, self.estimator.classifier] if _is_multilearn(self.estimator) else [self.estimator]
+        bases = [self.estimator, self.estimator.classifier] if is_multilearn(self.estimator) else [self.estimator]
         able = [kind for kind, method in _METHODS.items() if all(hasattr(base, method) for base in bases)]
         if wanted is not None and wanted not in able:
             raise RequestError(
@@ -111,21 +140,6 @@ class SklearnTeacher:
                 f"`{_METHODS[wanted]}`; write `scores: {able[0]}` in its card"
             )
         return wanted or able[0]
-
-    def _positive(self, answer: Any) -> NDArray[np.float64]:
-        """What was said of each label being there, (B, L), from whatever shape the estimator answers in."""
-        classes = self.estimator.classes_ if hasattr(self.estimator, "classes_") else None
-        if len(self.labels) == 1 and not isinstance(answer, list) and not isinstance(classes, list):
-            plain = _dense(answer)
-            return plain[:, None] if plain.ndim == 1 else plain[:, -1:]
-        if isinstance(answer, list):  # an array (B, classes) for each label; a label that never varied has one class
-            every = classes if isinstance(classes, list) else [np.arange(2)] * len(answer)
-            return np.stack([_of_class_one(one, own) for one, own in zip(answer, every, strict=True)], axis=1)
-        scores = _dense(answer)
-        order = getattr(self.estimator, "order", None) if _is_multilearn(self.estimator) else None
-        if order is not None:  # scikit-multilearn's chain answers in the order of its chain, not of its labels
-            scores = scores[:, np.argsort(np.asarray(order))]
-        return scores
 
 
 def wrap(
@@ -138,7 +152,8 @@ def wrap(
     """A fitted estimator as a teacher.
 
     Args:
-        estimator: scikit-learn's or scikit-multilearn's, multi-label with outputs of 0 and 1, or multi-class.
+        estimator: scikit-learn's, scikit-multilearn's or tslearn's: multi-class, or of several outputs. An output of 0
+            and 1 is a label; any other is a task, whose class "red" is the label "wall: red" if its output is "wall".
         labels: the names of its outputs; a multi-class estimator whose classes are strings needs none.
         name: what it is called in messages.
         scores: which of the estimator's answers to use; None takes the first of probabilities, decisions, votes it has.
@@ -170,8 +185,8 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> Sklearn
         teacher.fingerprint = identity("sklearn", known, teacher.labels, teacher.kind)
     if card.tasks:
         raise RequestError(
-            f"teacher {card.name!r}: its card names tasks, but a {type(estimator).__name__} has one task of classes "
-            "or labels that are yes or no; leave `tasks:` out, or wrap several estimators in a `custom` teacher"
+            f"teacher {card.name!r}: its card names tasks, but an estimator's outputs of several classes are tasks "
+            "already; name the outputs under `labels:` and leave `tasks:` out"
         )
     if card.exclusive and not teacher.exclusive:
         raise RequestError(
@@ -221,86 +236,6 @@ def _require_fitted(estimator: Any, name: str) -> None:
         raise RequestError(
             f"teacher {name!r}: its {type(estimator).__name__} is not fitted; fit it before it teaches"
         ) from None
-
-
-def _is_multilearn(estimator: Any) -> bool:
-    return type(estimator).__module__.startswith("skmultilearn.")
-
-
-def _reads_series(estimator: Any) -> bool:
-    """Whether it, or the first step of a pipeline, is tslearn's."""
-    first = estimator.steps[0][1] if hasattr(estimator, "steps") else estimator
-    return type(first).__module__.startswith("tslearn.")
-
-
-def _is_multilabel(estimator: Any, labels: int) -> bool:
-    """Whether the labels do not exclude each other: told by what one row's prediction looks like.
-
-    A single output of 0 and 1 under a single name is one label, not two classes.
-    """
-    if _is_multilearn(estimator):
-        return True
-    classes = getattr(estimator, "classes_", None)
-    if isinstance(classes, list):
-        for output, own in enumerate(classes):
-            if not set(own.tolist()) <= {0, 1}:
-                raise RequestError(
-                    f"output {output} of the {type(estimator).__name__} has the classes {listed(own.tolist())}, "
-                    "expected 0 and 1; a multi-label teacher says of each label whether it is there"
-                )
-        return True
-    row = torch.zeros(1, getattr(estimator, "n_features_in_", 1))
-    if not _reads_series(estimator) and np.ndim(_dense(estimator.predict(_table(estimator, row)))) == 2:
-        return True
-    return labels == 1 and classes is not None and set(classes.tolist()) <= {0, 1}
-
-
-def _table(estimator: Any, inputs: Tensor) -> Any:
-    """Inputs as the estimator was fitted: (B, features), in float64, under its columns' names when it has them.
-
-    tslearn's have series (B, T, C), which NaN may fill up.
-
-    Raises:
-        ValueError: a value is missing before the end of a series: tslearn would answer at random.
-    """
-    if _reads_series(estimator):
-        series = as_series(inputs.detach().cpu().double())
-        holes = (series.isnan() & within(series)[..., None]).flatten(1).any(1)
-        if bool(holes.any()):
-            raise ValueError(
-                f"row {int(holes.nonzero()[0])} of them misses values before its end, which it cannot read"
-            )
-        return series.numpy()
-    values = inputs.detach().cpu().flatten(1).double().numpy()
-    columns = getattr(estimator, "feature_names_in_", None)
-    if columns is None or len(columns) != values.shape[1]:
-        return values
-    import pandas
-
-    return pandas.DataFrame(values, columns=columns)
-
-
-def _dense(answer: Any) -> NDArray[Any]:
-    plain: NDArray[Any] = np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)
-    return plain
-
-
-def _of_class_one(scores: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
-    """The column (B,) of class 1 among scores (B, classes); 0 where the estimator never saw class 1."""
-    place = np.flatnonzero(np.asarray(classes) == 1)
-    column: NDArray[Any] = scores[:, place[0]] if len(place) else np.zeros(len(scores))
-    return column
-
-
-def _classes(estimator: Any, answer: Any) -> NDArray[Any]:
-    """A score (B, classes) for each class, from a multi-class answer; hard predictions become one-hot."""
-    scores = _dense(answer)
-    if scores.ndim == 2:
-        return scores
-    if scores.dtype.kind == "f" and len(estimator.classes_) == 2 and estimator.classes_.dtype.kind != "f":
-        return np.stack([np.zeros_like(scores), scores], axis=1)  # the signed distance of two classes
-    hot: NDArray[Any] = (scores[:, None] == estimator.classes_[None]).astype(np.float64)
-    return hot
 
 
 def _hash(estimator: Any, rest: list[object]) -> str | None:

@@ -34,6 +34,7 @@ from torch import Tensor
 from amalgam import adapters
 from amalgam.adapters.sklearn import wrap
 from amalgam.errors import RequestError
+from amalgam.panel import Seat, seat
 from amalgam.teacher import Card, Scorer
 
 CPU = torch.device("cpu")
@@ -214,6 +215,64 @@ def test_one_label_of_its_own(scores: Any) -> None:
     assert np.array_equal(said[:, 0] > 0, estimator.predict(X) == 1)
 
 
+@pytest.fixture(scope="module")
+def rooms() -> np.ndarray:
+    """Of each row: the wall (3 classes), whether it is big, and a digit (2 classes)."""
+    return np.stack([Y[:, 0] + Y[:, 1], Y[:, 2], 3 + 4 * Y[:, 3]], axis=1)
+
+
+@pytest.mark.parametrize("scores", ["probabilities", "votes"])
+@pytest.mark.parametrize(
+    "estimator",
+    [RandomForestClassifier(5, random_state=0), KNeighborsClassifier(), MultiOutputClassifier(logistic())],
+    ids=lambda one: type(one).__name__,
+)
+def test_outputs_of_several_classes_are_tasks(rooms: np.ndarray, estimator: Any, scores: Any) -> None:
+    teacher = wrap(estimator.fit(X, rooms), ["wall", "big", "digit"], scores=scores)
+    walls, digits = ("wall: 0", "wall: 1", "wall: 2"), ("digit: 3", "digit: 7")
+    assert teacher.labels == (*walls, "big", *digits)
+    assert teacher.tasks == {"wall": walls, "digit": digits}
+    assert not teacher.exclusive
+    said = teacher.score(INPUTS)
+    wall, big, digit = said[:, :3].softmax(1).numpy(), said[:, 3].sigmoid().numpy(), said[:, 4:].softmax(1).numpy()
+    if scores == "probabilities":
+        expected = estimator.predict_proba(X)
+        for own, truth in zip((wall, digit), (expected[0], expected[2]), strict=True):
+            assert np.allclose(own, truth, atol=1e-5)
+        assert np.allclose(big, expected[1][:, 1], atol=1e-5)
+    else:
+        hard = estimator.predict(X)
+        assert np.allclose(wall, np.where(hard[:, :1] == [0, 1, 2], 0.95, 0.025), atol=1e-6)
+        assert np.allclose(digit, np.where(hard[:, 2:] == [3, 7], 0.95, 0.05), atol=1e-6)
+        assert np.allclose(big, np.where(hard[:, 1] == 1, 0.95, 0.05), atol=1e-6)
+
+
+def test_outputs_of_named_classes(rooms: np.ndarray, tmp_path: Path) -> None:
+    words = np.stack([np.array(["red", "blue", "green"])[rooms[:, 0]], np.where(rooms[:, 1] == 1, "yes", "no")], axis=1)
+    several = MultiOutputClassifier(logistic()).fit(X, words)
+    skops.io.dump(several, tmp_path / "m.skops")
+    teacher = load(tmp_path, source="m.skops", labels=["wall", "big"], scores="votes")
+    assert teacher.labels == ("wall: blue", "wall: green", "wall: red", "big: no", "big: yes")
+    said = teacher.score(INPUTS)
+    assert np.array_equal(np.array(["blue", "green", "red"])[said[:, :3].argmax(1)], several.predict(X)[:, 0])
+    assert np.array_equal(np.array(["no", "yes"])[said[:, 3:].argmax(1)], several.predict(X)[:, 1])
+    panel = seat([Seat("a", teacher), Seat("b", wrap(logistic().fit(X, Y[:, 0]), ["old"]))])
+    assert panel.tasks == {"wall": teacher.labels[:3], "big": teacher.labels[3:]}
+    assert refused(lambda: wrap(several, teacher.labels, "a")) == (
+        "teacher 'a' lists 5 labels ('wall: blue', 'wall: green', 'wall: red', 'big: no', 'big: yes') for its "
+        "estimator's 2 outputs; name each output once, in order, and none of their classes"
+    )
+    same = RandomForestClassifier(3).fit(X, np.stack([words[:, 0], np.full(len(X), "no")], axis=1))
+    assert refused(lambda: wrap(same, ["wall", "big"], "a")) == (
+        "teacher 'a': task 'big' has only the class 'big: no'; a task has at least two, and a label that is yes or no "
+        "needs none"
+    )
+    assert refused(lambda: load(tmp_path, source="m.skops", labels=["wall", "big"], tasks={"wall": ["a", "b"]})) == (
+        "teacher 'a': its card names tasks, but an estimator's outputs of several classes are tasks already; name the "
+        "outputs under `labels:` and leave `tasks:` out"
+    )
+
+
 def test_inputs_are_flattened_and_keep_their_columns_names() -> None:
     frame = pd.DataFrame(X, columns=list("uvwxyz"))
     estimator = OneVsRestClassifier(logistic()).fit(frame, Y)
@@ -231,11 +290,6 @@ def test_what_cannot_teach() -> None:
     estimator = OneVsRestClassifier(logistic()).fit(X, Y)
     assert refused(lambda: wrap(estimator, name="a")) == (
         "teacher 'a' names no labels; labels are matched by name, so list one name an output"
-    )
-    words = np.where(Y == 1, "yes", "no")
-    assert refused(lambda: wrap(MultiOutputClassifier(logistic()).fit(X, words), LABELS)) == (
-        "output 0 of the MultiOutputClassifier has the classes 'no', 'yes', expected 0 and 1; a multi-label teacher "
-        "says of each label whether it is there"
     )
     with pytest.raises(ValueError, match="features") as sklearns:
         estimator.predict_proba(X[:8, :5])
