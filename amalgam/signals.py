@@ -20,7 +20,9 @@ from torch import Tensor
 from amalgam.classes import Spans, by_task
 
 _PROBABILITIES = "probabilities"
-_MOST_BYTES = 2**28  # of the inputs of a chunk: 4,096 images of 224 × 224 would be nine times that
+_FEW_ROWS = 32
+_FEW_BYTES = 2**21  # what a network computes in between stays near the processor: twice as fast as with 4,096 images
+_MOST_BYTES = 2**28  # 32 rows may be large, too
 
 Index = slice | Tensor
 """Which rows: a slice, or a long tensor of row numbers."""
@@ -80,7 +82,7 @@ class Rows(ABC):
         return replace(self, annotated=None, labels=())
 
     def chunks(self, size: int, within: slice | None = None) -> Iterator[tuple[slice, Tensor]]:
-        """Every row once, in order: (where, inputs); at most `size` rows, and 256 MB of them.
+        """Every row once, in order: (where, inputs); at most `size` rows, and 2 MB of them or 32.
 
         Args:
             size: how many rows at most.
@@ -89,7 +91,8 @@ class Rows(ABC):
         first, last, _ = (within or slice(None)).indices(len(self))
         if first >= last:
             return
-        step = max(1, min(size, _MOST_BYTES // max(1, self.inputs(slice(first, first + 1)).nbytes)))
+        each = max(1, self.inputs(slice(first, first + 1)).nbytes)
+        step = max(1, min(size, max(_FEW_ROWS, _FEW_BYTES // each), _MOST_BYTES // each))
         for start in range(first, last, step):
             where = slice(start, min(start + step, last))
             yield where, self.inputs(where)

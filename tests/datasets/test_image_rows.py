@@ -313,6 +313,13 @@ def test_a_chunk_is_no_larger_than_memory_has_room_for(monkeypatch: pytest.Monke
     assert list(rows.take(torch.arange(0)).chunks(4)) == []
 
 
+@pytest.mark.parametrize(("budget", "step"), [(1, 32), (40, 40), (4000, 64)])
+def test_networks_are_asked_about_few_rows_at_once(monkeypatch: pytest.MonkeyPatch, budget: int, step: int) -> None:
+    rows = TensorRows(values=torch.rand(100, 3, 4, 4))
+    monkeypatch.setattr(signals, "_FEW_BYTES", budget * 3 * 4 * 4 * 4)
+    assert [where.start for where, _ in rows.chunks(64)] == list(range(0, 100, step))
+
+
 def test_files_come_as_the_student_reads_them(folder: Path) -> None:
     """A student of grey 5 × 6 pictures is asked about larger, coloured ones without telling their size."""
     student = build({"name": "mlp"}, (1, 5, 6), ("a",), "a test")
