@@ -72,6 +72,11 @@ def among(scores: Tensor) -> Tensor:
     return scores.nan_to_num(nan=-torch.inf).softmax(-1)
 
 
+def centred(scores: Tensor) -> Tensor:
+    """A softmax's logits (..., L) with mean 0 over the classes that somebody knows; NaN where the scores are."""
+    return scores - scores.nanmean(-1, keepdim=True)
+
+
 def one_hot(scores: Tensor) -> Tensor:
     """The likeliest class of each row, (..., L) bool; the first of equals. A NaN is no class.
 

@@ -38,6 +38,10 @@ Series = Annotated[
     bool,
     typer.Option("--series", help="The file's rows are series, each after its class; .ts files say so themselves."),
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="A data option, as key=value: --option tasks=colour,shape. Repeat it for several."),
+]
 
 
 def _version(wanted: bool) -> None:
@@ -116,13 +120,14 @@ def teachers_check(
         str, typer.Option(help="Rows to try it on; with annotations, its labels are checked too.")
     ] = "digits",
     labels: Annotated[str | None, typer.Option(help="Label columns of a table, comma-separated.")] = None,
+    option: Options = None,
     series: Series = False,
     trust_code: Trust = False,
 ) -> None:
     """Try a teacher on data: is it what its card says?"""
     from amalgam.views.teachers import check_teacher
 
-    check_teacher(spec, data, labels, series, trust_code)
+    check_teacher(spec, data, labels, option or [], series, trust_code)
 
 
 @recipes_app.command("list", epilog="Example: amalgam recipes list")
@@ -154,12 +159,13 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     data: Annotated[str | None, typer.Option(help="Annotated rows; the run's own test part by default.")] = None,
     labels: Annotated[str | None, typer.Option(help="Label columns of a table, comma-separated.")] = None,
+    option: Options = None,
     trust_code: Trust = False,
 ) -> None:
     """Measure a run's student beside its teachers."""
     from amalgam.views.runs import evaluate_run
 
-    evaluate_run(run, data, labels, trust_code)
+    evaluate_run(run, data, labels, option or [], trust_code)
 
 
 @app.command(epilog="Example: amalgam report runs/ant-1 runs/ant-2 --out comparison.html")
@@ -216,12 +222,13 @@ def predict(
     run: Annotated[Path, typer.Argument(help="A run directory or a saved student.")],
     data: Annotated[str, typer.Argument(help="Rows: a name or a file.")],
     labels: Annotated[str | None, typer.Option(help="Label columns of a table, which are no inputs.")] = None,
+    option: Options = None,
     out: Annotated[Path | None, typer.Option(help="A CSV file; standard output by default.")] = None,
 ) -> None:
     """The probability of every label for every row, as CSV."""
     from amalgam.views.runs import predict_rows
 
-    predict_rows(run, data, labels, out)
+    predict_rows(run, data, labels, option or [], out)
 
 
 @app.command(epilog="Example: amalgam export runs/ant-1 --check digits")
@@ -229,11 +236,12 @@ def export(
     run: Annotated[Path, typer.Argument(help="A run directory or a saved student.")],
     out: Annotated[Path | None, typer.Option(help="The ONNX file; RUN/student.onnx by default.")] = None,
     check: Annotated[str | None, typer.Option(help="Rows on which ONNX must say what torch says.")] = None,
+    option: Options = None,
 ) -> None:
     """A student as one ONNX file, checked against torch."""
     from amalgam.views.runs import export_run
 
-    export_run(run, out, check)
+    export_run(run, out, check, option or [])
 
 
 @cache_app.callback(invoke_without_command=True)

@@ -172,6 +172,17 @@ def weighed(rows: Rows, targets: Targets, training: Training) -> tuple[Rows, Tar
     return rows.take(where), targets.at(where), training.of(len(where))
 
 
+def unlearned(targets: Targets, names: Sequence[str]) -> list[str]:
+    """The labels that no row's target says anything of."""
+    weights: Any = getattr(targets, "weights", None)
+    if weights is None:
+        return []
+    heard = torch.zeros(len(names), dtype=torch.bool)
+    for start in range(0, len(weights), store.CHUNK):
+        heard |= (torch.as_tensor(weights[start : start + store.CHUNK]) > 0).any(0)
+    return [name for name, some in zip(names, heard.tolist(), strict=True) if not some]
+
+
 def _read(stored: Sequence[store.Stored], rows: Rows) -> list[dict[str, Any]]:
     """The arrays of entries: whole in memory where all fit beside the rows, else read where they lie."""
     most = _SMALL_BYTES if rows.resident is None else _RESIDENT_BYTES

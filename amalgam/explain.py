@@ -46,7 +46,7 @@ def sheets(found: Explanation) -> Sheets:
     columns = {name: _probabilities(found, k) for k, name in enumerate(names)}
     columns |= {name: one[0] for name, one in found.account.labels.items()}
     if isinstance(found.targets, ProbabilityTargets):
-        columns["target"] = found.targets.probabilities[0]
+        columns["target"] = torch.where(found.targets.weights[0] > 0, found.targets.probabilities[0], torch.nan)
     columns["student"] = found.student
     if found.annotated is not None:
         columns["annotated"] = found.annotated
@@ -58,7 +58,10 @@ def sheets(found: Explanation) -> Sheets:
         (label, [Entry(_shown(one[place]), bool(one[place] > 0.5)) for one in columns.values()])
         for place, label in enumerate(space.names)
     ]
-    title = f"row {found.row} of {found.part}: probabilities; – is a label that a teacher does not know"
+    title = (
+        f"row {found.row} of {found.part}: probabilities; – is a label that a teacher does not know, or a target that "
+        "is not learned"
+    )
     return Sheets(
         "", (), (Sheet(title, ("label", *columns), tuple(block for block in (whom, labels) if block)),), (), (), {}
     )

@@ -20,6 +20,9 @@ from amalgam.errors import RequestError, listed
 Tasks = Mapping[str, Sequence[str]]
 """Task → its classes, of which a row has one. A label that is no task's class is a task by itself, yes or no."""
 
+_WRITTEN_WHOLE = re.compile(r"[+-]?\d+\.0*|[+-]?\d+(?:\.\d*)?[eE][+-]?\d+")
+_NO_CLASS = {"", "?", "nan"}
+
 ONE = "class"
 """What the task is called whose classes are all labels of a teacher (`exclusive`), when nobody names it."""
 
@@ -93,6 +96,21 @@ def canonical(labels: Iterable[object], aliases: Mapping[str, Sequence[str]], ow
     return names
 
 
+def class_name(text: str) -> str:
+    """A class as it is called everywhere: a whole number has no decimal point (`1.0000e+00` is `1`), no class is ""."""
+    text = text.strip()
+    if text.casefold() in _NO_CLASS:
+        return ""
+    if _WRITTEN_WHOLE.fullmatch(text) and abs(float(text)) < 2**53 and float(text).is_integer():
+        return str(int(float(text)))
+    return text
+
+
+def class_label(task: str, name: str) -> str:
+    """The label of a class of a task, where data or an estimator name both: `wall: red`."""
+    return f"{task}: {name}"
+
+
 def tasks_of(owner: Any) -> Tasks:
     """The tasks of several classes that a teacher or student has: its `tasks`, or one of all if it is `exclusive`."""
     told: Tasks | None = getattr(owner, "tasks", None)
@@ -154,6 +172,8 @@ def told_tasks(tasks: Tasks | None, exclusive: bool, labels: Sequence[str], owne
     """
     if not tasks:
         return {ONE: tuple(labels)} if exclusive else {}
+    if not isinstance(tasks, Mapping) or any(isinstance(own, str) for own in tasks.values()):
+        raise RequestError(f"{owner}: its tasks are {tasks!r}, expected each task's name with the list of its classes")
     if exclusive:
         raise RequestError(
             f"{owner} says `exclusive` and names tasks; leave `exclusive` out, which means one task of all labels"
@@ -194,10 +214,12 @@ def unite(
         tasks: teacher name → its tasks, in its own names of labels.
 
     Raises:
-        RequestError: a label that is no name, one that `names` leaves out, or a class of two tasks.
+        RequestError: a label that is no name, one that `names` leaves out, a class of two tasks, a task that is called
+            as a label is, or an alias of a task.
     """
     own = {who: canonical(labels, aliases or {}, f"teacher {who!r}") for who, labels in teachers.items()}
     joined = _joined(teachers, own, tasks or {})
+    _refuse_one_name(own, joined, aliases or {})
     union = sorted({name for labels in own.values() for name in labels})
     order = tuple(names) if names is not None else tuple(union)
     for who, labels in own.items():
@@ -234,6 +256,26 @@ def _joined(
                     )
                 joined.setdefault(task, set()).add(label)
     return joined
+
+
+def _refuse_one_name(
+    own: Mapping[str, tuple[str, ...]], joined: Mapping[str, set[str]], aliases: Mapping[str, Sequence[str]]
+) -> None:
+    """RequestError for a task and a label of one name, which would be two things to learn, and for a task's alias."""
+    for task, classes in joined.items():
+        both = next((who for who, labels in own.items() if task in labels and task not in classes), None)
+        if both is not None:
+            raise RequestError(
+                f"{task!r} is a label that is yes or no for teacher {both!r}, and the task of the classes "
+                f"{listed(sorted(classes))} for another; if they are one, list its classes in both cards, else rename "
+                "the label under labels.aliases"
+            )
+        alias = next((name for name, others in aliases.items() if task in others), None)
+        if alias is not None:
+            raise RequestError(
+                f"labels.aliases calls {task!r} {alias!r}, but that is a task, and tasks meet by their classes: give "
+                f"each class its alias, as in {class_label(alias, '…')!r}: {[class_label(task, '…')]}"
+            )
 
 
 def _side_by_side(names: tuple[str, ...], tasks: Mapping[str, set[str]]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from amalgam.classes import Spans, by_task, decided, one_hot
+from amalgam.classes import Spans, by_task, centred, decided, one_hot
 from amalgam.errors import RequestError, listed
 from amalgam.labels import LabelSpace, Tasks, spans_of, tasks_of, unite
 from amalgam.signals import Columns, Votes, odds
@@ -24,6 +24,8 @@ _ABILITIES = {
     "FeatureScorer": "show its features: `score_and_features(inputs)`",
     "HeadScorer": "show its features and score others in their place: `score_and_features(inputs)`, `head(features)`",
 }
+
+_STUDENT = "student"  # what reports call the student, and no teacher beside it
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,12 @@ class Panel:
             exclusive: whether all labels must be the classes of one task.
         """
         for seat in self.seats:
+            if exclusive and seat.tasks and not seat.exclusive:
+                raise RequestError(
+                    f"strategy {strategy!r} chooses one class of all labels for a row, and teacher {seat.name!r} has "
+                    f"the task {listed(seat.tasks)} beside other labels; choose a strategy that learns such tasks (kd, "
+                    "cfl, must, venus, single or sup), or other teachers"
+                )
             if exclusive and not seat.exclusive:
                 raise RequestError(
                     f"strategy {strategy!r} chooses one class for a row, so every teacher's labels must exclude each "
@@ -191,7 +199,7 @@ def seat(
     """Teachers around one label space.
 
     Args:
-        teachers: the teachers; a name that comes twice is told apart by a number.
+        teachers: the teachers; a name that comes twice, or is `student`, is told apart by a number.
         aliases: common label name → other names of it.
         names: the student's labels when they are not simply the union, in order.
 
@@ -203,7 +211,7 @@ def seat(
     seated: dict[str, Seat] = {}
     for one in teachers:
         name, number = one.name, 2
-        while name in seated:
+        while name in seated or name == _STUDENT:
             name, number = f"{one.name}-{number}", number + 1
         seated[name] = replace(one, name=name)
     tasks = {name: one.tasks for name, one in seated.items()}
@@ -278,8 +286,11 @@ def majority(votes: Votes, spans: Spans = ()) -> Tensor:
 def mean_logit(votes: Votes, spans: Spans = ()) -> Tensor:
     """The mean logit (B, L) of the teachers that know a label: a softmax's for the classes of tasks, else a sigmoid's.
 
+    A softmax's logits mean the same whatever constant is added to a row of them. Lest that constant decide between
+    classes that different teachers know, each teacher's have the mean 0 over the classes of the task that it knows.
+
     Args:
         votes: what the teachers said.
         spans: the tasks of several classes.
     """
-    return votes.read(spans).nanmean(dim=0)
+    return by_task(votes.read(spans), spans, centred, lambda some: some).nanmean(dim=0)

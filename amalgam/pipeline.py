@@ -17,8 +17,8 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 
 from amalgam import registry, run, store, strategies
-from amalgam.collect import Surrogate, surrogate, vote, weighed
-from amalgam.errors import RequestError
+from amalgam.collect import Surrogate, surrogate, unlearned, vote, weighed
+from amalgam.errors import RequestError, listed
 from amalgam.evaluation import Evaluation, evaluate, measurable
 from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.journal import Journal
@@ -84,7 +84,7 @@ def distill(
                 measurable(parts.test, panel.space.names)
                 refuse_unreadable(recipe, panel, parts.learn, parts.test)
             parts = seen_by(strategy, panel, parts)
-            for note in (*parts.notes, *lookalike_notes(panel, parts)):
+            for note in (*parts.notes, *lookalike_notes(panel, parts), *task_notes(recipe, panel, strategy)):
                 journal.note(note)
         learned = of_rows(parts.learn)
         with journal.timed("votes"):
@@ -95,6 +95,10 @@ def distill(
                 partial(untrained, recipe, panel, parts, strategy),
             )  # fmt: skip
         rows, targets, training = parts.learn, taught.targets, recipe.training
+        if silent := unlearned(targets, panel.space.names):
+            journal.note(
+                f"no target tells anything of {listed(silent)}: the student's outputs of that name mean nothing"
+            )
         if strategy.sees_labels:
             rows, targets, training = weighed(rows, targets, training)
             if training is not recipe.training:
@@ -145,7 +149,15 @@ def distill(
                 tasks={task: tuple(classes) for task, classes in student.tasks.items()},
                 masks=student.masks,
             ),
-            teachers=tuple(Known(name=one.name, labels=tuple(one.teacher.labels)) for one in panel.seats),
+            teachers=tuple(
+                Known(
+                    name=one.name,
+                    labels=tuple(one.teacher.labels),
+                    exclusive=one.exclusive,
+                    tasks={task: tuple(classes) for task, classes in one.tasks.items()},
+                )
+                for one in panel.seats
+            ),
             machine=machine(str(accelerator.device)),
             seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
             data=told_of(parts, len(rows), fitted.rows),
@@ -219,6 +231,17 @@ def seen_by(strategy: Strategy[Any], panel: Panel, parts: Parts) -> Parts:
         return replace(parts, learn=parts.learn.unlabelled())
     learn, notes = annotated_for(parts.learn, panel, strategy.spans(panel))
     return replace(parts, learn=learn, notes=(*parts.notes, *notes))
+
+
+def task_notes(recipe: Recipe, panel: Panel, strategy: Strategy[Any]) -> list[str]:
+    """What becomes of tasks that a strategy does not learn as such."""
+    lost = [task for task in panel.tasks if task not in strategy.tasks(panel)]
+    if not lost:
+        return []
+    return [
+        f"strategy {recipe.strategy['name']!r} decides label by label: the classes of the task {listed(lost)} are "
+        "learned as labels that are yes or no, each by itself"
+    ]
 
 
 def assemble(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator
 
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
-from amalgam.schema import parse, read_yaml
+from amalgam.schema import assigned, parse, read_yaml
 from amalgam.shelf import find_recipe
 from amalgam.teacher import NETWORKS
 from amalgam.training.settings import Training
@@ -156,13 +156,8 @@ def read(name: str, changes: Mapping[str, object] | None = None, assignments: Se
     for key, value in (changes or {}).items():
         _change(content, key, value)
     for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals or not key:
-            raise RequestError(f"--set {assignment!r} should be key=value, such as --set training.epochs=50")
-        try:
-            _put(content, key, yaml.safe_load(text))
-        except yaml.YAMLError:
-            raise RequestError(f"--set {assignment!r}: the value is no YAML; quote it") from None
+        key, value = assigned(assignment, "--set", "training.epochs=50")
+        _put(content, key, value)
     return resolve(content, f"recipe {path}")
 
 

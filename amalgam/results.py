@@ -59,15 +59,17 @@ def tasks(evaluation: Evaluation) -> list[tuple[str, list[Entry]]]:
     labels = evaluation.student.labels
     own = {task: [label for label in classes if label in labels] for task, classes in evaluation.tasks.items()}
     spans = spans_of({task: classes for task, classes in own.items() if len(classes) > 1}, labels)
-    named = {classes[0]: task for task, classes in own.items() if len(classes) > 1}
+    named = {classes[0]: task for task, classes in own.items() if classes}
     models = [evaluation.student, evaluation.majority, evaluation.mean]
     found = []
     for place, (first, last) in enumerate(task_columns(spans, len(labels))):
         right = [1.0 - one.measures.loss_per_task[place] for one in models]
         shown = ["–" if math.isnan(one) else f"{one:.3f}".removeprefix("0") for one in right]
         best = max((one for one in shown if one != "–"), default=None, key=float)
-        kinds = Entry(plain(last - first) if last - first > 1 else "yes or no")
-        found.append((named.get(labels[first], labels[first]), [kinds, *(Entry(one, one == best) for one in shown)]))
+        task = named.get(labels[first])
+        kinds = Entry("yes or no" if task is None else plain(len(evaluation.tasks[task])))
+        name = labels[first] if last - first == 1 else str(task)  # of a task that has one class here, that class
+        found.append((name, [kinds, *(Entry(one, one == best) for one in shown)]))
     return found
 
 

@@ -37,6 +37,26 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
     return content
 
 
+def assigned(text: str, option: str, example: str) -> tuple[str, Any]:
+    """The key and the value of `key=value`, the value being YAML.
+
+    Args:
+        text: what the user wrote.
+        option: after which option of the command line, for messages.
+        example: one that is right.
+
+    Raises:
+        RequestError: no key, or a value that is no YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise RequestError(f"{option} {text!r} should be key=value, such as {option} {example}")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise RequestError(f"{option} {text!r}: the value is no YAML; quote it") from None
+
+
 def parse(model: type[Model], content: dict[str, Any], where: str) -> Model:
     """A mapping as a model.
 

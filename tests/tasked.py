@@ -71,7 +71,14 @@ def sigmoid(logit: float) -> float:
 
 
 def consensus(said: list[dict[str, float]], temperature: float = 1.0) -> dict[str, float]:
-    """Label → probability: a softmax of the colours' mean logits, else a sigmoid of one, at a temperature."""
-    colours = softmax({label: mean_of(said, label) / temperature for label in COLOURS})
+    """Label → probability: a softmax of the colours' mean logits, else a sigmoid of one, at a temperature.
+
+    A teacher's logits of colours are taken from their mean: a constant more for all of them says nothing.
+    """
+    apart = []
+    for one in said:
+        own = [one[label] for label in COLOURS if label in one]
+        apart.append({label: one[label] - sum(own) / len(own) for label in COLOURS if label in one})
+    colours = softmax({label: mean_of(apart, label) / temperature for label in COLOURS})
     rest = {label: sigmoid(mean_of(said, label) / temperature) for label in NAMES[3:]}
     return {**colours, **rest}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amalgam.errors import RequestError
-from amalgam.labels import LabelSpace, canonical, lookalikes, spans_of, told_tasks, unite
+from amalgam.labels import LabelSpace, canonical, class_name, lookalikes, spans_of, told_tasks, unite
 from tests.tasked import NAMES, TASKS
 
 SETS = st.dictionaries(
@@ -124,6 +124,33 @@ def test_a_class_is_of_one_task() -> None:
     )
 
 
+def test_a_task_and_a_label_are_not_called_alike() -> None:
+    labels: Any = {"a": ("red", "green"), "b": ("colour", "round")}
+    assert refused(unite, labels, None, None, {"a": {"colour": ("red", "green")}}) == (
+        "'colour' is a label that is yes or no for teacher 'b', and the task of the classes 'green', 'red' for "
+        "another; if they are one, list its classes in both cards, else rename the label under labels.aliases"
+    )
+    tasks: Any = {"a": {"red": ("red", "green")}}
+    assert unite({"a": ("red", "green")}, None, None, tasks).tasks == {"red": ("green", "red")}
+
+
+def test_a_task_is_not_renamed_but_its_classes_are() -> None:
+    tasks: Any = {"a": {"farbe": ("farbe: red", "farbe: blue")}}
+    assert refused(unite, {"a": ("farbe: red", "farbe: blue")}, {"colour": ["farbe"]}, None, tasks) == (
+        "labels.aliases calls 'farbe' 'colour', but that is a task, and tasks meet by their classes: give each class "
+        "its alias, as in 'colour: …': ['farbe: …']"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("red", "red"), (" red ", "red"), ("1.0", "1"), ("1.000e+00", "1"), ("07", "07"), ("1.5", "1.5"), ("True", "True"),
+     ("", ""), ("  ", ""), ("?", ""), ("NaN", ""), ("none", "none")],
+)  # fmt: skip
+def test_a_class_is_called_the_same_however_it_is_written(text: str, name: str) -> None:
+    assert class_name(text) == name
+
+
 @pytest.mark.parametrize(
     ("tasks", "exclusive", "message"),
     [
@@ -139,6 +166,8 @@ def test_a_class_is_of_one_task() -> None:
         ),
         ({"t": ("a", "a")}, False, "it: task 't' has only the class 'a', 'a'; a task has at least two"),
         ({"t": ("a", "b"), "u": ("b", "c")}, False, "it: 'b' is a class of task 't' and listed once more"),
+        (["t"], False, "it: its tasks are ['t'], expected each task's name with the list of its classes"),
+        ({"t": "ab"}, False, "it: its tasks are {'t': 'ab'}, expected each task's name with the list of its classes"),
         ({"t": ("a", "z")}, False, "it: task 't' has the class 'z', which is no label ('a', 'b', 'c', 'd')"),
         ({"t": ("a", "c")}, False, "it: the classes of task 't' do not stand side by side among the labels 'a', 'b', "),
     ],

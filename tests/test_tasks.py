@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +321,19 @@ def test_probabilities_of_tasks_become_logits_task_by_task() -> None:
     found = probabilities(to_logits(votes, "votes", SPANS), SPANS)
     torch.testing.assert_close(found, torch.tensor([[0.025, 0.95, 0.025, 0.95, 0.05]]))
     assert "sum to" in refused(to_logits, said[:, [0, 1, 3, 4]], "probabilities", ((0, 2),))
+
+
+def test_what_softmaxes_do_not_say_decides_nothing() -> None:
+    """No teacher knows all classes: a constant more for all that one says of them changes nothing."""
+    panel = panel_of()
+    votes = ballots_of(panel, rows_of()).at(slice(0, 24))
+    first, last = SPANS[0]
+    known = votes.known[:, first:last].sum(1)
+    assert known.tolist().count(last - first) < len(known)
+    moved = votes.scores.clone()
+    moved[:, :, first:last] += torch.tensor([30.0, -7.0, 4.0])[: len(moved), None, None]
+    other = replace(votes, scores=moved)
+    torch.testing.assert_close(mean_logit(other, SPANS), mean_logit(votes, SPANS), rtol=1e-4, atol=1e-4)
 
 
 def test_the_consensus_by_hand_is_kds() -> None:

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from amalgam.labels import class_name
 from amalgam.series import as_series, within
 
-YES_OR_NO = frozenset((0, 1))
+_YES_OR_NO = ({"0", "1"}, {"False", "True"})
 
 
 def is_multilearn(estimator: Any) -> bool:
@@ -31,14 +32,22 @@ def is_multilabel(estimator: Any, labels: int) -> bool:
     row = torch.zeros(1, getattr(estimator, "n_features_in_", 1))
     if not _reads_series(estimator) and np.ndim(_dense(estimator.predict(table(estimator, row)))) == 2:
         return True
-    return labels == 1 and classes is not None and set(classes.tolist()) <= YES_OR_NO
+    return labels == 1 and classes is not None and set(classes.tolist()) <= {0, 1}
 
 
 def outputs_of_classes(estimator: Any) -> list[list[Any]]:
     """The classes of each output, where one at least has others than 0 and 1; else none."""
     classes = getattr(estimator, "classes_", None)
     outputs = [own.tolist() for own in classes] if isinstance(classes, list) else []
-    return [] if all(set(own) <= YES_OR_NO for own in outputs) else outputs
+    return [] if all(set(own) <= {0, 1} for own in outputs) else outputs
+
+
+def yes_or_no(classes: Sequence[Any]) -> bool:
+    """Whether an output's classes say whether something is there: 0 and 1, or False and True.
+
+    Also as words, which is how scikit-learn has them beside an output of words.
+    """
+    return any({class_name(str(one)) for one in classes} <= both for both in _YES_OR_NO)
 
 
 def table(estimator: Any, inputs: Tensor) -> Any:
@@ -87,7 +96,7 @@ def of_outputs(outputs: Sequence[Sequence[Any]], answer: Any) -> NDArray[Any]:
     each = answer if isinstance(answer, list) else list(np.asarray(answer).T)
     said = [of_classes(np.asarray(own), one) for own, one in zip(outputs, each, strict=True)]
     found = [
-        _of_class_one(one, np.asarray(own))[:, None] if set(own) <= YES_OR_NO else one
+        _of_class_one(one, [class_name(str(some)) in ("1", "True") for some in own])[:, None] if yes_or_no(own) else one
         for own, one in zip(outputs, said, strict=True)
     ]
     return np.concatenate(found, axis=1)
@@ -115,7 +124,7 @@ def _dense(answer: Any) -> NDArray[Any]:
     return plain
 
 
-def _of_class_one(scores: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
+def _of_class_one(scores: NDArray[Any], classes: NDArray[Any] | list[bool]) -> NDArray[Any]:
     """The column (B,) of class 1 among scores (B, classes); 0 where the estimator never saw class 1."""
     place = np.flatnonzero(np.asarray(classes) == 1)
     column: NDArray[Any] = scores[:, place[0]] if len(place) else np.zeros(len(scores))

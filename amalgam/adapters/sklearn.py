@@ -18,7 +18,6 @@ from torch import Tensor
 
 from amalgam.adapters import Conversion, construct, identity, source, unanswered
 from amalgam.adapters._estimator import (
-    YES_OR_NO,
     is_multilabel,
     is_multilearn,
     of_classes,
@@ -26,10 +25,11 @@ from amalgam.adapters._estimator import (
     of_outputs,
     outputs_of_classes,
     table,
+    yes_or_no,
 )
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_file
-from amalgam.labels import canonical, spans_of, tasks_of, told_tasks
+from amalgam.labels import canonical, class_label, class_name, spans_of, tasks_of, told_tasks
 
 if TYPE_CHECKING:
     from amalgam.teacher import Card
@@ -106,12 +106,14 @@ class SklearnTeacher:
                 f"{owner} lists {len(named)} labels ({listed(named)}) for its estimator's {len(self.outputs)} outputs; "
                 "name each output once, in order, and none of their classes"
             )
-        told = {
-            name: (name,) if set(own) <= YES_OR_NO else tuple(f"{name}: {one}" for one in own)
-            for name, own in zip(named, self.outputs, strict=True)
-        }
-        labels = canonical([label for own in told.values() for label in own], {}, owner)
-        return labels, told_tasks({name: own for name, own in told.items() if own != (name,)}, False, labels, owner)
+        classes = dict(zip(named, ([class_name(str(one)) for one in own] for own in self.outputs), strict=True))
+        nameless = next((name for name, own in classes.items() if "" in own), None)
+        if nameless is not None:
+            raise RequestError(f"{owner}: its output {nameless!r} has a class without a name; fit it with names")
+        told = {name: tuple(class_label(name, one) for one in own) for name, own in classes.items()}
+        tasks = {name: told[name] for name, own in classes.items() if not yes_or_no(own)}
+        labels = canonical([label for name in named for label in tasks.get(name, (name,))], {}, owner)
+        return labels, told_tasks(tasks, False, labels, owner)
 
     def _named(self, labels: Sequence[object]) -> tuple[str, ...]:
         classes: list[object] = []

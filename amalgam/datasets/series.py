@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +12,8 @@ from numpy.typing import NDArray
 
 from amalgam.datasets.loaded import Loaded, described
 from amalgam.errors import RequestError, listed, nearest
-from amalgam.labels import canonical
+from amalgam.labels import canonical, class_name
 from amalgam.signals import TensorRows
-
-_WRITTEN_WHOLE = re.compile(r"[+-]?\d+\.0*|[+-]?\d+(?:\.\d*)?[eE][+-]?\d+")
-_NO_CLASS = {"", "?", "nan"}
 
 
 @dataclass(frozen=True)
@@ -49,17 +45,9 @@ class Part:
 
 
 def named(texts: Iterable[str]) -> NDArray[np.str_]:
-    """Class names (N,) of texts: a whole number loses its decimal point (`1.0000e+00` is `1`), no class is ""."""
+    """Class names (N,) of texts, as `labels.class_name` spells them."""
     distinct, place = np.unique(np.array([*texts], dtype=np.str_), return_inverse=True)
-    return np.array([_named(str(text).strip()) for text in distinct], dtype=np.str_)[place]
-
-
-def _named(text: str) -> str:
-    if text.casefold() in _NO_CLASS:
-        return ""
-    if _WRITTEN_WHOLE.fullmatch(text) and abs(float(text)) < 2**53 and float(text).is_integer():
-        return str(int(float(text)))
-    return text
+    return np.array([class_name(str(text)) for text in distinct], dtype=np.str_)[place]
 
 
 def ends(values: NDArray[np.float32]) -> NDArray[np.int64]:

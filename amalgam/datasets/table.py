@@ -18,6 +18,7 @@ from amalgam.datasets.compressed import opened, opened_text, plain_name
 from amalgam.datasets.loaded import DataOptions, Loaded, Table, as_float32, described
 from amalgam.datasets.pixels import are_images, as_images
 from amalgam.errors import RequestError, listed, nearest
+from amalgam.labels import class_label, class_name
 from amalgam.signals import FileRows
 
 SERIES = "say --series, or set the data option `series` to true"
@@ -218,12 +219,13 @@ def by_class(frame: Any, path: Path, options: DataOptions) -> tuple[Any, tuple[s
 
     labels = [*(options.labels or ())]
     for task in options.tasks:
-        there = frame[task].notna()
-        values = frame[task].map(str).str.strip()
+        called = {one: class_name(str(one)) for one in frame[task].dropna().unique()}
+        values = frame[task].map({one: name for one, name in called.items() if name})
+        there = values.notna()
         classes = sorted(values[there].unique())
         if not classes:
             raise RequestError(f"{path}: the column {task!r} names no class; take it out of the data option `tasks`")
-        told = {f"{task}: {name}": (values == name).astype(np.float32).where(there) for name in classes}
+        told = {class_label(task, name): (values == name).astype(np.float32).where(there) for name in classes}
         twice = next((name for name in told if name in frame.columns), None)
         if twice is not None:
             raise RequestError(f"{path} has a column {twice!r}, which is the label of a class of {task!r}; rename one")
@@ -274,7 +276,7 @@ def numbers(frame: Any, columns: Sequence[str], where: Callable[[int], str]) -> 
                 row = wrong.idxmax()
                 raise RequestError(
                     f"{where(int(row))}: column {name!r} is {str(column[row])!r}, expected a number; encode it as "
-                    "numbers, or leave it out with the data option `drop`"
+                    "numbers, name it under the data option `tasks` if it holds classes, or leave it out with `drop`"
                 )
     return as_float32(frame[list(columns)].apply(pandas.to_numeric).to_numpy(dtype=np.float64, na_value=np.nan))
 

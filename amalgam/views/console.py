@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -26,11 +27,20 @@ def columns(*headings: str) -> Table:
     return table
 
 
-def options(labels: str | None, series: bool = False) -> DataOptions | None:
-    """What `--labels cat,dog` and `--series` say of the data; None for nothing."""
+def options(labels: str | None, series: bool = False, assignments: Sequence[str] = ()) -> DataOptions | None:
+    """What `--labels cat,dog`, `--series` and `--option tasks=colour,shape` say of the data; None for nothing."""
     from amalgam.datasets import DataOptions
+    from amalgam.schema import assigned, parse
 
-    if labels is None and not series:
-        return None
-    named = () if labels is None else tuple(label.strip() for label in labels.split(","))
-    return DataOptions(labels=named or None, series=series)
+    told: dict[str, Any] = dict(assigned(one, "--option", "tasks=colour,shape") for one in assignments)
+    for key in {"labels", "tasks", "drop"} & told.keys():
+        told[key] = _names(str(told[key])) if not isinstance(told[key], list) else told[key]
+    if labels is not None:
+        told["labels"] = _names(labels)
+    if series:
+        told["series"] = True
+    return parse(DataOptions, told, "--option") if told else None
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]

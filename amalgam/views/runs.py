@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -14,6 +14,9 @@ from amalgam import shelf
 from amalgam.errors import RequestError, WorkError
 from amalgam.progress import shown
 from amalgam.views.console import console, options
+
+if TYPE_CHECKING:
+    from amalgam.evaluation import Evaluation
 
 
 def distill_and_show(
@@ -66,14 +69,21 @@ def distill_and_show(
 
 def show_report(report: Any, folder: Path) -> None:
     """The end of a run: the table, the verdict, and where everything lies."""
+    if report.evaluation is not None:
+        _show(report.evaluation)
+    ship = "student.onnx to ship, " if report.export else ""
+    console().print(Text(f"The run lies in {folder}: report.html to look at, {ship}README.md to read."))
+
+
+def _show(evaluation: Evaluation) -> None:
+    """The table of an evaluation, what could not be measured, and the verdict."""
     from amalgam.results import table, verdict
 
     to = console()
-    if report.evaluation is not None:
-        to.print(table(report.evaluation))
-        to.print(Text(verdict(report.evaluation)))
-    ship = "student.onnx to ship, " if report.export else ""
-    to.print(Text(f"The run lies in {folder}: report.html to look at, {ship}README.md to read."))
+    to.print(table(evaluation))
+    for note in evaluation.notes:
+        to.print(Text(note))
+    to.print(Text(verdict(evaluation)))
 
 
 def report_on(folders: Sequence[Path], as_json: bool, out: Path | None) -> None:
@@ -109,19 +119,16 @@ def explain_row(folder: Path, row: int, trust: bool) -> None:
     console().print(*as_tables(sheets(found)), sep="\n")
 
 
-def evaluate_run(folder: Path, data: str | None, labels: str | None, trust: bool) -> None:
+def evaluate_run(folder: Path, data: str | None, labels: str | None, given: Sequence[str], trust: bool) -> None:
     """`amalgam evaluate`."""
     from amalgam.finished import evaluate_again
-    from amalgam.results import table, verdict
 
     with shown() as progress:
-        evaluation = evaluate_again(folder, data, options(labels), trust=trust, progress=progress)
-    to = console()
-    to.print(table(evaluation))
-    to.print(Text(verdict(evaluation)))
+        evaluation = evaluate_again(folder, data, options(labels, assignments=given), trust=trust, progress=progress)
+    _show(evaluation)
 
 
-def predict_rows(folder: Path, data: str, labels: str | None, out: Path | None) -> None:
+def predict_rows(folder: Path, data: str, labels: str | None, given: Sequence[str], out: Path | None) -> None:
     """`amalgam predict`: a header of label names, then a line of probabilities a row."""
     from amalgam.files import draft, writable
     from amalgam.parts import rows_for
@@ -130,7 +137,7 @@ def predict_rows(folder: Path, data: str, labels: str | None, out: Path | None) 
     if out is not None and out.is_file():
         raise RequestError(f"--out {out} is there already and is never overwritten; name a new file")
     student = load(folder)
-    rows = rows_for(student, data, options(labels))
+    rows = rows_for(student, data, options(labels, assignments=given))
 
     def write(stream: Any) -> None:
         lines = csv.writer(stream)
@@ -146,14 +153,14 @@ def predict_rows(folder: Path, data: str, labels: str | None, out: Path | None) 
     console().print(Text(f"{len(rows):,} rows of probabilities lie in {out}"))
 
 
-def export_run(folder: Path, out: Path | None, check: str | None) -> None:
+def export_run(folder: Path, out: Path | None, check: str | None, given: Sequence[str]) -> None:
     """`amalgam export`."""
     from amalgam.export import facts
     from amalgam.parts import rows_for
     from amalgam.student import load
 
     student = load(folder)
-    rows = None if check is None else rows_for(student, check).inputs(slice(0, 256))
+    rows = None if check is None else rows_for(student, check, options(None, assignments=given)).inputs(slice(0, 256))
     with shown() as progress, progress.step("export", 1, "model") as bar:
         path = student.export(out if out is not None else folder / "student.onnx", rows)
         bar.advance(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -11,6 +12,9 @@ from amalgam.errors import RequestError, WorkError
 from amalgam.progress import shown
 from amalgam.teacher import Card, read_card
 from amalgam.views.console import columns, console, options
+
+if TYPE_CHECKING:
+    from amalgam.labels import Tasks
 
 
 def list_teachers() -> None:
@@ -28,23 +32,40 @@ def show_teachers(specs: Sequence[str]) -> None:
     from amalgam.registry import find_card
 
     to = console()
-    cards: dict[str, Card] = {}
+    labels: dict[str, Sequence[object]] = {}
+    tasks: dict[str, Tasks] = {}
     for spec in specs:
         card, _ = find_card(spec)
-        cards[card.name] = card
+        labels[card.name], tasks[card.name] = _known(spec, card)
         told = " · ".join(filter(None, (card.adapter, card.description)))
         to.print(Text(card.name, style="bold"), Text(told))
-    space = unite({name: card.labels for name, card in cards.items()})
-    known = columns("label", *cards)
+        for task, classes in tasks[card.name].items():
+            to.print(Text(f"  task {task}: {', '.join(classes)}"))
+    space = unite(labels, tasks=tasks)
+    known = columns("label", *labels)
     for column, label in enumerate(space.names):
         known.add_row(Text(label), *("✓" if row[column] else "·" for row in space.known.tolist()))
     to.print(known)
-    if len(cards) > 1:
-        overlap = columns("labels in common", *cards)
-        for name, row in zip(cards, space.overlap().tolist(), strict=True):
+    if len(labels) > 1:
+        overlap = columns("labels in common", *labels)
+        for name, row in zip(labels, space.overlap().tolist(), strict=True):
             overlap.add_row(Text(name), *map(str, row))
         to.print()
         to.print(overlap)
+
+
+def _known(spec: str, card: Card) -> tuple[Sequence[object], Tasks]:
+    """The labels and tasks of a teacher; it is loaded where its file alone tells them all."""
+    from amalgam.labels import tasks_of, told_tasks
+
+    if card.labels and card.adapter != "sklearn":
+        return card.labels, told_tasks(card.tasks, card.exclusive, [*map(str, card.labels)], f"teacher {card.name!r}")
+    from accelerate import Accelerator
+
+    from amalgam.registry import load
+
+    teacher = load(spec, Accelerator()).teacher
+    return teacher.labels, tasks_of(teacher)
 
 
 def train_teachers(specs: Sequence[str]) -> None:
@@ -66,13 +87,13 @@ def train_teachers(specs: Sequence[str]) -> None:
         to.print(Text(f"{card.name} lies in {folder}"))
 
 
-def check_teacher(spec: str, data: str, labels: str | None, series: bool, trust: bool) -> None:
+def check_teacher(spec: str, data: str, labels: str | None, given: Sequence[str], series: bool, trust: bool) -> None:
     """`amalgam teachers check`; leaves with exit code 1 when the teacher breaks a promise."""
     from accelerate import Accelerator
 
     from amalgam import contract, datasets, registry
 
-    rows = datasets.load(data, options(labels, series)).rows
+    rows = datasets.load(data, options(labels, series, given)).rows
     with shown() as progress:
         seat = registry.load(spec, Accelerator(), trust=trust, progress=progress)
     findings = contract.check(seat.teacher, seat.name, rows)

@@ -273,6 +273,28 @@ def test_outputs_of_named_classes(rooms: np.ndarray, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("there", [("0", "1"), ("False", "True"), ("0.0", "1.0")])
+def test_yes_or_no_beside_words_is_said_in_words(rooms: np.ndarray, there: tuple[str, str]) -> None:
+    """scikit-learn reads numbers beside words as words."""
+    words = np.stack([np.array(["red", "blue ", "green"])[rooms[:, 0]], np.array(there)[rooms[:, 1]]], axis=1)
+    several = KNeighborsClassifier().fit(X, words)
+    teacher = wrap(several, ["wall", "big"])
+    assert teacher.labels == ("wall: blue", "wall: green", "wall: red", "big")
+    said = teacher.score(INPUTS)[:, 3].sigmoid().numpy()
+    assert np.allclose(said, several.predict_proba(X)[1][:, 1], atol=1e-5)
+
+
+def test_whole_numbers_are_the_same_classes_as_floats(rooms: np.ndarray) -> None:
+    whole, floats = (wrap(KNeighborsClassifier().fit(X, kind), ["wall", "big", "digit"]) for kind in (rooms, rooms / 1))
+    assert whole.labels == floats.labels
+    assert torch.equal(whole.score(INPUTS), floats.score(INPUTS))
+    rooms = rooms.astype(str)
+    rooms[rooms[:, 0] == "1", 0] = " "
+    assert refused(lambda: wrap(KNeighborsClassifier().fit(X, rooms), ["wall", "big", "digit"], "a")) == (
+        "teacher 'a': its output 'wall' has a class without a name; fit it with names"
+    )
+
+
 def test_inputs_are_flattened_and_keep_their_columns_names() -> None:
     frame = pd.DataFrame(X, columns=list("uvwxyz"))
     estimator = OneVsRestClassifier(logistic()).fit(frame, Y)

@@ -27,6 +27,18 @@ def test_a_task_is_a_column_of_classes(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(loaded.rows.annotated, wanted)
 
 
+def test_classes_are_called_alike_however_they_are_written(tmp_path: Path) -> None:
+    """pandas writes whole numbers as 2.0 when one is missing; a cell of blanks is missing, too."""
+    loaded = datasets.load(
+        str(write(tmp_path, "a,size,hue\n1,2.0, red\n2,,red\n3,2,  \n4,10.0,blue\n")),
+        DataOptions(tasks=("size", "hue")),
+    )
+    assert loaded.rows.labels == ("size: 10", "size: 2", "hue: blue", "hue: red")
+    nan = np.nan
+    wanted = [[0, 1, 0, 1], [nan, nan, 0, 1], [0, 1, nan, nan], [1, 0, 1, 0]]
+    np.testing.assert_array_equal(loaded.rows.annotated, wanted)
+
+
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [

@@ -171,10 +171,9 @@ def test_classes_are_one_task_with_a_softmax() -> None:
     for row in range(24):
         said = dict[str, list[float]]()
         for seated in panel.seats:
-            for label, logit in zip(
-                seated.teacher.labels, seated.teacher.score(rows.values[row]).tolist(), strict=True
-            ):
-                said.setdefault(label, []).append(logit)
+            scores = seated.teacher.score(rows.values[row]).tolist()
+            for label, logit in zip(seated.teacher.labels, scores, strict=True):
+                said.setdefault(label, []).append(logit - sum(scores) / len(scores))
         powers = {label: math.exp(sum(logits) / len(logits) / 0.5) for label, logits in said.items()}
         q = output.logits[row].exp() / output.logits[row].exp().sum()
         for column, label in enumerate("abcd"):
