@@ -25,6 +25,7 @@ from amalgam.losses import cross_entropy
 from amalgam.metrics import TASK_MEASURES, measures_of
 from amalgam.panel import Seat, choices, majority, mean_logit, seat
 from amalgam.parts import annotated_for
+from amalgam.results import tasks
 from amalgam.schooling import lesson
 from amalgam.signals import ProbabilityTargets, TensorRows
 from amalgam.strategies.ant import ANT
@@ -150,7 +151,7 @@ def test_strategies_follow_the_teachers_or_decide_in_their_own_way() -> None:
     panel = panel_of()
     assert (KD().tasks(panel), KD().spans(panel)) == (TASKS, SPANS)
     assert (ANT().tasks(panel), ANT().spans(panel)) == ({}, ())
-    assert "so every teacher's labels must exclude each other; those of 'one' do not" in refused(
+    assert "and teacher 'one' has the task 'colour' beside other labels; choose a strategy that learns such" in refused(
         panel.require, TC.needs, "tc", TC.exclusive
     )
 
@@ -223,6 +224,21 @@ def test_evaluation_measures_each_task() -> None:
     assert len(found.teachers[2].teacher.measures.loss_per_task) == 2
     beside = float((said[own, :3].argmax(1) == truth[own, :3].argmax(1)).float().mean())
     assert 1 - one.student.measures.loss_per_task[1] == pytest.approx(beside)
+
+
+@pytest.mark.parametrize(("gone", "shown"), [((), "colour"), (("blue",), "colour"), (("blue", "green"), "red")])
+def test_a_task_has_all_its_classes_though_rows_show_some(gone: tuple[str, ...], shown: str) -> None:
+    """What is told of a task whose classes are not all annotated: it still has three."""
+    panel, rows = panel_of(), rows_of(60, annotated=True)
+    student = MLP((4,), NAMES, MLP.Settings(hidden=()))
+    student.tasks = TASKS
+    assert rows.annotated is not None
+    kept = [column for column, name in enumerate(NAMES) if name not in gone]
+    rows = replace(rows, annotated=rows.annotated[:, kept], labels=tuple(NAMES[column] for column in kept))
+    found = tasks(evaluate(student.eval(), panel, rows, ballots_of(panel, rows), seconds=0.0))
+    assert [(name, entries[0].text) for name, entries in found] == [
+        (shown, "3"), ("dotted", "yes or no"), ("round", "yes or no")
+    ]  # fmt: skip
 
 
 class Paints:
