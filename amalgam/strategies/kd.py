@@ -1,10 +1,10 @@
 """KD, knowledge distillation from several teachers (Hinton, Vinyals, Dean 2015): softened mean logits.
 
-Hinton et al. soften a softmax over classes that exclude each other. Where the teachers' tasks have classes, so has the
-student's; of classes that no two teachers share, the logits stand side by side. A softmax is the same whatever constant
-is added to all its logits, and papers do not say which that is: each teacher's have the mean 0 over the classes it knows.
-A label that is no task's class is a choice between two, yes and no, and the softmax is a sigmoid. Annotated rows are not
-seen, so there is no second loss with hard targets (`sup_kd` has one).
+Hinton et al. soften a softmax over classes that exclude each other. Where the teachers' tasks have classes, so has
+the student's; of classes that no two teachers share, the logits stand side by side. A softmax is the same whatever
+constant is added to all its logits, and papers do not say which that is: each teacher's have the mean 0 over the
+classes it knows. A label that is no task's class is a choice between two, yes and no, and the softmax is a sigmoid.
+Annotated rows are not seen, so there is no second loss with hard targets (`sup_kd` has one).
 """
 
 from __future__ import annotations
