@@ -98,11 +98,14 @@ def teachers_list() -> None:
 
 
 @teachers_app.command("show", epilog="Example: amalgam teachers show digits-arithmetic digits-shape")
-def teachers_show(spec: Annotated[list[str], typer.Argument(help="Cards' names or paths.")]) -> None:
+def teachers_show(
+    spec: Annotated[list[str], typer.Argument(help="Teachers: cards' names or paths, or adapter:source[@labels].")],
+    trust_code: Trust = False,
+) -> None:
     """Cards, and which labels they share."""
     from amalgam.views.teachers import show_teachers
 
-    show_teachers(spec)
+    show_teachers(spec, trust_code)
 
 
 @teachers_app.command("train", epilog="Example: amalgam teachers train digits-shape")

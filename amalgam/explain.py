@@ -43,28 +43,28 @@ class Explanation:
 def sheets(found: Explanation) -> Sheets:
     """An explanation for a terminal: a line a label, a column a teacher, then what the strategy made of them."""
     space, names = found.panel.space, [seat.name for seat in found.panel.seats]
-    columns = {name: _probabilities(found, k) for k, name in enumerate(names)}
-    columns |= {name: one[0] for name, one in found.account.labels.items()}
+    columns = [(name, _probabilities(found, k)) for k, name in enumerate(names)]
+    columns += [(name, one[0]) for name, one in found.account.labels.items()]
     if isinstance(found.targets, ProbabilityTargets):
-        columns["target"] = torch.where(found.targets.weights[0] > 0, found.targets.probabilities[0], torch.nan)
-    columns["student"] = found.student
+        learned = found.targets.weights[0] > 0
+        columns.append(("target", torch.where(learned, found.targets.probabilities[0], torch.nan)))
+    columns.append(("student", found.student))
     if found.annotated is not None:
-        columns["annotated"] = found.annotated
+        columns.append(("annotated", found.annotated))
     rest = [Entry("")] * (len(columns) - len(names))
     whom: list[Row] = [
         (name, [*map(Entry, map(_shown, one[0])), *rest]) for name, one in found.account.teachers.items()
     ]
     labels: list[Row] = [
-        (label, [Entry(_shown(one[place]), bool(one[place] > 0.5)) for one in columns.values()])
+        (label, [Entry(_shown(one[place]), bool(one[place] > 0.5)) for _, one in columns])
         for place, label in enumerate(space.names)
     ]
     title = (
         f"row {found.row} of {found.part}: probabilities; – is a label that a teacher does not know, or a target that "
         "is not learned"
     )
-    return Sheets(
-        "", (), (Sheet(title, ("label", *columns), tuple(block for block in (whom, labels) if block)),), (), (), {}
-    )
+    headings = ("label", *(name for name, _ in columns))
+    return Sheets("", (), (Sheet(title, headings, tuple(block for block in (whom, labels) if block)),), (), (), {})
 
 
 def _probabilities(found: Explanation, teacher: int) -> Tensor:

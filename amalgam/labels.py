@@ -172,7 +172,9 @@ def told_tasks(tasks: Tasks | None, exclusive: bool, labels: Sequence[str], owne
     """
     if not tasks:
         return {ONE: tuple(labels)} if exclusive else {}
-    if not isinstance(tasks, Mapping) or any(isinstance(own, str) for own in tasks.values()):
+    if not isinstance(tasks, Mapping) or any(
+        isinstance(own, str) or not isinstance(own, Iterable) for own in tasks.values()
+    ):
         raise RequestError(f"{owner}: its tasks are {tasks!r}, expected each task's name with the list of its classes")
     if exclusive:
         raise RequestError(
@@ -219,7 +221,7 @@ def unite(
     """
     own = {who: canonical(labels, aliases or {}, f"teacher {who!r}") for who, labels in teachers.items()}
     joined = _joined(teachers, own, tasks or {})
-    _refuse_one_name(own, joined, aliases or {})
+    _refuse_one_name(own, joined, aliases or {}, {label for labels in teachers.values() for label in labels})
     union = sorted({name for labels in own.values() for name in labels})
     order = tuple(names) if names is not None else tuple(union)
     for who, labels in own.items():
@@ -259,18 +261,21 @@ def _joined(
 
 
 def _refuse_one_name(
-    own: Mapping[str, tuple[str, ...]], joined: Mapping[str, set[str]], aliases: Mapping[str, Sequence[str]]
+    own: Mapping[str, tuple[str, ...]],
+    joined: Mapping[str, set[str]],
+    aliases: Mapping[str, Sequence[str]],
+    raw: set[object],
 ) -> None:
-    """RequestError for a task and a label of one name, which would be two things to learn, and for a task's alias."""
+    """RequestError for a task and a label of one name, and for an alias of a task: `raw` are all labels' own names."""
     for task, classes in joined.items():
         both = next((who for who, labels in own.items() if task in labels and task not in classes), None)
         if both is not None:
             raise RequestError(
-                f"{task!r} is a label that is yes or no for teacher {both!r}, and the task of the classes "
-                f"{listed(sorted(classes))} for another; if they are one, list its classes in both cards, else rename "
-                "the label under labels.aliases"
+                f"{task!r} is a label that is yes or no for teacher {both!r}, and also the task of the classes "
+                f"{listed(sorted(classes))}; rename the label under labels.aliases, as in "
+                f"{f'has {task}'!r}: {[task]}, or choose teachers that mean the same by it"
             )
-        alias = next((name for name, others in aliases.items() if task in others), None)
+        alias = next((name for name, others in aliases.items() if task in others and task not in raw), None)
         if alias is not None:
             raise RequestError(
                 f"labels.aliases calls {task!r} {alias!r}, but that is a task, and tasks meet by their classes: give "

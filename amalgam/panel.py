@@ -104,8 +104,8 @@ class Panel:
             if exclusive and seat.tasks and not seat.exclusive:
                 raise RequestError(
                     f"strategy {strategy!r} chooses one class of all labels for a row, and teacher {seat.name!r} has "
-                    f"the task {listed(seat.tasks)} beside other labels; choose a strategy that learns such tasks (kd, "
-                    "cfl, must, venus, single or sup), or other teachers"
+                    f"the task {listed(seat.tasks)} beside other labels; choose a strategy that learns such tasks, as "
+                    "kd and venus do, or other teachers"
                 )
             if exclusive and not seat.exclusive:
                 raise RequestError(

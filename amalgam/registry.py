@@ -70,7 +70,7 @@ def _saved(path: Path) -> Path | None:
 
 
 def _told(card: Card, folder: Path) -> tuple[Card, Path]:
-    """A card and its folder; of a saved student whose labels it does not list, with these labels.
+    """A card and its folder; of a saved student whose labels it does not list, with these labels and its tasks.
 
     None are told when the student's config is damaged, which loading it tells better.
     """
@@ -80,10 +80,13 @@ def _told(card: Card, folder: Path) -> tuple[Card, Path]:
     if saved is None:
         return card, folder
     try:
-        labels = json.loads((saved / "config.json").read_text(encoding="utf-8"))["labels"]
-    except (ValueError, KeyError, TypeError):
+        config = json.loads((saved / "config.json").read_text(encoding="utf-8"))
+        known = {"labels": config["labels"]}
+        if not card.tasks and not card.exclusive:
+            known["tasks"] = config.get("tasks") or {}
+    except (ValueError, KeyError, TypeError, AttributeError):
         return card, folder
-    return parse(Card, {**card.model_dump(), "labels": labels}, f"the student in {saved}"), folder
+    return parse(Card, {**card.model_dump(), **known}, f"the student in {saved}"), folder
 
 
 def load(spec: str, accelerator: Accelerator, *, trust: bool = False, progress: Progress | None = None) -> Seat:

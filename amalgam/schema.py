@@ -53,7 +53,7 @@ def assigned(text: str, option: str, example: str) -> tuple[str, Any]:
         raise RequestError(f"{option} {text!r} should be key=value, such as {option} {example}")
     try:
         return key, yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # ValueError: the 45th of a month
         raise RequestError(f"{option} {text!r}: the value is no YAML; quote it") from None
 
 

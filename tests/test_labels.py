@@ -127,9 +127,11 @@ def test_a_class_is_of_one_task() -> None:
 def test_a_task_and_a_label_are_not_called_alike() -> None:
     labels: Any = {"a": ("red", "green"), "b": ("colour", "round")}
     assert refused(unite, labels, None, None, {"a": {"colour": ("red", "green")}}) == (
-        "'colour' is a label that is yes or no for teacher 'b', and the task of the classes 'green', 'red' for "
-        "another; if they are one, list its classes in both cards, else rename the label under labels.aliases"
+        "'colour' is a label that is yes or no for teacher 'b', and also the task of the classes 'green', 'red'; "
+        "rename the label under labels.aliases, as in 'has colour': ['colour'], or choose teachers that mean the same by it"
     )
+    renamed = unite(labels, {"has colour": ["colour"]}, None, {"a": {"colour": ("red", "green")}})
+    assert renamed.names == ("green", "red", "has colour", "round")
     tasks: Any = {"a": {"red": ("red", "green")}}
     assert unite({"a": ("red", "green")}, None, None, tasks).tasks == {"red": ("green", "red")}
 
@@ -167,6 +169,7 @@ def test_a_class_is_called_the_same_however_it_is_written(text: str, name: str) 
         ({"t": ("a", "a")}, False, "it: task 't' has only the class 'a', 'a'; a task has at least two"),
         ({"t": ("a", "b"), "u": ("b", "c")}, False, "it: 'b' is a class of task 't' and listed once more"),
         (["t"], False, "it: its tasks are ['t'], expected each task's name with the list of its classes"),
+        ({"t": 3}, False, "it: its tasks are {'t': 3}, expected each task's name with the list of its classes"),
         ({"t": "ab"}, False, "it: its tasks are {'t': 'ab'}, expected each task's name with the list of its classes"),
         ({"t": ("a", "z")}, False, "it: task 't' has the class 'z', which is no label ('a', 'b', 'c', 'd')"),
         ({"t": ("a", "c")}, False, "it: the classes of task 't' do not stand side by side among the labels 'a', 'b', "),

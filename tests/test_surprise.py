@@ -90,6 +90,8 @@ def test_missing_values_are_refused_by_name() -> None:
 def test_rows_that_cannot_be_read_are_no_missing_values() -> None:
     class Gone(TensorRows):
         def inputs(self, index: Any) -> Tensor:
+            if isinstance(index, slice) and index.stop == 1:
+                return super().inputs(index)  # the first row is there
             raise RequestError("a.png cannot be read")
 
     with pytest.raises(RequestError, match=r"^a\.png cannot be read$"):

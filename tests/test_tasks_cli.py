@@ -14,6 +14,8 @@ import skops.io
 from sklearn.linear_model import LogisticRegression
 from sklearn.multioutput import MultiOutputClassifier
 
+from amalgam.errors import RequestError
+from amalgam.views.console import options
 from tests.conftest import Cli
 
 COLOURS = ("blue", "green", "red")
@@ -61,6 +63,8 @@ def test_a_run_on_a_table_and_all_that_is_asked_of_it(folder: Path, cli: Cli) ->
     assert report["student"]["labels"] == [*tasks["colour"], *tasks["floor"], "heavy"]
     assert [one["tasks"] for one in report["teachers"]] == [{"colour": tasks["colour"]}, {"floor": tasks["floor"]}]
 
+    assert "decides label by label" not in (folder / "run" / "README.md").read_text()
+
     assert cli("evaluate", "run", "--data", "rooms.csv", *NAMED)[0] == 0
     code, out, _ = cli("evaluate", "run", "--data", "rooms.csv", "--labels", "heavy", "--option", "tasks=colour",
                        "--option", "drop=floor")  # fmt: skip
@@ -77,6 +81,26 @@ def test_a_run_on_a_table_and_all_that_is_asked_of_it(folder: Path, cli: Cli) ->
     assert (code, "--option: unknown key 'task'" in err) == (2, True)
     code, out, err = cli("predict", "run", "rooms.csv", "--option", "colour")
     assert (code, "--option 'colour' should be key=value, such as --option tasks=colour,shape" in err) == (2, True)
+
+
+def test_data_options_of_the_command_line() -> None:
+    """Names of columns are taken as they are written; a list may come in parts."""
+    told = options(None, assignments=("drop=01", "drop=#id,yes", "tasks=wall: red", "size=[4, 5]", "labels=[a, b]"))
+    assert told is not None
+    assert told.drop == ("01", "#id", "yes")
+    assert (told.tasks, told.labels, told.size) == (("wall: red",), ("a", "b"), (4, 5))
+    assert options(None) is None
+    with pytest.raises(RequestError, match="the value is no YAML"):
+        options(None, assignments=("seed=2024-13-45",))
+
+
+def test_options_without_a_file_are_refused(folder: Path, cli: Cli) -> None:
+    assert distil(cli, "kd")[0] == 0
+    for command, wanted in ((("evaluate", "run"), "--data"), (("export", "run"), "--check")):
+        code, _, err = cli(*command, "--option", "tasks=colour")
+        assert (code, f"--option says what the file of {wanted} does not say itself; name one" in err) == (2, True)
+    code, out, _ = cli("teachers", "show", "run")
+    assert (code, "task floor: floor: 0, floor: 1, floor: 2" in out) == (0, True)
 
 
 def test_teachers_are_shown_and_checked_with_their_tasks(folder: Path, cli: Cli) -> None:
@@ -116,7 +140,7 @@ def test_strategies_that_do_not_learn_tasks_say_so(folder: Path, cli: Cli) -> No
     assert code == 2
     assert (
         "strategy 'tc' chooses one class of all labels for a row, and teacher 'painter' has the task 'colour' beside "
-        "other labels; choose a strategy that learns such tasks (kd, cfl, must, venus, single or sup)"
+        "other labels; choose a strategy that learns such tasks, as kd and venus do, or other teachers"
     ) in " ".join(err.split())
 
 

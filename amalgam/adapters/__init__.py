@@ -93,7 +93,10 @@ def source(card: Card, folder: Path, expected: str) -> Path:
 
 def identity(adapter: str, *parts: object) -> str:
     """A teacher's fingerprint: of what tells it from others, and of the code that makes its answers logits."""
-    return fingerprint(adapter, of_code(f"amalgam.adapters.{adapter}", "amalgam.adapters._scores"), *parts)
+    own = [f"amalgam.adapters.{adapter}", "amalgam.adapters._scores"]
+    if adapter == "sklearn":
+        own.append("amalgam.adapters._estimator")
+    return fingerprint(adapter, of_code(*own), *parts)
 
 
 def unanswered(name: str, inputs: Tensor, error: Exception) -> RequestError:

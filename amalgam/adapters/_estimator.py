@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from amalgam.errors import RequestError
 from amalgam.labels import class_name
 from amalgam.series import as_series, within
 
@@ -35,19 +38,44 @@ def is_multilabel(estimator: Any, labels: int) -> bool:
     return labels == 1 and classes is not None and set(classes.tolist()) <= {0, 1}
 
 
-def outputs_of_classes(estimator: Any) -> list[list[Any]]:
-    """The classes of each output, where one at least has others than 0 and 1; else none."""
-    classes = getattr(estimator, "classes_", None)
-    outputs = [own.tolist() for own in classes] if isinstance(classes, list) else []
-    return [] if all(set(own) <= {0, 1} for own in outputs) else outputs
+@dataclass(frozen=True)
+class Output:
+    """One of several outputs of an estimator.
 
-
-def yes_or_no(classes: Sequence[Any]) -> bool:
-    """Whether an output's classes say whether something is there: 0 and 1, or False and True.
-
-    Also as words, which is how scikit-learn has them beside an output of words.
+    Attributes:
+        classes: as the estimator has them, in its order.
     """
-    return any({class_name(str(one)) for one in classes} <= both for both in _YES_OR_NO)
+
+    classes: NDArray[Any]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The classes as they are called."""
+        return tuple(class_name(str(one)) for one in self.classes.tolist())
+
+    @cached_property
+    def yes_or_no(self) -> bool:
+        """Whether its classes say whether something is there: 0 and 1, or False and True.
+
+        Also as words, which is how scikit-learn has them beside an output of words.
+        """
+        return any({*self.names} <= both for both in _YES_OR_NO)
+
+    def columns(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Of scores (B, classes) all, or where it is yes or no, those of yes, (B, 1)."""
+        return _of_class_one(scores, np.isin(self.names, ("1", "True")))[:, None] if self.yes_or_no else scores
+
+
+def outputs_of_classes(estimator: Any) -> list[Output]:
+    """An estimator's outputs, where one at least has other classes than 0 and 1; else none."""
+    classes = getattr(estimator, "classes_", None)
+    outputs = [Output(np.asarray(own)) for own in classes] if isinstance(classes, list) else []
+    return [] if all({*one.classes.tolist()} <= {0, 1} for one in outputs) else outputs
+
+
+def is_chain(estimator: Any) -> bool:
+    """Whether it, or the last step of a pipeline, is scikit-learn's chain, whose classes stand in another order."""
+    return hasattr(estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator, "order_")
 
 
 def table(estimator: Any, inputs: Tensor) -> Any:
@@ -91,15 +119,27 @@ def of_labels(estimator: Any, answer: Any, labels: int) -> NDArray[Any]:
     return scores
 
 
-def of_outputs(outputs: Sequence[Sequence[Any]], answer: Any) -> NDArray[Any]:
-    """What was said of each output's label or classes, side by side, (B, L): an array each, or a column of classes."""
-    each = answer if isinstance(answer, list) else list(np.asarray(answer).T)
-    said = [of_classes(np.asarray(own), one) for own, one in zip(outputs, each, strict=True)]
-    found = [
-        _of_class_one(one, [class_name(str(some)) in ("1", "True") for some in own])[:, None] if yes_or_no(own) else one
-        for own, one in zip(outputs, said, strict=True)
-    ]
-    return np.concatenate(found, axis=1)
+def of_outputs(outputs: Sequence[Output], answer: Any, hard: bool) -> NDArray[Any]:
+    """What was said of each output's label or classes, side by side, (B, L).
+
+    Args:
+        outputs: in order.
+        answer: (B, outputs) of classes if `hard`, else an array (B, classes) of each output.
+        hard: whether it is what `predict` answers.
+
+    Raises:
+        RequestError: neither.
+    """
+    if hard:
+        each = [column[:, None] == one.classes[None] for column, one in zip(np.asarray(answer).T, outputs, strict=True)]
+    elif isinstance(answer, list):
+        each = [_dense(one) for one in answer]
+    else:
+        raise RequestError(
+            f"an estimator of {len(outputs)} outputs answered with one array of shape {np.shape(answer)}, expected one "
+            "of each output; write `scores: votes` in its card"
+        )
+    return np.concatenate([one.columns(said) for one, said in zip(outputs, each, strict=True)], axis=1).astype(float)
 
 
 def of_classes(classes: NDArray[Any], answer: Any) -> NDArray[Any]:
@@ -124,7 +164,7 @@ def _dense(answer: Any) -> NDArray[Any]:
     return plain
 
 
-def _of_class_one(scores: NDArray[Any], classes: NDArray[Any] | list[bool]) -> NDArray[Any]:
+def _of_class_one(scores: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
     """The column (B,) of class 1 among scores (B, classes); 0 where the estimator never saw class 1."""
     place = np.flatnonzero(np.asarray(classes) == 1)
     column: NDArray[Any] = scores[:, place[0]] if len(place) else np.zeros(len(scores))

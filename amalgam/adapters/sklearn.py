@@ -18,6 +18,7 @@ from torch import Tensor
 
 from amalgam.adapters import Conversion, construct, identity, source, unanswered
 from amalgam.adapters._estimator import (
+    is_chain,
     is_multilabel,
     is_multilearn,
     of_classes,
@@ -25,11 +26,10 @@ from amalgam.adapters._estimator import (
     of_outputs,
     outputs_of_classes,
     table,
-    yes_or_no,
 )
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_file
-from amalgam.labels import canonical, class_label, class_name, spans_of, tasks_of, told_tasks
+from amalgam.labels import canonical, class_label, spans_of, tasks_of, told_tasks
 
 if TYPE_CHECKING:
     from amalgam.teacher import Card
@@ -93,7 +93,7 @@ class SklearnTeacher:
         if self.exclusive:
             columns = of_classes(self.estimator.classes_, answer)
         elif self.outputs:
-            columns = of_outputs(self.outputs, answer)
+            columns = of_outputs(self.outputs, answer, self.kind == "votes")
         else:
             columns = of_labels(self.estimator, answer, len(self.labels))
         return self._logits(columns).to(inputs.device)
@@ -101,17 +101,25 @@ class SklearnTeacher:
     def _by_output(self, names: Sequence[object]) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
         """The labels and tasks of outputs by name; a class is called as the data option `tasks` calls it."""
         named, owner = canonical(names, {}, f"teacher {self.name!r}"), f"teacher {self.name!r}"
+        if is_chain(self.estimator):
+            raise RequestError(
+                f"{owner} is a {type(self.estimator).__name__} of other classes than 0 and 1, which answers for one "
+                "class of two alone; fit a MultiOutputClassifier"
+            )
         if len(named) != len(self.outputs):
             raise RequestError(
                 f"{owner} lists {len(named)} labels ({listed(named)}) for its estimator's {len(self.outputs)} outputs; "
                 "name each output once, in order, and none of their classes"
             )
-        classes = dict(zip(named, ([class_name(str(one)) for one in own] for own in self.outputs), strict=True))
-        nameless = next((name for name, own in classes.items() if "" in own), None)
+        outputs = dict(zip(named, self.outputs, strict=True))
+        nameless = next((name for name, one in outputs.items() if "" in one.names), None)
         if nameless is not None:
             raise RequestError(f"{owner}: its output {nameless!r} has a class without a name; fit it with names")
-        told = {name: tuple(class_label(name, one) for one in own) for name, own in classes.items()}
-        tasks = {name: told[name] for name, own in classes.items() if not yes_or_no(own)}
+        tasks = {
+            name: tuple(class_label(name, own) for own in one.names)
+            for name, one in outputs.items()
+            if not one.yes_or_no
+        }
         labels = canonical([label for name in named for label in tasks.get(name, (name,))], {}, owner)
         return labels, told_tasks(tasks, False, labels, owner)
 

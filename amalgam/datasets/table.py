@@ -219,6 +219,10 @@ def by_class(frame: Any, path: Path, options: DataOptions) -> tuple[Any, tuple[s
 
     labels = [*(options.labels or ())]
     for task in options.tasks:
+        if not frame[task].map(pandas.api.types.is_scalar).all():
+            raise RequestError(
+                f"{path}: a cell of the column {task!r} holds several values, expected the name of a class"
+            )
         called = {one: class_name(str(one)) for one in frame[task].dropna().unique()}
         values = frame[task].map({one: name for one, name in called.items() if name})
         there = values.notna()

@@ -32,9 +32,13 @@ def options(labels: str | None, series: bool = False, assignments: Sequence[str]
     from amalgam.datasets import DataOptions
     from amalgam.schema import assigned, parse
 
-    told: dict[str, Any] = dict(assigned(one, "--option", "tasks=colour,shape") for one in assignments)
-    for key in {"labels", "tasks", "drop"} & told.keys():
-        told[key] = _names(str(told[key])) if not isinstance(told[key], list) else told[key]
+    told: dict[str, Any] = {}
+    for one in assignments:
+        key, equals, text = one.partition("=")
+        # Columns' names as they are: YAML would make a number of 01, and nothing of #id.
+        names = equals and key in ("labels", "tasks", "drop") and not text.startswith("[")
+        value = _names(text) if names else assigned(one, "--option", "tasks=colour,shape")[1]
+        told[key] = told[key] + value if isinstance(value, list) and isinstance(told.get(key), list) else value
     if labels is not None:
         told["labels"] = _names(labels)
     if series:

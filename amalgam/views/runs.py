@@ -123,6 +123,8 @@ def evaluate_run(folder: Path, data: str | None, labels: str | None, given: Sequ
     """`amalgam evaluate`."""
     from amalgam.finished import evaluate_again
 
+    if data is None and given:
+        raise RequestError("--option says what the file of --data does not say itself; name one")
     with shown() as progress:
         evaluation = evaluate_again(folder, data, options(labels, assignments=given), trust=trust, progress=progress)
     _show(evaluation)
@@ -159,6 +161,8 @@ def export_run(folder: Path, out: Path | None, check: str | None, given: Sequenc
     from amalgam.parts import rows_for
     from amalgam.student import load
 
+    if check is None and given:
+        raise RequestError("--option says what the file of --check does not say itself; name one")
     student = load(folder)
     rows = None if check is None else rows_for(student, check, options(None, assignments=given)).inputs(slice(0, 256))
     with shown() as progress, progress.step("export", 1, "model") as bar:

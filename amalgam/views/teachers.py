@@ -26,7 +26,7 @@ def list_teachers() -> None:
     console().print(table)
 
 
-def show_teachers(specs: Sequence[str]) -> None:
+def show_teachers(specs: Sequence[str], trust: bool = False) -> None:
     """`amalgam teachers show`: the cards, who knows which label, and how many each pair shares."""
     from amalgam.labels import unite
     from amalgam.registry import find_card
@@ -36,7 +36,7 @@ def show_teachers(specs: Sequence[str]) -> None:
     tasks: dict[str, Tasks] = {}
     for spec in specs:
         card, _ = find_card(spec)
-        labels[card.name], tasks[card.name] = _known(spec, card)
+        labels[card.name], tasks[card.name] = _known(spec, card, trust)
         told = " · ".join(filter(None, (card.adapter, card.description)))
         to.print(Text(card.name, style="bold"), Text(told))
         for task, classes in tasks[card.name].items():
@@ -54,8 +54,8 @@ def show_teachers(specs: Sequence[str]) -> None:
         to.print(overlap)
 
 
-def _known(spec: str, card: Card) -> tuple[Sequence[object], Tasks]:
-    """The labels and tasks of a teacher; it is loaded where its file alone tells them all."""
+def _known(spec: str, card: Card, trust: bool) -> tuple[Sequence[object], Tasks]:
+    """The labels and tasks of a teacher; it is loaded where its file alone tells them, as an estimator's does."""
     from amalgam.labels import tasks_of, told_tasks
 
     if card.labels and card.adapter != "sklearn":
@@ -64,7 +64,7 @@ def _known(spec: str, card: Card) -> tuple[Sequence[object], Tasks]:
 
     from amalgam.registry import load
 
-    teacher = load(spec, Accelerator()).teacher
+    teacher = load(spec, Accelerator(), trust=trust).teacher
     return teacher.labels, tasks_of(teacher)
 
 

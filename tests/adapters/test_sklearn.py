@@ -273,6 +273,28 @@ def test_outputs_of_named_classes(rooms: np.ndarray, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("base", [logistic(), LinearSVC()], ids=["probabilities", "decisions"])
+def test_a_chain_of_classes_is_refused(rooms: np.ndarray, base: Any) -> None:
+    """scikit-learn's lists its outputs' classes in the order of the chain, and answers for the second of two alone."""
+    two = rooms[:, [2, 1]]
+    for estimator in (ClassifierChain(base, order=[1, 0]), make_pipeline(StandardScaler(), ClassifierChain(base))):
+        message = refused(lambda one=estimator: wrap(one.fit(X, two), ["digit", "big"], "a"))
+        assert message.startswith("teacher 'a' is a ")
+        assert message.endswith(
+            " of other classes than 0 and 1, which answers for one class of two alone; fit a MultiOutputClassifier"
+        )
+
+
+def test_several_outputs_without_probabilities_vote(rooms: np.ndarray) -> None:
+    several = MultiOutputClassifier(LinearSVC()).fit(X, rooms / 1)
+    teacher = wrap(several, ["wall", "big", "digit"])
+    assert teacher.kind == "votes"
+    said, hard = teacher.score(INPUTS), several.predict(X)
+    assert np.array_equal(said[:, :3].argmax(1), hard[:, 0])
+    assert np.array_equal(said[:, 3] > 0, hard[:, 1] == 1)
+    assert np.array_equal(3 + 4 * said[:, 4:].argmax(1), hard[:, 2])
+
+
 @pytest.mark.parametrize("there", [("0", "1"), ("False", "True"), ("0.0", "1.0")])
 def test_yes_or_no_beside_words_is_said_in_words(rooms: np.ndarray, there: tuple[str, str]) -> None:
     """scikit-learn reads numbers beside words as words."""
