@@ -128,7 +128,8 @@ def test_a_task_and_a_label_are_not_called_alike() -> None:
     labels: Any = {"a": ("red", "green"), "b": ("colour", "round")}
     assert refused(unite, labels, None, None, {"a": {"colour": ("red", "green")}}) == (
         "'colour' is a label that is yes or no for teacher 'b', and also the task of the classes 'green', 'red'; "
-        "rename the label under labels.aliases, as in 'has colour': ['colour'], or choose teachers that mean the same by it"
+        "rename the label under labels.aliases, as in 'has colour': ['colour'], or choose teachers that mean the same "
+        "by it"
     )
     renamed = unite(labels, {"has colour": ["colour"]}, None, {"a": {"colour": ("red", "green")}})
     assert renamed.names == ("green", "red", "has colour", "round")
