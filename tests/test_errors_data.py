@@ -56,8 +56,8 @@ BIG = ("--set", "data.options.labels=[big]", "--set", "data.options.drop=[small]
         ),
         (
             lines({5: "1,many,3,4,0,0"}),
-            "rows.csv line 5: column 'b' is 'many', expected a number; encode it as numbers, or leave it out with the "
-            "data option `drop`",
+            "rows.csv line 5: column 'b' is 'many', expected a number; encode it as numbers, name it under the "
+            "data option `tasks` if it holds classes, or leave it out with `drop`",
         ),
         (
             lines({5: "1,1e99,3,4,0,0"}),

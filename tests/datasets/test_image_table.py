@@ -93,8 +93,8 @@ def test_names_that_look_like_numbers_stay_as_they_are(folder: Path) -> None:
         (
             "file,p\nphotos/000,yes\n",
             {"image": "file", "labels": ("p",)},
-            "{path} line 2: column 'p' is 'yes', expected a number; encode it as numbers, or leave it out with the "
-            "data option `drop`",
+            "{path} line 2: column 'p' is 'yes', expected a number; encode it as numbers, name it "
+            "under the data option `tasks` if it holds classes, or leave it out with `drop`",
         ),
         (
             "file,p\nphotos/000,1\n../photos/001,0\n",

@@ -83,9 +83,8 @@ def test_empty_lines_are_left_out_and_noted(tmp_path: Path) -> None:
     path = write(tmp_path, "a,b\n1,2\n\n3,x\n\n\n")
     refused(
         path,
-        "{path} line 4: column 'b' is 'x', expected a number; encode it as numbers, or leave it out with the "
-        "data option "
-        "`drop`",
+        "{path} line 4: column 'b' is 'x', expected a number; encode it as numbers, name it under the "
+        "data option `tasks` if it holds classes, or leave it out with `drop`",
     )
     loaded = datasets.load(str(write(tmp_path, "a,b\n1,2\n\n3,4\n\n\n")))
     assert loaded.rows.resident.tolist() == [[1, 2], [3, 4]]
@@ -118,9 +117,8 @@ def test_empty_lines_are_left_out_and_noted(tmp_path: Path) -> None:
         ),
         (
             "a,b\n1,2\n3,hello\n",
-            "{path} line 3: column 'b' is 'hello', expected a number; encode it as numbers, or leave it out "
-            "with the data "
-            "option `drop`",
+            "{path} line 3: column 'b' is 'hello', expected a number; encode it as numbers, name it under "
+            "the data option `tasks` if it holds classes, or leave it out with `drop`",
         ),
         (
             "a,b\n1,2\n3,\n",

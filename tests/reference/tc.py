@@ -174,11 +174,15 @@ def student_loss(P: Distribution, Q: Distribution) -> float:
 def kd_target(teachers: Sequence[Logits], temperature: float = 1.0) -> Distribution:
     """KD (Hinton, Vinyals, Dean 2015; Sec. 3.6): the softmax of the mean logits, a class's over those that know it.
 
-    Of disjoint class sets this is the softmax of the logits side by side.
+    Of disjoint class sets this is the softmax of the logits side by side. A teacher's softmax tells its logits up to a
+    constant, of which the text says nothing: here their mean over its own classes is 0 (our own choice).
     """
-    means = {}
+    means, apart = {}, []
+    for teacher in teachers:
+        middle = sum(teacher.values()) / len(teacher)
+        apart.append({name: logit - middle for name, logit in teacher.items()})
     for name in all_classes(teachers):
-        logits = [teacher[name] for teacher in teachers if name in teacher]
+        logits = [teacher[name] for teacher in apart if name in teacher]
         means[name] = sum(logits) / len(logits) / temperature
     return softmax_of(means)
 

@@ -130,11 +130,14 @@ def test_the_student_by_hand() -> None:
 
 
 def test_kd_by_hand() -> None:
-    # b: (0 + 0) / 2; so exp is 3 : 1 : 2.
-    assert tc.kd_target([ONE, TWO]) == near({"a": 3 / 6, "b": 1 / 6, "c": 2 / 6})
-    # A third that is sure of b: (0 + 0 + 3 ln 2) / 3 = ln 2.
-    assert tc.kd_target([ONE, TWO, {"b": 3 * LN2}]) == near({"a": 3 / 7, "b": 2 / 7, "c": 2 / 7})
-    assert tc.kd_target([ONE, FAR]) == near({"a": 3 / 7, "b": 1 / 7, "c": 2 / 7, "d": 1 / 7})
+    # From their means ONE is ±(ln 3) / 2 and TWO ∓(ln 2) / 2, so b is −(ln 6) / 4: exp is √3 : 6^(−1/4) : √2.
+    powers = {"a": 3**0.5, "b": 6**-0.25, "c": 2**0.5}
+    assert tc.kd_target([ONE, TWO]) == near({name: power / sum(powers.values()) for name, power in powers.items()})
+    # FAR is ±(ln 2) / 2: √3 : 1/√3 : √2 : 1/√2.
+    powers = {"a": 3**0.5, "b": 3**-0.5, "c": 2**0.5, "d": 2**-0.5}
+    assert tc.kd_target([ONE, FAR]) == near({name: power / sum(powers.values()) for name, power in powers.items()})
+    # A constant more for all that one says changes nothing.
+    assert tc.kd_target([{"a": LN3 + 9, "b": 9.0}, TWO]) == near(tc.kd_target([ONE, TWO]))
     four = {"a": 2 * LN3, "b": 0.0}
     assert tc.kd_target([four], 2.0) == near({"a": 0.75, "b": 0.25})
     # The student's 2 ln 2 is 2/3 at T = 2, and T² = 4.
