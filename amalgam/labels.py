@@ -97,7 +97,7 @@ def canonical(labels: Iterable[object], aliases: Mapping[str, Sequence[str]], ow
 
 
 def class_name(text: str) -> str:
-    """A class as it is called everywhere: a whole number has no decimal point (`1.0000e+00` is `1`), no class is ""."""
+    """The name of a class that a file or an estimator writes so: `1.0000e+00` is `1`, a mark of no class is ""."""
     text = text.strip()
     if text.casefold() in _NO_CLASS:
         return ""

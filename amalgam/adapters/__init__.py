@@ -17,6 +17,8 @@ from amalgam.files import inside
 from amalgam.fingerprint import fingerprint, of_code, of_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from torch import Tensor
 
@@ -91,12 +93,16 @@ def source(card: Card, folder: Path, expected: str) -> Path:
     return path
 
 
-def identity(adapter: str, *parts: object) -> str:
-    """A teacher's fingerprint: of what tells it from others, and of the code that makes its answers logits."""
-    own = [f"amalgam.adapters.{adapter}", "amalgam.adapters._scores"]
-    if adapter == "sklearn":
-        own.append("amalgam.adapters._estimator")
-    return fingerprint(adapter, of_code(*own), *parts)
+def identity(adapter: str, *parts: object, code: Sequence[str] = ()) -> str:
+    """A teacher's fingerprint: of what tells it from others, and of the code that makes its answers logits.
+
+    Args:
+        adapter: whose code that is, beside the conversion of scores.
+        parts: what tells the teacher from others.
+        code: further modules of this package that the adapter reads answers with.
+    """
+    modules = (f"amalgam.adapters.{name}" for name in (adapter, "_scores", *code))
+    return fingerprint(adapter, of_code(*modules), *parts)
 
 
 def unanswered(name: str, inputs: Tensor, error: Exception) -> RequestError:

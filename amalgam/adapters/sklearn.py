@@ -192,7 +192,7 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> Sklearn
     chosen = card.scores if "scores" in card.model_fields_set and card.scores != "logits" else None
     teacher = SklearnTeacher(estimator, card.labels, card.name, scores=chosen)
     if known is not None:
-        teacher.fingerprint = identity("sklearn", known, teacher.labels, teacher.kind)
+        teacher.fingerprint = _identity(known, teacher.labels, teacher.kind)
     if card.tasks:
         raise RequestError(
             f"teacher {card.name!r}: its card names tasks, but an estimator's outputs of several classes are tasks "
@@ -248,11 +248,15 @@ def _require_fitted(estimator: Any, name: str) -> None:
         ) from None
 
 
+def _identity(*parts: object) -> str:
+    return identity("sklearn", *parts, code=("_estimator",))
+
+
 def _hash(estimator: Any, rest: list[object]) -> str | None:
     """The fingerprint of an estimator: pickled in memory and hashed; nothing is ever unpickled."""
     import joblib
 
     try:
-        return identity("sklearn", joblib.hash(estimator), rest)
+        return _identity(joblib.hash(estimator), rest)
     except (pickle.PicklingError, AttributeError, TypeError, ValueError):  # ValueError: masked arrays
         return None

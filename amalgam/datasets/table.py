@@ -219,7 +219,7 @@ def by_class(frame: Any, path: Path, options: DataOptions) -> tuple[Any, tuple[s
 
     labels = [*(options.labels or ())]
     for task in options.tasks:
-        if not frame[task].map(pandas.api.types.is_scalar).all():
+        if frame[task].dtype == object and not frame[task].map(pandas.api.types.is_scalar).all():
             raise RequestError(
                 f"{path}: a cell of the column {task!r} holds several values, expected the name of a class"
             )

@@ -26,7 +26,7 @@ def list_teachers() -> None:
     console().print(table)
 
 
-def show_teachers(specs: Sequence[str], trust: bool = False) -> None:
+def show_teachers(specs: Sequence[str], trust: bool) -> None:
     """`amalgam teachers show`: the cards, who knows which label, and how many each pair shares."""
     from amalgam.labels import unite
     from amalgam.registry import find_card
