@@ -178,11 +178,12 @@ def report(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     out: Annotated[Path | None, typer.Option(help="A file to write too: Markdown (.md) or a page (.html).")] = None,
+    joined: Annotated[bool, typer.Option("--joined", help="Benches of several tables as one table.")] = False,
 ) -> None:
-    """Runs, or benches, beside the first of them."""
+    """Runs, or benches, beside the first of them; with --joined, methods over all settings of several benches."""
     from amalgam.views.runs import report_on
 
-    report_on(folders, as_json, out)
+    report_on(folders, joined, as_json, out)
 
 
 @app.command(epilog="Example: amalgam explain runs/tc-1 --row 7")

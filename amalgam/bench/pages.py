@@ -44,9 +44,10 @@ def write(table: Table, cells: Sequence[Cell], folder: Path, scope: Scope | None
         The files, the page first.
     """
     found = standing(table, cells, None if scope is None else [seed for _, seed in scope.keys(table)])
+    again = None if scope is None else scope.command(table)
     texts = {
-        "table.html": page(found, scope),
-        "table.md": markdown(found, scope),
+        "table.html": page(found, again),
+        "table.md": markdown(found, again),
         "table.csv": statistics_csv(found),
         "cells.csv": cells_csv(found),
         "table.tex": latex(found),
@@ -56,8 +57,13 @@ def write(table: Table, cells: Sequence[Cell], folder: Path, scope: Scope | None
     return [folder / name for name in texts]
 
 
-def page(standing: Standing, scope: Scope | None = None) -> str:
-    """One HTML page that needs no other file; every name in it is escaped."""
+def page(standing: Standing, again: str | None = None) -> str:
+    """One HTML page that needs no other file; every name in it is escaped.
+
+    Args:
+        standing: the statistics.
+        again: the command that makes it again; by default the table's bench, with the seeds that any cell has.
+    """
     from markupsafe import Markup
 
     from amalgam.bench.diagram import critical_differences
@@ -77,20 +83,20 @@ def page(standing: Standing, scope: Scope | None = None) -> str:
         caveat=caveat(standing),
         sections=sections(standing),
         notes=notes(standing),
-        again=_again(standing, scope),
+        again=again or _again(standing),
         seconds=duration(sum(cell.seconds for cell in standing.computed)),
     )
 
 
-def markdown(standing: Standing, scope: Scope | None = None) -> str:
-    """The table in Markdown, in which no sign of a name has a meaning."""
+def markdown(standing: Standing, again: str | None = None) -> str:
+    """The table in Markdown, in which no sign of a name has a meaning; arguments as `page` has them."""
     table = standing.table
     lead, *others = verdict(standing)
     parts = [f"# {literal(table.title)}", literal(table.paper), f"**{literal(lead)}**", _list(others)]
     parts += ["## How it is measured", *map(literal, _paragraphs(table.protocol))]
     for section in sections(standing):
         parts += [f"## {literal(section.title)}", *map(literal, section.notes), *map(_markdown, section.sheets)]
-    parts += ["## Notes", _list([*notes(standing), "Run it again:"]) + f" {code(_again(standing, scope))}"]
+    parts += ["## Notes", _list([*notes(standing), "Run it again:"]) + f" {code(again or _again(standing))}"]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -135,8 +141,8 @@ def latex(standing: Standing) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _again(standing: Standing, scope: Scope | None) -> str:
-    return (scope or Scope(seeds=max(len(standing.seeds), 1))).command(standing.table)
+def _again(standing: Standing) -> str:
+    return Scope(seeds=max(len(standing.seeds), 1)).command(standing.table)
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amalgam.compare.common import kind
+from amalgam.compare.common import kind, names
 from amalgam.errors import RequestError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from amalgam.bench.standing import Standing
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,16 @@ class Account:
     facts: dict[str, Any]
 
 
-def account(folders: Sequence[Path]) -> Account:
-    """What one run or bench says again, or how several do beside the first.
+def account(folders: Sequence[Path], joined: bool = False) -> Account:
+    """What one run or bench says again, how several do beside the first, or what benches say as one.
 
     Args:
         folders: directories of runs, or of benches.
+        joined: whether benches of several tables are one table.
 
     Raises:
-        RequestError: runs among benches, a directory named twice, one that is neither, not finished or damaged.
+        RequestError: runs among benches, a directory named twice, one that is neither, not finished or damaged;
+            benches with nothing in common, runs that are to be joined.
     """
     kinds = {folder: kind(folder) for folder in folders}
     if len(set(kinds.values())) > 1:
@@ -47,6 +51,8 @@ def account(folders: Sequence[Path]) -> Account:
             f"{run} is a run and {bench} a bench, which have no numbers in common; compare runs with runs, and benches "
             "with benches"
         )
+    if joined:
+        return _joined(folders, kinds)
     if len(folders) == 1:
         return _run(folders[0]) if kinds[folders[0]] == "run" else _bench(folders[0])
     from amalgam import sheets
@@ -74,13 +80,28 @@ def _run(folder: Path) -> Account:
 
 def _bench(folder: Path) -> Account:
     """A bench as its end showed it."""
-    from amalgam.bench.pages import markdown, page
     from amalgam.bench.standing import standing
-    from amalgam.bench.terminal import rendered
-    from amalgam.compare.cells import facts, read_bench
+    from amalgam.compare.cells import read_bench
 
     bench = read_bench(str(folder), folder)
-    found = standing(bench.table, bench.cells.values(), bench.asked)
-    return Account(
-        rendered(found), lambda: markdown(found, bench.scope), lambda: page(found, bench.scope), facts(found)
-    )
+    return _stood(standing(bench.table, bench.cells.values(), bench.asked), bench.scope.command(bench.table))
+
+
+def _joined(folders: Sequence[Path], kinds: Mapping[Path, str]) -> Account:
+    """Several benches as one."""
+    from amalgam.compare.cells import read_bench
+    from amalgam.compare.joined import command, join
+
+    if "run" in kinds.values() or len(folders) < 2:
+        raise RequestError("--joined ranks methods over several benches; name two or more, --out of `amalgam bench`")
+    benches = [read_bench(name, folder) for name, folder in zip(names(folders), folders, strict=True)]
+    return _stood(join(benches), command(benches))
+
+
+def _stood(found: Standing, again: str) -> Account:
+    """A table's statistics, and the command that makes them again."""
+    from amalgam.bench.pages import markdown, page
+    from amalgam.bench.terminal import rendered
+    from amalgam.compare.cells import facts
+
+    return Account(rendered(found), lambda: markdown(found, again), lambda: page(found, again), facts(found))

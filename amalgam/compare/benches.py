@@ -38,7 +38,10 @@ def compare(folders: Sequence[Path]) -> Sheets:
     ]
     if not numbers:
         have = "; ".join(f"{one.name} has {listed(dict.fromkeys(key[0] for key in one.cells))}" for one in benches)
-        raise RequestError(f"the benches have no setting, method and measure in common: {have}")
+        raise RequestError(
+            f"the benches have no setting, method and measure in common: {have}; to rank methods over the settings of "
+            "all of them, use --joined"
+        )
     otherwise = differences([_settings(one, numbers) for one in benches])
     same = {one.name: reproduced(first, one, numbers) for one in others}
     return Sheets(

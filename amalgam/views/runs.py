@@ -86,7 +86,7 @@ def _show(evaluation: Evaluation) -> None:
     to.print(Text(verdict(evaluation)))
 
 
-def report_on(folders: Sequence[Path], as_json: bool, out: Path | None) -> None:
+def report_on(folders: Sequence[Path], joined: bool, as_json: bool, out: Path | None) -> None:
     """`amalgam report`."""
     import json
 
@@ -95,7 +95,7 @@ def report_on(folders: Sequence[Path], as_json: bool, out: Path | None) -> None:
     from amalgam.sheets import ending
 
     written_as = None if out is None else ending(out)
-    found = account(folders)
+    found = account(folders, joined)
     if out is not None:
         with writable(out):
             write_text(out, found.page() if written_as == ".html" else found.markdown())

@@ -153,15 +153,15 @@ def test_it_is_run_again_as_it_was(scope: Scope, says: str, tmp_path: Path) -> N
     for of, line in ((ran, says), (other, says.replace("ant-digits", "table.yaml"))):
         write(of, cells, tmp_path, scope)
         found = standing(of, cells)
-        assert (tmp_path / "table.md").read_text(encoding="utf-8") == markdown(found, scope)
-        assert markdown(found, scope).endswith(f"- Run it again: `amalgam bench {line}`\n")
-        assert f"<li>Run it again: <code>amalgam bench {line}</code>." in page(found, scope)
+        assert (tmp_path / "table.md").read_text(encoding="utf-8") == markdown(found, scope.command(of))
+        assert markdown(found, scope.command(of)).endswith(f"- Run it again: `amalgam bench {line}`\n")
+        assert f"<li>Run it again: <code>amalgam bench {line}</code>." in page(found, scope.command(of))
         assert f"<code>amalgam bench {line}</code>" in (tmp_path / "table.html").read_text(encoding="utf-8")
 
 
 def test_the_command_is_code_whatever_a_setting_is_called() -> None:
     found = standing(named("a`b``|*c*", table(("yeast",))), [cell("a`b``|*c*", 0, {"ant": 0.5})])
-    text = markdown(found, Scope(seeds=1, settings=("a`b``|*c*",)))
+    text = markdown(found, Scope(seeds=1, settings=("a`b``|*c*",)).command(found.table))
     assert text.endswith("- Run it again: ```amalgam bench table.yaml --seeds 1 --settings 'a`b``|*c*'```\n")
 
 

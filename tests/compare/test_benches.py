@@ -56,7 +56,7 @@ def saved(
     folder: Path,
     more: Change = still,
     seeds: int = 3,
-    methods: tuple[str, ...] = ("ant", "bl"),
+    scored: tuple[str, ...] = ("ant", "bl"),
     rows: Mapping[str, int] | None = None,
     code: str = "code",
     seconds: float = 1.0,
@@ -73,7 +73,7 @@ def saved(
         (folder / name).write_text(yaml.safe_dump(model.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
     for setting, seed in bench.keys:
         base = seed / 100 + ("b" in setting) / 10
-        scores = {method: score(base, more(setting, seed, method), seconds) for method in methods}
+        scores = {method: score(base, more(setting, seed, method), seconds) for method in scored}
         cell = Cell(setting, seed, 3, rows or {"train": 80, "test": 20}, scores, (), seconds, names, test_rows)
         bench.path((setting, seed)).write_text(packed(cell, Origin(code, "", "")), encoding="utf-8")
     return folder
@@ -219,7 +219,7 @@ def test_the_last_digit_counts(tmp_path: Path) -> None:
 
 def test_only_common_seeds_settings_and_methods_are_compared(tmp_path: Path) -> None:
     old = saved(tmp_path / "old", seeds=3)
-    new = saved(tmp_path / "new", seeds=2, methods=("kd", "ant"), settings=settings("b", "c"))
+    new = saved(tmp_path / "new", seeds=2, scored=("kd", "ant"), settings=settings("b", "c"))
     found = compare([old, new])
     assert set(cells(found, "b, 2 seeds")) == {"ant old", "ant new"}
     assert cells(found, "b,")["ant old"][0][0] == ".4050 ± .0071"  # seeds 0 and 1 alone
@@ -371,7 +371,8 @@ def test_one_bench_is_shown_again(cli: Cli, here: Path) -> None:
         ("old old/../old", "old is named twice; name each run or bench once"),
         (
             "old other",
-            "the benches have no setting, method and measure in common: old has 'a', 'b'; other has 'z'",
+            "the benches have no setting, method and measure in common: old has 'a', 'b'; other has 'z'; to rank "
+            "methods over the settings of all of them, use --joined",
         ),
     ],
 )
