@@ -1,0 +1,154 @@
+"""Relations: the cosines of words in every source, as targets, and the loss that holds one embedding against all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from amalgam.embeddings.lexicon import ABSENT, Lexicon
+from amalgam.signals import Index, Loss, Targets
+
+
+def units(vectors: Tensor) -> Tensor:
+    """Vectors (..., D) at length one; one of zeros stays of zeros."""
+    return torch.nn.functional.normalize(vectors, dim=-1)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the sources say of the B words of a batch.
+
+    Attributes:
+        words: B numbers of words.
+        vectors: K tensors (B, D_k), at length one; zeros where a source does not know the word.
+        known: (B, K), 1 where a source knows the word, else 0.
+        weights: (K,), how much a source counts.
+    """
+
+    words: Tensor
+    vectors: tuple[Tensor, ...]
+    known: Tensor
+    weights: Tensor
+
+    def to(self, device: torch.device) -> Sight:
+        """The same on a device."""
+        vectors = tuple(one.to(device) for one in self.vectors)
+        return Sight(self.words.to(device), vectors, self.known.to(device), self.weights.to(device))
+
+
+class Relations(Targets):
+    """The relations between words that every source knows, row by row of what a sampler made.
+
+    Args:
+        lexicon: the sources, aligned; their vectors stay where they are, and a batch reads its own.
+        rows: (N, W), the words of each row.
+        weights: (K,), how much a source counts; 1 each by default.
+    """
+
+    counts: Mapping[str, Tensor] = {}
+
+    def __init__(self, lexicon: Lexicon, rows: Tensor, weights: Sequence[float] | None = None) -> None:
+        self.lexicon, self.rows = lexicon, rows
+        self.weights = torch.tensor(weights if weights is not None else [1.0] * len(lexicon.sources))
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> Relations:
+        """Relations are of a lexicon, not of stored arrays."""
+        raise NotImplementedError
+
+    def arrays(self) -> dict[str, Tensor]:
+        """The store keeps nothing of them: sources are on disk already."""
+        return {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to(self, device: torch.device) -> Relations:
+        """They stay where they are; a batch of them is brought to the device."""
+        return self
+
+    def at(self, index: Index) -> Any:
+        """The `Sight` of the words of some rows."""
+        return self.sight(self.rows[index].flatten())
+
+    def sight(self, words: Tensor) -> Sight:
+        """What the sources say of B words."""
+        places = self.lexicon.rows[:, words.numpy()]
+        known = torch.from_numpy((places != ABSENT).astype(np.float32))
+        vectors = []
+        for source, place, there in zip(self.lexicon.sources, places, known, strict=True):
+            found = torch.from_numpy(source.vectors[np.maximum(place, 0)])
+            vectors.append(units(found) * there[:, None])
+        return Sight(words, tuple(vectors), known.T.contiguous(), self.weights)
+
+
+def all_pairs(vectors: Tensor, sight: Sight) -> Loss:
+    """Eqs. (4), (5): the maskout loss over all pairs of the words of a batch, as a few matrix products.
+
+    Σ_j 1_j (y - y_j)² is C y² - 2 T y + Q, where C counts the sources that know both words, T adds up what they say,
+    and Q, its squares, no embedding can change. A pair of a word with itself says 1 everywhere and adds nothing.
+
+    Args:
+        vectors: (B, d), the words' embeddings.
+        sight: what the sources say of them.
+
+    Returns:
+        The sum over the B (B - 1) / 2 pairs, and their number: pairs that no source knows count, as n does in print.
+    """
+    total = cast(Tensor, _AllPairs.apply(units(vectors), sight))
+    count = len(vectors) * (len(vectors) - 1) / 2
+    return Loss(total, total.new_tensor(count))
+
+
+class _AllPairs(torch.autograd.Function):
+    """The sum over all pairs of B words of unit length, with its gradient by one more product."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, sight: Sight) -> Tensor:
+        """The loss () of unit vectors (B, d)."""
+        said = torch.mm(own, own.T)
+        asked, squares = torch.zeros_like(said), said.new_zeros(())
+        for vectors, weight in zip(sight.vectors, sight.weights, strict=True):
+            cosines = torch.mm(vectors, vectors.T)
+            squares += weight * torch.dot(cosines.view(-1), cosines.view(-1))
+            asked.add_(cosines, alpha=float(weight))
+        rest = torch.mm(sight.known * sight.weights, sight.known.T).mul_(said).sub_(asked)  # C y - T
+        flat = said.view(-1)
+        total = (torch.dot(flat, rest.view(-1)) - torch.dot(flat, asked.view(-1)) + squares) / 2
+        ctx.save_for_backward(own, rest)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_total: Tensor) -> tuple[Tensor, None]:
+        """d/dE of Σ_kl ½ f(e_k · e_l) is (f' + f'ᵀ) E / 2, and f' = 2 (C y - T) is symmetric."""
+        own, rest = ctx.saved_tensors
+        return torch.mm(rest, own).mul_(2 * of_total), None
+
+
+def some_pairs(vectors: Tensor, sight: Sight) -> Loss:
+    """Eqs. (4), (5): the maskout loss over given pairs alone.
+
+    Args:
+        vectors: (2 P, d), the embeddings of the two words of each pair, side by side.
+        sight: what the sources say of them.
+
+    Returns:
+        The sum over the P pairs, and their number.
+    """
+
+    def cosines(of: Tensor) -> Tensor:
+        return (of[0::2] * of[1::2]).sum(1)
+
+    said = cosines(units(vectors))
+    total = said.new_zeros(())
+    for place, (own, weight) in enumerate(zip(sight.vectors, sight.weights, strict=True)):
+        both = sight.known[0::2, place] * sight.known[1::2, place]
+        total = total + weight * (both * (said - cosines(own)).square()).sum()
+    return Loss(total, total.new_tensor(float(len(said))))
