@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -15,9 +17,10 @@ class Embedding(nn.Module):
         start: (V, d) to begin with; by default small random numbers.
     """
 
+    sparse: ClassVar[bool] = True  # as torch calls it: a step moves the words of its batch alone
+
     def __init__(self, words: int, width: int, start: Tensor | None = None) -> None:
         super().__init__()
-        # A step moves the words of its batch alone; a gradient of all words would cost more than the batch.
         self.weight = nn.Parameter(torch.randn(words, width) / width**0.5 if start is None else start)
         self.bias = nn.Parameter(torch.zeros(width))
 

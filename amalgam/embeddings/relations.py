@@ -14,6 +14,8 @@ from torch.autograd.function import once_differentiable
 from amalgam.embeddings.lexicon import ABSENT, Lexicon
 from amalgam.signals import Index, Loss, Targets
 
+_GROUPS = 128  # of words; each has one opposite, so that one pair in so many is held out
+
 
 def units(vectors: Tensor) -> Tensor:
     """Vectors (..., D) at length one; one of zeros stays of zeros."""
@@ -29,17 +31,22 @@ class Sight:
         vectors: K tensors (B, D_k), at length one; zeros where a source does not know the word.
         known: (B, K), 1 where a source knows the word, else 0.
         weights: (K,), how much a source counts.
+        held: (2, P), the places in the batch of the pairs that are held out, the first before the second.
+        apart: whether these are what is asked about, instead of all the others.
     """
 
     words: Tensor
     vectors: tuple[Tensor, ...]
     known: Tensor
     weights: Tensor
+    held: Tensor
+    apart: bool = False
 
     def to(self, device: torch.device) -> Sight:
         """The same on a device."""
         vectors = tuple(one.to(device) for one in self.vectors)
-        return Sight(self.words.to(device), vectors, self.known.to(device), self.weights.to(device))
+        known, weights, held = (one.to(device) for one in (self.known, self.weights, self.held))
+        return Sight(self.words.to(device), vectors, known, weights, held, self.apart)
 
 
 class Relations(Targets):
@@ -49,13 +56,27 @@ class Relations(Targets):
         lexicon: the sources, aligned; their vectors stay where they are, and a batch reads its own.
         rows: (N, W), the words of each row.
         weights: (K,), how much a source counts; 1 each by default.
+        groups: (V,), the group of each word; pairs of words whose groups are `opposite` are held out. None holds out
+            none.
+        apart: whether those are what is asked about.
     """
 
     counts: Mapping[str, Tensor] = {}
 
-    def __init__(self, lexicon: Lexicon, rows: Tensor, weights: Sequence[float] | None = None) -> None:
-        self.lexicon, self.rows = lexicon, rows
-        self.weights = torch.tensor(weights if weights is not None else [1.0] * len(lexicon.sources))
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        rows: Tensor,
+        weights: Sequence[float] = (),
+        groups: Tensor | None = None,
+        apart: bool = False,
+    ) -> None:
+        self.lexicon, self.rows, self.groups, self.apart = lexicon, rows, groups, apart
+        self.weights = torch.tensor(list(weights) or [1.0] * len(lexicon.sources))
+
+    def held_out(self) -> Relations:
+        """The same words, asked about the pairs that are held out."""
+        return Relations(self.lexicon, self.rows, self.weights.tolist(), self.groups, apart=True)
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> Relations:
@@ -85,7 +106,23 @@ class Relations(Targets):
         for source, place, there in zip(self.lexicon.sources, places, known, strict=True):
             found = torch.from_numpy(source.vectors[np.maximum(place, 0)])
             vectors.append(units(found) * there[:, None])
-        return Sight(words, tuple(vectors), known.T.contiguous(), self.weights)
+        none = torch.empty(2, 0, dtype=torch.long)
+        held = none if self.groups is None else opposite(self.groups[words])
+        return Sight(words, tuple(vectors), known.T.contiguous(), self.weights, held, self.apart)
+
+
+def groups_of(words: int, seed: int) -> Tensor:
+    """A group for each of V words, drawn by a seed, (V,)."""
+    return torch.randint(_GROUPS, (words,), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def opposite(groups: Tensor) -> Tensor:
+    """The pairs of places, (2, P), of B groups (B,) that add up to a multiple of their number.
+
+    Whether a pair is held out follows from its two words, whatever batch they meet in, and no list of pairs is kept.
+    """
+    together = (groups[:, None] + groups).bitwise_and_(_GROUPS - 1) == 0
+    return together.triu_(1).nonzero().T
 
 
 def all_pairs(vectors: Tensor, sight: Sight) -> Loss:
@@ -99,30 +136,37 @@ def all_pairs(vectors: Tensor, sight: Sight) -> Loss:
         sight: what the sources say of them.
 
     Returns:
-        The sum over the B (B - 1) / 2 pairs, and their number: pairs that no source knows count, as n does in print.
+        The sum over the B (B - 1) / 2 pairs but those that are held out, or over those alone, and their number: pairs
+        that no source knows count, as n does in print.
     """
     total = cast(Tensor, _AllPairs.apply(units(vectors), sight))
-    count = len(vectors) * (len(vectors) - 1) / 2
-    return Loss(total, total.new_tensor(count))
+    every, held = len(vectors) * (len(vectors) - 1) // 2, sight.held.shape[1]
+    return Loss(total, total.new_tensor(held if sight.apart else every - held))
 
 
 class _AllPairs(torch.autograd.Function):
-    """The sum over all pairs of B words of unit length, with its gradient by one more product."""
+    """The sum over pairs of B words of unit length, with its gradient by one more product."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor, sight: Sight) -> Tensor:
         """The loss () of unit vectors (B, d)."""
+        first, second = sight.held
         said = torch.mm(own, own.T)
-        asked, squares = torch.zeros_like(said), said.new_zeros(())
+        asked, squares, squares_held = torch.zeros_like(said), said.new_zeros(()), said.new_zeros(())
         for vectors, weight in zip(sight.vectors, sight.weights, strict=True):
             cosines = torch.mm(vectors, vectors.T)
             squares += weight * torch.dot(cosines.view(-1), cosines.view(-1))
+            squares_held += weight * cosines[first, second].square().sum()
             asked.add_(cosines, alpha=float(weight))
         rest = torch.mm(sight.known * sight.weights, sight.known.T).mul_(said).sub_(asked)  # C y - T
+        held = (said[first, second] * (rest[first, second] - asked[first, second])).sum() + squares_held
+        if sight.apart:
+            return held
         flat = said.view(-1)
         total = (torch.dot(flat, rest.view(-1)) - torch.dot(flat, asked.view(-1)) + squares) / 2
+        rest[first, second] = rest[second, first] = 0.0
         ctx.save_for_backward(own, rest)
-        return total
+        return total - held
 
     @staticmethod
     @once_differentiable

@@ -62,7 +62,7 @@ class SimME(MetaEmbedding):
         model = Embedding(len(lexicon.words), width, self.first(lexicon, width))
         rows = self.rows(lexicon)
         loss: Callable[..., Loss] = some_pairs if self.pairs == "list" else all_pairs
-        learn(model, rows, Relations(lexicon, rows, self.weights or None), loss)
+        learn(model, rows, Relations(lexicon, rows, self.weights), loss)
         return model.vectors()
 
     def first(self, lexicon: Lexicon, width: int) -> Tensor | None:

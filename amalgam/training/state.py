@@ -102,11 +102,6 @@ class Learning:
         return self.epoch * self.steps_per_epoch + self.step
 
     @property
-    def rows_done(self) -> int:
-        """Rows learned so far, over all epochs."""
-        return self.epoch * self.rows + min(self.step * self.settings.batch_size, self.rows)
-
-    @property
     def finished(self) -> bool:
         """Whether the last epoch is over, or patience is."""
         patience = self.settings.patience
@@ -182,7 +177,12 @@ class Learning:
                 mean.lerp_(now, 1.0 - self.settings.ema)
 
     def close_epoch(self, feed: Feed, validation: Tensor) -> None:
-        """Measure, remember the best weights, count the bad epochs."""
+        """Measure, remember the best weights, count the bad epochs.
+
+        Args:
+            feed: of the rows that are measured on.
+            validation: their numbers.
+        """
         loss = self._finite("training", float(self.epoch_loss / self.epoch_count.clamp_min(1e-12)))
         measured = self._finite("validation", self.measure(feed, validation)) if len(validation) else loss
         now = time.monotonic()
@@ -201,7 +201,8 @@ class Learning:
         self.epoch_count.zero_()
         if self.settings.better(measured, self.best_loss, self.history[0]["validation"]):
             self.best_loss, self.best_epoch, self.bad_epochs = measured, self.epoch, 0
-            self.best = {name: value.detach().clone() for name, value in self.candidate.state_dict().items()}
+            if self.settings.keep == "best":
+                self.best = {name: value.detach().clone() for name, value in self.candidate.state_dict().items()}
         else:
             self.bad_epochs += 1
         if self.settings.tracker is not None:
@@ -239,8 +240,10 @@ class Learning:
 
     def adopt_best(self) -> None:
         """Give the student and its companion their best weights, and leave them in evaluation mode."""
-        if self.best is not None:
-            self.lesson.load_state_dict(self.best)
+        last = None if self.average is None else self.average.state_dict()
+        kept = self.best if self.settings.keep == "best" else last
+        if kept is not None:
+            self.lesson.load_state_dict(kept)
         if not all(bool(torch.isfinite(weight).all()) for weight in self.lesson.parameters()):
             self._finite("training", math.nan)  # the very last step broke it, and nothing was held out to notice
         vars(self.lesson).pop("forward", None)  # Accelerate's own, which computes in mixed precision

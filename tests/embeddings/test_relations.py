@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from amalgam.embeddings import Lexicon, align, from_arrays
 from amalgam.embeddings.model import Embedding
-from amalgam.embeddings.relations import Relations, Sight, all_pairs, some_pairs
+from amalgam.embeddings.relations import Relations, Sight, all_pairs, groups_of, opposite, some_pairs
 from tests.reference import simme as slow
 
 WORDS = tuple("abcdefg")
@@ -32,7 +34,7 @@ def plain(lexicon: Lexicon) -> list[dict[str, list[float]]]:
 def exact(sight: Sight) -> Sight:
     """In double precision, from vectors that are."""
     vectors = (torch.nn.functional.normalize(one.double(), dim=1) for one in sight.vectors)
-    return Sight(sight.words, tuple(vectors), sight.known.double(), sight.weights.double())
+    return replace(sight, vectors=tuple(vectors), known=sight.known.double(), weights=sight.weights.double())
 
 
 def model(lexicon: Lexicon) -> Embedding:
@@ -126,3 +128,41 @@ def test_the_sight_of_a_batch(lexicon: Lexicon) -> None:
                 own = torch.from_numpy(np.array(source.vectors[list(source.words).index(word)]))
             expected = torch.zeros(source.dimensions) if own is None else own / own.norm()
             assert torch.allclose(row, expected)
+
+
+def test_held_out_pairs_are_neither_learned_nor_forgotten(lexicon: Lexicon) -> None:
+    """What is learned and what is measured are Eq. (4) of the two parts of all pairs."""
+    groups = torch.tensor([1, 127, 64, 64, 3, 1, 0], dtype=torch.uint8)
+    made = model(lexicon)
+    relations = Relations(lexicon, torch.arange(7)[:, None], groups=groups)
+    order = torch.tensor([6, 2, 5, 0, 4, 1, 3])
+    held = {(0, 1), (1, 5), (2, 3)}
+    parts = {True: list[tuple[str, str]](), False: list[tuple[str, str]]()}
+    for first in range(7):
+        for second in range(first + 1, 7):
+            parts[(first, second) in held].append((lexicon.words[first], lexicon.words[second]))
+    for asked, apart in ((relations, False), (relations.held_out(), True)):
+        sight = exact(asked.at(order))
+        said = all_pairs(made(sight.words), sight)
+        assert int(said.count) == len(parts[apart])
+        expected = slow.loss(lexicon.words, *learned(made), plain(lexicon), parts[apart])
+        assert (said.sum / said.count).item() == pytest.approx(expected)
+    sight = exact(relations.at(order))
+    said = all_pairs(made(sight.words), sight)
+    (said.sum / said.count).backward()
+    of_matrix, _ = slow.gradient(lexicon.words, *learned(made), plain(lexicon), parts[False])
+    assert made.weight.grad is not None
+    assert torch.allclose(made.weight.grad.to_dense(), torch.tensor(of_matrix).double(), atol=1e-6)
+
+
+def test_one_pair_in_128_is_held_out_whatever_the_batch() -> None:
+    groups = groups_of(2000, seed=5)
+    assert torch.equal(groups, groups_of(2000, seed=5))
+    assert not torch.equal(groups, groups_of(2000, seed=6))
+    first, second = opposite(groups)
+    assert bool((first < second).all())
+    assert len(first) == pytest.approx(2000 * 1999 / 2 / 128, rel=0.05)
+    assert set(((groups[first].int() + groups[second].int()) % 128).tolist()) == {0}
+    some = torch.randperm(2000)[:100]
+    mine = {frozenset(some[pair].tolist()) for pair in opposite(groups[some]).T}
+    assert mine == {pair for pair in map(frozenset, opposite(groups).T.tolist()) if pair <= set(some.tolist())}
