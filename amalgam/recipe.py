@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator
 
 from amalgam.datasets import DataOptions
+from amalgam.embeddings.lexicon import Vocabulary
 from amalgam.errors import RequestError
 from amalgam.schema import assigned, parse, read_yaml
 from amalgam.shelf import find_recipe
@@ -83,21 +84,17 @@ class Labels(BaseModel):
         return names
 
 
-class Recipe(BaseModel):
-    """One run.
+class Run(BaseModel):
+    """What every recipe says.
 
     Attributes:
         name: what the run is called.
         description: what it shows.
         strategy: the strategy's `name` and its hyperparameters.
-        teachers: SPECs: card names, paths to cards, or `adapter:source[@labels]`.
-        data: where rows come from.
-        labels: how the teachers' labels meet.
+        teachers: whom to learn from, as SPECs.
         student: the student's `name` and its settings.
         training: the trainer's settings.
         seed: of everything random but the split.
-        live: ask the teachers anew about every random view that the student sees (`training.augment`), instead of once
-            about the plain rows.
         export: whether the run ends with an ONNX file.
         made_with: versions a resolved recipe was run with; for readers.
     """
@@ -108,12 +105,9 @@ class Recipe(BaseModel):
     description: str = ""
     strategy: dict[str, Any]
     teachers: tuple[StrictStr, ...] = ()
-    data: Data
-    labels: Labels = Labels()
-    student: dict[str, Any] = {"name": "label_chain"}
+    student: dict[str, Any]
     training: Training = Training()
     seed: int = Field(default=0, ge=0, lt=2**31)
-    live: bool = False
     export: bool = True
     made_with: dict[str, str] = {}
 
@@ -135,6 +129,38 @@ class Recipe(BaseModel):
         if Path(name).name != name or name in {".", ".."}:
             raise ValueError("a plain name, not a path")
         return name
+
+
+class Recipe(Run):
+    """A run whose teachers answer rows, and whose student learns to.
+
+    Attributes:
+        teachers: SPECs: card names, paths to cards, or `adapter:source[@labels]`.
+        data: where rows come from.
+        labels: how the teachers' labels meet.
+        live: ask the teachers anew about every random view that the student sees (`training.augment`), instead of once
+            about the plain rows.
+    """
+
+    data: Data
+    labels: Labels = Labels()
+    student: dict[str, Any] = {"name": "label_chain"}
+    live: bool = False
+
+
+class WordRecipe(Run):
+    """A run whose teachers are embeddings of words, and so is its student.
+
+    Attributes:
+        teachers: SPECs of embeddings, see `embeddings.specs.find`.
+        vocabulary: which words the student has.
+        student: an `embedding` and its `width`.
+        measured: the sets that it is measured on, beside its teachers, see `amalgam.wordtests`.
+    """
+
+    vocabulary: Vocabulary
+    student: dict[str, Any] = {"name": "embedding"}
+    measured: tuple[StrictStr, ...] = ()
 
 
 def read(name: str, changes: Mapping[str, object] | None = None, assignments: Sequence[str] = ()) -> Recipe:
