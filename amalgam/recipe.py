@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
 import yaml
@@ -163,7 +163,18 @@ class WordRecipe(Run):
     measured: tuple[StrictStr, ...] = ()
 
 
+AnyRecipe: TypeAlias = Recipe | WordRecipe
+
+
 def read(name: str, changes: Mapping[str, object] | None = None, assignments: Sequence[str] = ()) -> Recipe:
+    """A recipe of rows by name or path, with what the user changed; see `read_any`."""
+    found = read_any(name, changes, assignments)
+    if isinstance(found, Recipe):
+        return found
+    raise RequestError(f"recipe {name} has a `vocabulary`: it makes one embedding of several, and has no rows")
+
+
+def read_any(name: str, changes: Mapping[str, object] | None = None, assignments: Sequence[str] = ()) -> AnyRecipe:
     """A recipe by name or path, with what the user changed.
 
     Args:
@@ -184,7 +195,9 @@ def read(name: str, changes: Mapping[str, object] | None = None, assignments: Se
     for assignment in assignments:
         key, value = assigned(assignment, "--set", "training.epochs=50")
         _put(content, key, value)
-    return resolve(content, f"recipe {path}")
+    _anchor(content, Path.cwd())
+    where = f"recipe {path}"
+    return parse(WordRecipe, content, where) if "vocabulary" in content else parse(Recipe, content, where)
 
 
 def resolve(content: dict[str, Any], where: str) -> Recipe:
@@ -209,7 +222,7 @@ def _change(content: dict[str, Any], key: str, value: object) -> None:
     _put(content, key, value)
 
 
-def dump(recipe: Recipe) -> str:
+def dump(recipe: Run) -> str:
     """The recipe as YAML; reading it again gives the same recipe."""
     text: str = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
     return text
@@ -219,6 +232,9 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
     """Make paths absolute that exist in a folder: the recipe's own, or the one where the user typed them."""
     if isinstance(content.get("teachers"), list):
         content["teachers"] = [anchored(spec, folder) for spec in content["teachers"]]
+    vocabulary = content.get("vocabulary")
+    if isinstance(vocabulary, dict) and isinstance(vocabulary.get("words"), str):
+        vocabulary["words"] = anchored(vocabulary["words"], folder)
     data = content.get("data")
     if isinstance(data, dict):
         data.update({key: anchored(data[key], folder) for key in ("source", "held_out") if key in data})

@@ -14,7 +14,7 @@ from amalgam.embeddings.lexicon import Lexicon
 from amalgam.embeddings.method import Learn, MetaEmbedding
 from amalgam.embeddings.model import Embedding
 from amalgam.embeddings.pairs import listed_pairs, with_neighbours
-from amalgam.embeddings.relations import Relations, all_pairs, some_pairs
+from amalgam.embeddings.relations import Relations, all_pairs, groups_of, some_pairs
 from amalgam.errors import RequestError
 from amalgam.signals import Loss
 from amalgam.strategies.concat import joined
@@ -62,7 +62,7 @@ class SimME(MetaEmbedding):
         model = Embedding(len(lexicon.words), width, self.first(lexicon, width))
         rows = self.rows(lexicon)
         loss: Callable[..., Loss] = some_pairs if self.pairs == "list" else all_pairs
-        learn(model, rows, Relations(lexicon, rows, self.weights), loss)
+        learn(model, rows, Relations(lexicon, rows, self.weights, groups_of(len(lexicon.words))), loss)
         return model.vectors()
 
     def first(self, lexicon: Lexicon, width: int) -> Tensor | None:

@@ -47,7 +47,7 @@ def lexicon() -> Lexicon:
 def trained(lexicon: Lexicon, settings: Training, folder: Path | None = None, **more: Any) -> tuple[Embedding, Fit]:
     torch.manual_seed(0)
     model, rows = Embedding(64, 5), torch.arange(64)[:, None]
-    relations = Relations(lexicon, rows, groups=groups_of(64, 0))
+    relations = Relations(lexicon, rows, groups=groups_of(64))
     found = fit(
         model, TensorRows(values=rows), relations, all_pairs, settings,
         seed=0, accelerator=Accelerator(cpu=True), held=relations.held_out(), folder=folder, **more,
