@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,22 +15,27 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from amalgam import run, store, strategies
+from amalgam import run, store, strategies, wordtests
 from amalgam.embeddings import Lexicon, align, specs
-from amalgam.embeddings.method import MetaEmbedding
-from amalgam.embeddings.relations import Relations, all_pairs, groups_of
+from amalgam.embeddings.graph import export
+from amalgam.embeddings.method import Learn, MetaEmbedding
+from amalgam.embeddings.relations import Relations, all_pairs, groups_of, units
 from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import fingerprint
 from amalgam.journal import Journal
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
-from amalgam.recipe import WordRecipe
+from amalgam.recipe import Extension, WordRecipe, read_any
+from amalgam.report import machine
 from amalgam.schema import parse
 from amalgam.signals import Loss, Targets, TensorRows
 from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
+from amalgam.wordreport import STUDENT, Known, Test, WordReport
+from amalgam.wordtests import Outcome
 
+_EXTENDED = "extended"  # what the embedding is called that is
 _MEASURED = 4096  # words, at most, whose held-out pairs tell the similarity error
 
 
@@ -47,27 +53,6 @@ class Width(BaseModel):
     width: int = Field(default=100, gt=0)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a run.
-
-    Attributes:
-        words: the meta-embedding.
-        lexicon: what it was made of.
-        error: the mean squared difference between its cosines and the sources', over pairs that were held out.
-        history: of the training, an epoch a mapping; empty where nothing was trained.
-        seconds: step → how long it took.
-        notes: what a reader must know.
-    """
-
-    words: WordVectors
-    lexicon: Lexicon
-    error: float
-    history: tuple[dict[str, float], ...]
-    seconds: Mapping[str, float]
-    notes: tuple[str, ...] = field(default=())
-
-
 def distill(
     recipe: WordRecipe,
     *,
@@ -76,7 +61,7 @@ def distill(
     keep: bool = True,
     resume: bool = False,
     progress: Progress | None = None,
-) -> Outcome:
+) -> tuple[WordVectors, WordReport]:
     """Make one embedding of what several know together.
 
     Args:
@@ -93,29 +78,103 @@ def distill(
     """
     method = strategies.build_embedding(recipe.strategy, f"recipe {recipe.name}")
     width = parse(Width, recipe.student, f"recipe {recipe.name}, student").width
+    for name in recipe.measured:
+        wordtests.find(name)
     store.ready()
     shown = progress or Silent()
     with run.opened(out, recipe, resume, keep, True) as folder, ExitStack() as passing:
+        if folder is not None and run.finished(folder):
+            shown.say(f"{folder} is finished; nothing is left to do")
+            return WordVectors.load(folder / run.STUDENT), WordReport.read(folder)
         journal = Journal(shown, nonce(), passing)
         with journal.timed("sources"):
             lexicon = gathered(list(sources) or list(recipe.teachers), recipe, journal)
         fitted = list[Fit]()
         learn = partial(learned, recipe, lexicon, folder, journal, fitted)
-        with journal.timed(method_name(method)), torch.random.fork_rng(devices=[]):
+        with journal.timed("training" if method.trains else "computing"), torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            vectors = method.vectors(lexicon, width, learn)
+            vectors = made(method, lexicon, width, recipe.extend, learn, journal)
         with journal.timed("similarity error"):
             error = similarity_error(lexicon, vectors)
         words = WordVectors(lexicon.words, vectors.numpy())
+        with journal.timed("word tests"):
+            tests = tuple(measured(words, lexicon, recipe, journal))
+        exported: dict[str, Any] = {}
         if folder is not None:
             words.save(folder / run.STUDENT)
-        history = fitted[-1].history if fitted else ()
-        journal.seconds["all"] = round(time.monotonic() - journal.began, 3)
-        return Outcome(words, lexicon, error, history, journal.seconds, tuple(journal.notes))
+            if recipe.export:
+                with journal.timed("export"), shown.step("export", 1, "model") as bar:
+                    exported = export(words, folder / run.ONNX)
+                    bar.advance(1)
+        report = WordReport(
+            recipe=recipe.name,
+            strategy=recipe.strategy["name"],
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            words=len(words.words),
+            width=vectors.shape[1],
+            sources=tuple(
+                Known(name=one.name, words=len(one.words), dimensions=one.dimensions, shared=int(known.sum()))
+                for one, known in zip(lexicon.sources, lexicon.known, strict=True)
+            ),
+            error=error,
+            machine=machine("cpu"),
+            seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
+            history=fitted[-1].history if fitted else (),
+            tests=tests,
+            export=exported,
+            notes=tuple(journal.notes),
+        )
+        if folder is not None:
+            report.write(folder)
+        return words, report
+
+
+def evaluate_again(folder: Path, tests: Sequence[str] | None = None, progress: Progress | None = None) -> WordReport:
+    """A finished run's report, with its student beside its sources in these word tests.
+
+    Args:
+        folder: the run directory.
+        tests: their names; those of the run's recipe by default.
+        progress: who shows the steps.
+
+    Raises:
+        RequestError: no finished run of words, its sources are gone, or an unknown test.
+    """
+    recipe, report = read_any(str(folder / run.RECIPE)), WordReport.read(folder)
+    if not isinstance(recipe, WordRecipe):
+        raise RequestError(f"{folder} is a run of rows; name a run of words")
+    asked = recipe.model_copy(update={"measured": recipe.measured if tests is None else tuple(tests)})
+    journal = Journal(progress or Silent(), nonce(), ExitStack())
+    lexicon = gathered(list(recipe.teachers), recipe, journal)
+    found = tuple(measured(WordVectors.load(folder), lexicon, asked, journal))
+    return report.model_copy(update={"tests": found})
+
+
+def made(
+    method: MetaEmbedding, lexicon: Lexicon, width: int, extension: Extension | None, learn: Learn, journal: Journal
+) -> Tensor:
+    """The student's vectors (V, d)."""
+    if extension is None:
+        return method.vectors(lexicon, width, learn)
+    old = torch.from_numpy(lexicon.sources[0].vectors)
+    found = method.extended(lexicon, old.shape[1], extension.bound, learn)
+    moved = float((units(found[: len(old)]) - units(old)).norm(dim=1).max())
+    journal.note(
+        f"{len(found) - len(old):,} words were added to {len(old):,}, of which none moved more than {moved:.3g} (unit "
+        f"vectors; extend.bound is {extension.bound:g})"
+    )
+    return found
 
 
 def gathered(given: Sequence[Any], recipe: WordRecipe, journal: Journal) -> Lexicon:
-    """The sources of a run on its vocabulary."""
+    """The sources of a run on its vocabulary; the embedding that is extended is the first."""
+    if recipe.extend is not None:
+        given = [f"{recipe.extend.run}?name={_EXTENDED}", *given]
+        if recipe.vocabulary.minimum > 1 or recipe.vocabulary.words is not None:
+            raise RequestError(
+                "an embedding is extended by every word of its new sources; leave vocabulary.minimum and "
+                "vocabulary.words out"
+            )
     if len(given) < 2:
         raise RequestError(
             f"{len(given)} embeddings are too few to make one of: name two or more with --teacher, files as word2vec, "
@@ -126,6 +185,10 @@ def gathered(given: Sequence[Any], recipe: WordRecipe, journal: Journal) -> Lexi
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise RequestError(f"two sources are called {listed(twice)}; name them apart: PATH?name=news")
     lexicon = align(sources, recipe.vocabulary)
+    if recipe.extend is not None and lexicon.words[: len(sources[0].words)] != tuple(sources[0].words):
+        raise RequestError(
+            f"some words of {recipe.extend.run} are one in lower case, and every one is kept; leave vocabulary.fold out"
+        )
     for source in sources:
         for note in source.notes:
             journal.note(f"{source.name}: {note}")
@@ -163,14 +226,35 @@ def learned(
 
 
 @torch.no_grad()
-def similarity_error(lexicon: Lexicon, vectors: Tensor) -> float:
-    """Eq. (4) over the pairs that are held out, among 4,096 words at most: the same for every method."""
+def similarity_error(lexicon: Lexicon, vectors: Tensor) -> float | None:
+    """Eq. (4) over the pairs that are held out, among 4,096 words at most: the same for every method.
+
+    None where no pair is held out.
+    """
     some = torch.randperm(len(lexicon.words), generator=torch.Generator().manual_seed(0))[:_MEASURED]
     relations = Relations(lexicon, some[:, None], groups=groups_of(len(lexicon.words))).held_out()
     said = all_pairs(vectors[some], relations.at(slice(None)))
-    return float(said.sum / said.count)
+    return float(said.sum / said.count) if said.count else None
 
 
-def method_name(method: MetaEmbedding) -> str:
-    """What the step is called in which a method works."""
-    return "training" if method.trains else "computing"
+def measured(words: WordVectors, lexicon: Lexicon, recipe: WordRecipe, journal: Journal) -> Iterator[Test]:
+    """The word tests of a run: the student beside its sources, who are all asked the same."""
+    if not recipe.measured:
+        return
+    beside = {STUDENT: words, **{one.name: WordVectors(tuple(one.words), one.vectors) for one in lexicon.sources}}
+    with journal.progress.step("word tests", len(recipe.measured) * len(beside), "tests") as bar:
+        for name in recipe.measured:
+            found = dict[str, Outcome]()
+            for who, embedding in beside.items():
+                found[who] = wordtests.measure(name, embedding, recipe.seed, among=words.places)
+                bar.advance(1, f"{name}: {who}")
+            own = found[STUDENT]
+            yield Test(
+                set=name,
+                measure=own.main[0],
+                items=own.items,
+                asked=own.asked,
+                missing=own.missing,
+                values={who: None if math.isnan(one.main[1]) else one.main[1] for who, one in found.items()},
+                covered={who: one.covered for who, one in found.items()},
+            )

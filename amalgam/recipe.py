@@ -148,17 +148,33 @@ class Recipe(Run):
     live: bool = False
 
 
+class Extension(BaseModel):
+    """An embedding that is extended.
+
+    Attributes:
+        run: the directory of a finished run, whose words are kept.
+        bound: how far the unit vector of one of these may move; at 0 their vectors stay as they are.
+    """
+
+    model_config = _FORBID
+
+    run: Path
+    bound: float = Field(default=0.0, ge=0, le=2)
+
+
 class WordRecipe(Run):
     """A run whose teachers are embeddings of words, and so is its student.
 
     Attributes:
         teachers: SPECs of embeddings, see `embeddings.specs.find`.
         vocabulary: which words the student has.
+        extend: the embedding that the teachers' words are added to; None makes a new one.
         student: an `embedding` and its `width`.
         measured: the sets that it is measured on, beside its teachers, see `amalgam.wordtests`.
     """
 
     vocabulary: Vocabulary
+    extend: Extension | None = None
     student: dict[str, Any] = {"name": "embedding"}
     measured: tuple[StrictStr, ...] = ()
 
@@ -188,6 +204,8 @@ def read_any(name: str, changes: Mapping[str, object] | None = None, assignments
     """
     path = find_recipe(name)
     content = read_yaml(path, "recipe")
+    if "vocabulary" in content and "data" in (changes or {}):
+        raise RequestError(f"recipe {name} makes one embedding of several; name them with --teacher, and no --data")
     if not content.get("made_with"):  # a resolved recipe names its paths in full
         _anchor(content, path.parent)
     for key, value in (changes or {}).items():

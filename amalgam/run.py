@@ -9,9 +9,10 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
+from amalgam.embeddings.words import WORDS
 from amalgam.errors import RequestError
 from amalgam.files import writable, write_text
-from amalgam.recipe import Run, dump, read_any
+from amalgam.recipe import Run, WordRecipe, dump, read_any
 
 RECIPE, REPORT, STUDENT, ONNX, CHECKPOINTS, LOGS = (
     "recipe.yaml", "report.json", "student", "student.onnx", "checkpoints", "logs",
@@ -21,6 +22,13 @@ RECIPE, REPORT, STUDENT, ONNX, CHECKPOINTS, LOGS = (
 def finished(folder: Path) -> bool:
     """Whether a run has its report, which is written last."""
     return (folder / REPORT).is_file()
+
+
+def is_of_words(folder: Path) -> bool:
+    """Whether a directory holds a run of words, or the embedding that one made; False where nothing is there."""
+    if any((folder / below / WORDS).is_file() for below in (".", STUDENT)):
+        return True
+    return (folder / RECIPE).is_file() and isinstance(read_any(str(folder / RECIPE)), WordRecipe)
 
 
 def chief() -> bool:

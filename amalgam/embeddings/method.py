@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 
 from amalgam.embeddings.lexicon import Lexicon
+from amalgam.errors import RequestError
 from amalgam.signals import Loss, Targets
 from amalgam.strategy import Paper
 
@@ -57,3 +58,20 @@ class MetaEmbedding(ABC):
             width: d, for methods that can choose it.
             learn: trains a network of the method's own.
         """
+
+    def extended(self, lexicon: Lexicon, width: int, bound: float, learn: Learn) -> Tensor:
+        """The vectors (V, d) of a lexicon whose first source is an embedding of d dimensions that is to be extended.
+
+        Args:
+            lexicon: the sources, aligned; its first words are those of its first source, in their order.
+            width: d.
+            bound: how far the unit vector of one of these may move.
+            learn: trains a network of the method's own.
+
+        Raises:
+            RequestError: the method moves all words together.
+        """
+        raise RequestError(
+            f"strategy {type(self).__module__.rpartition('.')[2]!r} computes all vectors anew and cannot extend an "
+            "embedding; simme can"
+        )

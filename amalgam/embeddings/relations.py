@@ -111,6 +111,17 @@ class Relations(Targets):
         return Sight(words, tuple(vectors), known.T.contiguous(), self.weights, held, self.apart)
 
 
+def reach(lexicon: Lexicon, weights: Sequence[float] = ()) -> Tensor:
+    """How much the sources weigh that know a word and another, (V,), on average over the others.
+
+    Args:
+        lexicon: the sources, aligned.
+        weights: (K,), how much a source counts; 1 each by default.
+    """
+    shares = lexicon.known.mean(1) * (np.array(weights) if weights else 1.0)
+    return torch.from_numpy((shares[:, None] * lexicon.known).sum(0).astype(np.float32))
+
+
 def groups_of(words: int) -> Tensor:
     """A group for each of V words, (V,): the same in every run, whatever its seed, so that errors can be compared."""
     return torch.randint(_GROUPS, (words,), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

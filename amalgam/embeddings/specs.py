@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 from urllib.parse import parse_qsl
 
 from amalgam.embeddings.source import Form, Source, from_arrays, read
-from amalgam.embeddings.words import VECTORS, WordVectors
+from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError, listed, nearest
 from amalgam.progress import Progress
 
@@ -94,6 +94,5 @@ def _of_gensim(name: str) -> Path:
 
 def _of_run(folder: Path, name: str) -> Source:
     """The student of a finished run as a source."""
-    saved = next((one for one in (folder, folder / "student") if (one / VECTORS).is_file()), folder)
-    found = WordVectors.load(saved)
+    found = WordVectors.load(folder)
     return from_arrays(name or folder.resolve().name, found.words, found.vectors)

@@ -66,12 +66,17 @@ class WordVectors:
     def load(cls, folder: Path) -> WordVectors:
         """What `save` wrote.
 
+        Args:
+            folder: the folder with `words.txt`, or a run directory with `student/` inside.
+
         Raises:
             RequestError: nothing is there, or it is damaged.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
+        if not (folder / WORDS).is_file() and (folder / "student" / WORDS).is_file():
+            folder = folder / "student"
         try:
             vectors = load_file(folder / VECTORS)[_KEY]
             words = tuple((folder / WORDS).read_text(encoding="utf-8").split("\n")[:-1])

@@ -112,7 +112,7 @@ class Equation:
     says: str
 
 
-def equations(strategy: type[Strategy[Any]]) -> list[Equation]:
+def equations(strategy: type[Method]) -> list[Equation]:
     """The functions of a strategy's files whose docstrings open with an equation's number, by number."""
     package = Path(__file__).parents[1]
     found = []

@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from amalgam.embeddings.lexicon import Lexicon
+from amalgam.embeddings.lexicon import ABSENT, Lexicon
 from amalgam.embeddings.method import Learn, MetaEmbedding
-from amalgam.embeddings.model import Embedding
+from amalgam.embeddings.model import Embedding, GaussNewton
 from amalgam.embeddings.pairs import listed_pairs, with_neighbours
-from amalgam.embeddings.relations import Relations, all_pairs, groups_of, some_pairs
+from amalgam.embeddings.relations import Relations, all_pairs, groups_of, reach, some_pairs, units
 from amalgam.errors import RequestError
 from amalgam.signals import Loss
 from amalgam.strategies.concat import joined
 from amalgam.strategies.concat_svd import projected
 from amalgam.strategy import Paper
+
+_RIDGE = 0.01  # in means of the diagonal
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class SimME(MetaEmbedding):
         list: a text file with two words a line.
         start: the first vectors: `random`, as printed; `concat_svd`, the sources side by side on their d strongest
             directions, where words that a source does not know have zeros in its place.
+        step: `gradient`, what the trainer's optimiser makes of it; `least_squares`, where a word's own squared errors
+            are least, see `GaussNewton`: faster, and `training.learning_rate` is the share of it that is taken.
         weights: how much each source's squared errors count; 1 each by default, as printed.
     """
 
@@ -51,19 +56,46 @@ class SimME(MetaEmbedding):
     neighbours: int = 5
     list: Path | None = None
     start: Literal["random", "concat_svd"] = "random"
+    step: Literal["gradient", "least_squares"] = "gradient"
     weights: tuple[float, ...] = ()
 
     def vectors(self, lexicon: Lexicon, width: int, learn: Learn) -> Tensor:
         """What is learned of all sources, (V, d)."""
+        model = self.model(lexicon, width, self.first(lexicon, width))
+        return self.learned(model, lexicon, torch.arange(len(lexicon.words)), learn)
+
+    def extended(self, lexicon: Lexicon, width: int, bound: float, learn: Learn) -> Tensor:
+        """The first source's vectors, at most `bound` away, and the others' words, (V, d).
+
+        A new word begins where the words that its source shares with the first one say, by the linear map between the
+        two that fits them best. Trained on are the words that a new source knows; of the others nothing new is said.
+        """
+        old = torch.from_numpy(np.array(lexicon.sources[0].vectors))
+        model = self.model(lexicon, width, torch.cat([old, mapped(lexicon, old)]))
+        model.hold(old, bound)
+        return self.learned(model, lexicon, torch.from_numpy(np.flatnonzero(lexicon.known[1:].any(0))), learn)
+
+    def model(self, lexicon: Lexicon, width: int, first: Tensor | None) -> Embedding:
+        """What is trained, from the first vectors (V, d) on; None for random ones."""
+        self.require(lexicon)
+        if self.step == "gradient":
+            return Embedding(len(lexicon.words), width, first)
+        return GaussNewton(reach(lexicon, self.weights), width, first)
+
+    def learned(self, model: Embedding, lexicon: Lexicon, words: Tensor, learn: Learn) -> Tensor:
+        """The vectors (V, d) of a model that is trained on some words (N,)."""
+        # Sources list common words first, and neighbours there are alike; a share of the rows shall be like the whole.
+        rows = self.rows(lexicon, words[torch.randperm(len(words))])
+        loss: Callable[..., Loss] = some_pairs if self.pairs == "list" else all_pairs
+        learn(model, rows, Relations(lexicon, rows, self.weights, groups_of(len(lexicon.words))), loss)
+        return model.vectors()
+
+    def require(self, lexicon: Lexicon) -> None:
+        """Refuse weights of other sources."""
         if self.weights and len(self.weights) != len(lexicon.sources):
             raise RequestError(
                 f"strategy.weights has {len(self.weights)} numbers, expected {len(lexicon.sources)}, one a source"
             )
-        model = Embedding(len(lexicon.words), width, self.first(lexicon, width))
-        rows = self.rows(lexicon)
-        loss: Callable[..., Loss] = some_pairs if self.pairs == "list" else all_pairs
-        learn(model, rows, Relations(lexicon, rows, self.weights, groups_of(len(lexicon.words))), loss)
-        return model.vectors()
 
     def first(self, lexicon: Lexicon, width: int) -> Tensor | None:
         """The first vectors (V, d); None for random ones."""
@@ -73,11 +105,33 @@ class SimME(MetaEmbedding):
         found = projected(together, min(width, together.shape[1]))
         return torch.nn.functional.pad(found, (0, width - found.shape[1]))
 
-    def rows(self, lexicon: Lexicon) -> Tensor:
-        """The words of each row that is trained on, (N, W)."""
+    def rows(self, lexicon: Lexicon, words: Tensor) -> Tensor:
+        """The words of each row that is trained on, (N, W), of some words (N,)."""
         if self.pairs == "list":
             if self.list is None:
                 raise RequestError("strategy.pairs is 'list': say which, strategy.list, a file with two words a line")
             return listed_pairs(self.list, lexicon)
-        every = torch.arange(len(lexicon.words))[:, None]
-        return with_neighbours(lexicon, self.neighbours) if self.pairs == "neighbours" else every
+        return with_neighbours(lexicon, self.neighbours)[words] if self.pairs == "neighbours" else words[:, None]
+
+
+def mapped(lexicon: Lexicon, old: Tensor) -> Tensor:
+    """Where the first source would have the words that it does not know, (V - H, d), to begin with.
+
+    Args:
+        lexicon: the sources; the first H words are the first source's.
+        old: (H, d), their vectors.
+
+    Returns:
+        the mean over the other sources of their vectors, each brought to the first one's space by the ridge regression
+        on the words that both know.
+    """
+    count, total = lexicon.known[1:, len(old) :].sum(0), torch.zeros(len(lexicon.words) - len(old), old.shape[1])
+    for source, rows in zip(lexicon.sources[1:], lexicon.rows[1:], strict=True):
+        shared = np.flatnonzero(rows[: len(old)] != ABSENT)
+        seen = units(torch.from_numpy(source.vectors[rows[shared]]))
+        products = seen.T @ seen
+        products.diagonal().add_(_RIDGE * products.diagonal().mean())
+        into = torch.linalg.solve(products, seen.T @ units(old[shared]))
+        new = np.flatnonzero(rows[len(old) :] != ABSENT)
+        total[new] += units(torch.from_numpy(source.vectors[rows[len(old) :][new]])) @ into
+    return total / torch.from_numpy(count)[:, None]
