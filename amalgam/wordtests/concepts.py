@@ -10,44 +10,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amalgam.embeddings.lexicon import ABSENT
+from amalgam.wordtests.asked import Asked
 from amalgam.wordtests.outcome import Outcome
-from amalgam.wordtests.vectors import WordVectors
 
 _STARTS = 10
 
 
 class Concepts(NamedTuple):
-    """N words and the category of each; a word may stand in several. `notes` tell what a file's reader left out."""
+    """N words and the category of each; a word may stand in several."""
 
     words: Sequence[str]
     categories: Sequence[str]
-    notes: tuple[str, ...] = ()
 
 
-def concepts(asked: WordVectors, given: Concepts, seed: int) -> Outcome:
-    """NMI and purity of k-means clusters of the known words' vectors, brought to length one.
+def concepts(asked: Asked, given: Concepts, seed: int) -> Outcome:
+    """NMI and purity of k-means clusters of words' vectors, brought to length one.
 
-    The paper reports NMI and does not name how it clusters. There are as many clusters as the known words have
-    categories. A word in several categories counts in its first.
+    The paper reports NMI and does not name how it clusters. Here the best of ten starts counts, and there are as many
+    clusters as the asked words have categories. A word in several categories counts in its first.
     """
     first = dict[str, str]()
     for word, category in zip(given.words, given.categories, strict=True):
         first.setdefault(word, category)
-    rows = asked.rows(first)
-    known = rows != ABSENT
-    names = [category for category, there in zip(first.values(), known, strict=True) if there]
-    categories = np.unique(np.array(names, dtype=np.str_), return_inverse=True)[1]
+    entries = asked.entries(first)
+    chosen = entries != ABSENT
+    categories = np.unique(np.array(list(first.values()), dtype=np.str_)[chosen], return_inverse=True)[1]
+    known = asked.known(entries[chosen])
     measures = {"nmi": math.nan, "purity": math.nan}
-    if len(names):
-        from sklearn.cluster import KMeans
-        from sklearn.metrics import normalized_mutual_info_score
+    if known.any():
+        clusters = clustered(asked.units(entries[chosen]), known, int(categories.max()) + 1, seed)
+        measures = {"nmi": nmi(categories, clusters), "purity": purity(categories, clusters)}
+    missing = "a word that the embedding does not know gets the mean of those that it knows"
+    return Outcome(measures, len(first), len(known), int(known.sum()), missing)
 
-        groups = KMeans(len(set(names)), n_init=_STARTS, random_state=seed).fit_predict(asked.units(rows[known]))
-        measures = {
-            "nmi": float(normalized_mutual_info_score(categories, groups)),
-            "purity": purity(categories, groups),
-        }
-    return Outcome(measures, len(names), len(first), "a missing word is left out", given.notes)
+
+def clustered(vectors: NDArray[np.float32], known: NDArray[np.bool_], count: int, seed: int) -> NDArray[np.int64]:
+    """(N,), the cluster of each vector (N, D); those that are not known (N,) get the mean of the others."""
+    from sklearn.cluster import KMeans
+
+    filled = np.where(known[:, None], vectors, vectors[known].mean(0))
+    count = min(count, len(np.unique(filled, axis=0)))  # k-means cannot tell equal vectors apart
+    found: NDArray[np.int64] = KMeans(count, n_init=_STARTS, random_state=seed).fit_predict(filled)
+    return found
+
+
+def nmi(categories: NDArray[np.int64], clusters: NDArray[np.int64]) -> float:
+    """The mutual information of both over the mean of their entropies.
+
+    Few words in many categories have a high one by chance: ESSLLI's 45 words in 9 random clusters have .36.
+    """
+    from sklearn.metrics import normalized_mutual_info_score
+
+    return float(normalized_mutual_info_score(categories, clusters))
 
 
 def purity(categories: NDArray[np.int64], clusters: NDArray[np.int64]) -> float:

@@ -11,19 +11,24 @@ class Outcome:
     """How an embedding did in a word test.
 
     Attributes:
-        measures: by name; NaN where the covered items are too few to tell. A name that ends in `_all` is over all
-            items, also those that are not covered; the others are over the covered ones, but for texts, all of which
-            are classified.
-        covered: how many items have all the words (a text: any of the words) that the embedding needs to know.
-        items: how many there are.
-        others: what was done with the items that are not covered.
+        measures: by name, the main one first, over the items that were asked; NaN where they are too few to tell.
+        items: how many the set has.
+        asked: how many of them were asked: those whose words are all among those that may be asked for. Of texts, all.
+        covered: how many of the asked ones the embedding knows all words of; of texts, any word.
+        missing: what was done with the asked items that are not covered.
         notes: what a reader should know.
         parts: section of the test → how the embedding did in it.
     """
 
     measures: Mapping[str, float]
-    covered: int
     items: int
-    others: str
+    asked: int
+    covered: int
+    missing: str
     notes: tuple[str, ...] = ()
     parts: Mapping[str, Outcome] = field(default_factory=dict)
+
+    @property
+    def main(self) -> tuple[str, float]:
+        """The main measure: its name and value."""
+        return next(iter(self.measures.items()))

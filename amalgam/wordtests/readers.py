@@ -132,21 +132,20 @@ def questions(path: Path) -> tuple[Question, ...]:
 def concepts(path: Path, coarse: bool = False) -> Concepts:
     """CSV of an index, a category and a word.
 
-    AP and BLESS end each category with a row without a word; these are left out, and told.
+    AP and BLESS end each category with a row without a word, which is skipped.
 
     Args:
         path: the file.
         coarse: whether categories are pairs, fine-coarse, of which the coarse ones are meant.
     """
-    words, categories, empty = list[str](), list[str](), 0
+    words, categories = list[str](), list[str]()
     for number, (index, category, word) in table(path, ("", "category", "word"), may_lack=("word",)):
         if coarse and "-" not in category:
             _refuse(path, number, f"{index},{category},{word}", "a category of two names, fine-coarse")
         if word:
             words.append(word)
             categories.append(category.rpartition("-")[2] if coarse else category)
-        empty += not word
-    return Concepts(words, categories, (f"{empty} rows without a word were left out",) if empty else ())
+    return Concepts(words, categories)
 
 
 def analogies(path: Path) -> dict[str, list[Analogy]]:

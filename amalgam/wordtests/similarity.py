@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amalgam.embeddings.lexicon import ABSENT
+from amalgam.wordtests.asked import PAIRS, Asked
 from amalgam.wordtests.outcome import Outcome
-from amalgam.wordtests.vectors import WordVectors, completed
 
 
 class Rated(NamedTuple):
@@ -20,21 +21,17 @@ class Rated(NamedTuple):
     scores: NDArray[np.float64]
 
 
-def similarity(asked: WordVectors, rated: Rated) -> Outcome:
+def similarity(asked: Asked, rated: Rated) -> Outcome:
     """Spearman's and Pearson's correlation of cosines with people's scores.
 
-    The paper says "correlation" alone; the field reports Spearman's. `spearman` and `pearson` are over the covered
-    pairs, `spearman_all` and `pearson_all` over all, whose missing cosines `vectors.completed` fills in.
+    The paper says "correlation" alone; the field reports Spearman's.
     """
-    pairs = np.stack([asked.rows(rated.first), asked.rows(rated.second)], axis=1)
-    cosines, covered, others = completed(asked, pairs)
-    measures = {
-        "spearman": spearman(cosines[covered], rated.scores[covered]),
-        "pearson": pearson(cosines[covered], rated.scores[covered]),
-        "spearman_all": spearman(cosines, rated.scores),
-        "pearson_all": pearson(cosines, rated.scores),
-    }
-    return Outcome(measures, int(covered.sum()), len(pairs), others)
+    pairs = np.stack([asked.entries(rated.first), asked.entries(rated.second)], axis=1)
+    chosen = (pairs != ABSENT).all(1)
+    cosines, covered = asked.cosines(pairs[chosen])
+    scores = rated.scores[chosen]
+    measures = {"spearman": spearman(cosines, scores), "pearson": pearson(cosines, scores)}
+    return Outcome(measures, len(pairs), len(scores), int(covered.sum()), PAIRS)
 
 
 def pearson(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -15,14 +15,10 @@ from numpy.typing import NDArray
 from amalgam.embeddings.entries import Floats
 from amalgam.embeddings.lexicon import ABSENT
 from amalgam.errors import RequestError
+from amalgam.wordtests.asked import Asked
 from amalgam.wordtests.outcome import Outcome
-from amalgam.wordtests.vectors import WordVectors
 
-STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-"""The inverse strengths of the penalty, scikit-learn's C, among which the training part chooses."""
-
-_FOLDS = 3
-_FEWEST = 5  # texts of a class; a fifth of them is to be tested, and the rest to be divided for choosing C
+_FOLDS = 5
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
@@ -56,10 +52,11 @@ def tokens(text: str) -> list[str]:
     return _WORD.findall(unescape(unescape(text)).replace("\u2019", "'").lower())
 
 
-def means(asked: WordVectors, texts: Sequence[str]) -> Means:
+def means(asked: Asked, texts: Sequence[str]) -> Means:
     """The mean vectors of texts, by one product of the sparse matrix (N, words) of counts with the words' vectors.
 
-    A text without a known word has the unknown word's vector, else zeros.
+    Raises:
+        RequestError: a vector that is not finite.
     """
     from scipy.sparse import csr_array
 
@@ -67,58 +64,49 @@ def means(asked: WordVectors, texts: Sequence[str]) -> Means:
     lengths = np.array([len(words) for words in found], dtype=np.int64)
     numbers = dict[str, int]()
     columns = np.fromiter((numbers.setdefault(word, len(numbers)) for word in chain.from_iterable(found)), np.int64)
-    rows = asked.rows(numbers)
+    rows = asked.rows[asked.entries(numbers)]
     there = rows[columns] != ABSENT
     lines = np.repeat(np.arange(len(texts)), lengths)[there]
     ones = np.ones(len(lines), dtype=np.float32)
     counts = csr_array((ones, (lines, columns[there])), shape=(len(texts), len(numbers)))
-    vectors = np.asarray(asked.vectors[np.maximum(rows, 0)], dtype=np.float32)
-    vectors[rows == ABSENT] = 0.0  # no text counts them, but 0 times infinity would be no number
+    vectors = np.zeros((len(rows), asked.vectors.shape[1]), dtype=np.float32)
+    vectors[rows != ABSENT] = asked.vectors[rows[rows != ABSENT]]
     if not np.isfinite(vectors).all():
         raise RequestError("a vector of the embedding is not finite, and no mean can have it; train it again")
     known = np.bincount(lines, minlength=len(texts))
     mean = np.asarray(counts @ vectors) / np.maximum(known, 1)[:, None].astype(np.float32)
-    if asked.unknown is not None:
-        mean[known == 0] = asked.unknown
     return Means(mean.astype(np.float32), known, lengths)
 
 
-def texts(asked: WordVectors, given: Texts, seed: int) -> Outcome:
-    """The accuracy of a logistic regression on the mean vectors of texts, in a fifth of them that it has not seen.
+def texts(asked: Asked, given: Texts, seed: int) -> Outcome:
+    """The accuracy of a logistic regression on the mean vectors of texts, in five-fold cross-validation.
 
-    The paper does not name its classifier. The split is stratified and, as the folds are, drawn by the seed alone, so
-    that every embedding has the same texts to learn from. Features are standardised, and C chosen by the accuracy in
-    cross-validation, by the training part alone.
+    The paper does not name its classifier. Each fifth of the texts is classified by what was learned from the others
+    alone, features standardised by these. The folds are stratified and drawn by the seed alone, so that every embedding
+    has the same. The penalty is scikit-learn's default: its strength hardly matters with so many texts (with C from
+    0.01 to 1, accuracy on the sets here changes by .004 at most).
 
     Raises:
         RequestError: fewer than two classes, or a class of fewer than five texts.
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     sizes = Counter(given.classes)
-    if len(sizes) < 2 or min(sizes.values()) < _FEWEST:
+    if len(sizes) < 2 or min(sizes.values()) < _FOLDS:
         raise RequestError(
-            f"texts of the classes {dict(sizes)}; expected two classes or more, of {_FEWEST} texts each or more"
+            f"texts of the classes {dict(sizes)}; expected two classes or more, of {_FOLDS} texts each or more"
         )
     made = means(asked, given.texts)
-    learned, tested, right, wanted = train_test_split(
-        made.vectors, np.array(given.classes), test_size=0.2, stratify=given.classes, random_state=seed
-    )
-    search = GridSearchCV(
+    rights = cross_val_score(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
-        {"logisticregression__C": STRENGTHS},
+        made.vectors,
+        np.array(given.classes),
         cv=StratifiedKFold(_FOLDS, shuffle=True, random_state=seed),
     )
-    search.fit(learned, right)
-    strength = search.best_params_["logisticregression__C"]
-    share = made.known.sum() / max(1, int(made.words.sum()))
-    return Outcome(
-        {"accuracy": float(np.mean(search.predict(tested) == wanted))},
-        int((made.known > 0).sum()),
-        len(given.texts),
-        f"a text without a known word has {'zeros' if asked.unknown is None else 'the unknown word'} for its vector",
-        (f"{share:.1%} of the texts' words are known", f"C = {strength:g}"),
-    )
+    count, share = len(given.texts), made.known.sum() / max(1, int(made.words.sum()))
+    missing = "a word that the embedding does not know is left out of the mean; a text of no other has zeros"
+    note = f"{share:.1%} of the texts' words are known"
+    return Outcome({"accuracy": float(rights.mean())}, count, count, int((made.known > 0).sum()), missing, (note,))

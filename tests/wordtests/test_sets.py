@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import lzma
+import math
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from amalgam import embeddings
+from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError
-from amalgam.wordtests import WordVectors, concepts, find, measure, names, similarity, synonyms, texts
+from amalgam.wordtests import concepts, find, measure, names, readers, similarity, synonyms, texts
+from amalgam.wordtests.asked import Asked
 from amalgam.wordtests.sets import EVERY
 
 from ..conftest import SHARED_DATA
 from .words import embedding, written
 
-GENSIMS = ("wordsim353", "simlex999", "questions-words")
+GENSIMS = ("simlex999", "wordsim353", "questions-words")
 
 SIZES = {
-    "card-660": 660, "rare-words": 2034, "simlex-999": 999, "simverb-3500": 3500, "ws-353": 353, "ws-353-rel": 252,
-    "ws-353-sim": 203, "mturk-287": 287, "rg-65": 65, "mc-30": 30, "yp-130": 130, "semeval-17": 500, "umnsrs-sim": 566,
-    "umnsrs-rel": 587, "wordsim353": 353, "simlex999": 999,
+    "card-660": 660, "rare-words": 2034, "simlex999": 999, "simverb-3500": 3500, "wordsim353": 353,
+    "wordsim353-rel": 252, "wordsim353-sim": 203, "mturk-287": 287, "rg-65": 65, "mc-30": 30, "yp-130": 130,
+    "semeval-17": 500, "umnsrs-sim": 566, "umnsrs-rel": 587,
 }  # fmt: skip
-"""How many pairs, as the README of the data says; and SimLex's and WordSim's, whose names say it."""
+"""How many pairs, as the README of the data says."""
 
 COVERED = {
     "glove.6B.50d.4k.txt.xz": {
-        "card-660": 11, "rare-words": 31, "simlex-999": 321, "simverb-3500": 836, "ws-353": 167, "mturk-287": 60,
-        "mc-30": 3, "rg-65": 4, "yp-130": 11, "semeval-17": 67, "essli-2008": 33, "ap": 121, "bless": 63,
+        "card-660": 11, "rare-words": 31, "simlex999": 321, "simverb-3500": 836, "wordsim353": 167, "mturk-287": 60,
+        "mc-30": 3, "rg-65": 4, "yp-130": 11, "semeval-17": 67, "esslli-2008": 33, "ap": 121, "bless": 63,
     },
     "glove.twitter.27B.25d.12k.txt.xz": {
-        "card-660": 32, "rare-words": 180, "simlex-999": 804, "simverb-3500": 1911, "ws-353": 284, "mturk-287": 196,
-        "mc-30": 15, "rg-65": 27, "yp-130": 57, "semeval-17": 218, "essli-2008": 44, "ap": 229, "bless": 116,
+        "card-660": 32, "rare-words": 180, "simlex999": 804, "simverb-3500": 1911, "wordsim353": 284, "mturk-287": 196,
+        "mc-30": 15, "rg-65": 27, "yp-130": 57, "semeval-17": 218, "esslli-2008": 44, "ap": 229, "bless": 116,
     },
     "pubmed-ner-word2vec.50d.19k.bin": {
-        "card-660": 30, "rare-words": 225, "simlex-999": 364, "simverb-3500": 971, "ws-353": 107, "mturk-287": 43,
-        "mc-30": 3, "rg-65": 5, "yp-130": 41, "semeval-17": 71, "umnsrs-sim": 124, "umnsrs-rel": 114, "essli-2008": 31,
+        "card-660": 30, "rare-words": 225, "simlex999": 364, "simverb-3500": 971, "wordsim353": 107, "mturk-287": 43,
+        "mc-30": 3, "rg-65": 5, "yp-130": 41, "semeval-17": 71, "umnsrs-sim": 124, "umnsrs-rel": 114, "esslli-2008": 31,
         "ap": 129, "bless": 46,
     },
 }  # fmt: skip
@@ -68,7 +72,7 @@ def test_those_that_are_here_are_listed(tmp_path: Path, monkeypatch: pytest.Monk
     assert names() == GENSIMS
     written(tmp_path / "wordsim" / "EN-MC-30.txt", "a\tb\t1\n")
     written(tmp_path / "concepts" / "essli-2008.csv", ",category,word\n")
-    assert set(names()) == {"mc-30", "essli-2008", "essli-2008-coarse", *GENSIMS}
+    assert set(names()) == {"mc-30", "esslli-2008", "esslli-2008-coarse", *GENSIMS}
 
 
 def test_listing_imports_no_heavy_library() -> None:
@@ -79,38 +83,40 @@ def test_listing_imports_no_heavy_library() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_a_set_says_of_what_it_is_a_part_if_that_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AMALGAM_DATA", str(tmp_path))
-    written(tmp_path / "wordsim" / "EN-MC-30.txt", "a\tb\t1\n")
-    assert find("mc-30").part_of == ""
-    written(tmp_path / "wordsim" / "EN-RG-65.txt", "a\tb\t1\n")
-    assert (find("mc-30").part_of, find("rg-65").part_of) == ("rg-65", "")
-    assert find("mc-30").kind == "similarity"
-    known = {one.name for one in EVERY}
-    assert len(known) == len(EVERY)
-    assert {one.part_of for one in EVERY} <= known | {""}
-    assert not any(whole.part_of for one in EVERY for whole in EVERY if whole.name == one.part_of)
+def test_every_set_has_a_name_of_its_own_and_says_what_it_holds_and_whose_it_is() -> None:
+    assert len({one.name for one in EVERY}) == len(EVERY)
+    assert all(one.about and one.source for one in EVERY)
+    assert find("mc-30") in EVERY
 
 
 def test_what_is_unknown_or_not_here_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AMALGAM_DATA", str(tmp_path))
     with pytest.raises(RequestError) as error:
-        measure("ws353", embedding("a b"))
-    assert str(error.value).startswith("unknown word test 'ws353'; did you mean 'ws-353'? (known: 'card-660', 'rare")
+        measure("wordsim-353", embedding("a b"))
+    assert str(error.value).startswith("unknown word test 'wordsim-353'; did you mean 'wordsim353'? (known: 'card-660'")
     assert all(repr(one.name) in str(error.value) for one in EVERY)
-    missing = tmp_path / "wordsim" / "EN-WS-353-ALL.txt"
-    with pytest.raises(RequestError) as error:
-        measure("ws-353", embedding("a b"))
-    assert str(error.value) == (
-        f"word test 'ws-353' is wordsim/EN-WS-353-ALL.txt in the folder $AMALGAM_DATA, and there is no {missing}"
+    missing = tmp_path / "wordsim" / "EN-MC-30.txt"
+    says = (
+        "word test 'mc-30' is not here: {}; let the environment variable AMALGAM_DATA name a folder that has "
+        "wordsim/EN-MC-30.txt (Miller, Charles, Contextual correlates of semantic similarity, LCP 6(1), 1991)"
     )
+    with pytest.raises(RequestError) as error:
+        measure("mc-30", embedding("a b"))
+    assert str(error.value) == says.format(f"there is no {missing}")
     monkeypatch.delenv("AMALGAM_DATA")
-    with pytest.raises(RequestError, match=r"in the folder \$AMALGAM_DATA, and AMALGAM_DATA is not set"):
-        measure("ws-353", embedding("a b"))
+    with pytest.raises(RequestError) as error:
+        measure("mc-30", embedding("a b"))
+    assert str(error.value) == says.format("AMALGAM_DATA is not set")
     monkeypatch.setenv("AMALGAM_DATA", str(tmp_path))
     written(missing, "a\tb\t1\na\tb\tx\n")
-    with pytest.raises(RequestError, match=r"EN-WS-353-ALL\.txt line 2: the score of 'a' and 'b' is 'x'"):
-        measure("ws-353", embedding("a b"))
+    with pytest.raises(RequestError, match=r"EN-MC-30\.txt line 2: the score of 'a' and 'b' is 'x'"):
+        measure("mc-30", embedding("a b"))
+
+
+def test_a_file_that_gensim_lacks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amalgam.wordtests.sets.find_spec", lambda _: ModuleSpec("gensim", None, origin=str(tmp_path)))
+    with pytest.raises(RequestError, match=r"word test 'simlex999' is a file of gensim's, and there is no .*; install"):
+        measure("simlex999", embedding("a b"))
 
 
 def test_the_sets_hold_what_their_readme_says(data: Path) -> None:
@@ -123,11 +129,17 @@ def test_the_sets_hold_what_their_readme_says(data: Path) -> None:
     }.items():  # fmt: skip
         found = read(name)
         assert (found.first[0], found.second[0], found.scores[0]) == (first, second, score)
-    for part in ("mc-30", "ws-353-rel", "ws-353-sim", "wordsim353", "simlex999"):
-        own, whole = read(part), read(find(part).part_of)
-        among = {frozenset(pair) for pair in zip(whole.first, whole.second, strict=True)}
-        assert {frozenset(pair) for pair in zip(own.first, own.second, strict=True)} <= among
+    for part, whole in (("mc-30", "rg-65"), ("wordsim353-rel", "wordsim353"), ("wordsim353-sim", "wordsim353")):
+        assert set(scored(read(part), part)) <= set(scored(read(whole), whole))
+    for name, file in (("wordsim353", "EN-WS-353-ALL.txt"), ("simlex999", "EN-SIMLEX-999.txt")):
+        assert scored(read(name), name) == scored(readers.pairs(data / "wordsim" / file), file)
     assert [len(read("questions-words")), sum(map(len, read("questions-words").values()))] == [14, 19544]
+
+
+def scored(found: Any, name: str) -> dict[frozenset[str], float]:
+    """Pair → score."""
+    pairs = zip(found.first, found.second, found.scores.tolist(), strict=True)
+    return {frozenset((one, other)): score for one, other, score in pairs}
 
 
 def test_the_synonyms_are_what_their_readme_says(data: Path) -> None:
@@ -155,12 +167,10 @@ def test_the_texts_and_concepts_are_what_their_readme_says(data: Path) -> None:
     }
     counts = {
         name: (len(set(read(name).words)), len(set(read(name).categories)))
-        for name in ("essli-2008", "essli-2008-coarse", "ap", "bless")
+        for name in ("esslli-2008", "esslli-2008-coarse", "ap", "bless")
     }
     # The README counts AP's and BLESS's rows without a word as one word more.
-    assert counts == {"essli-2008": (45, 9), "essli-2008-coarse": (45, 5), "ap": (402, 21), "bless": (200, 17)}
-    assert read("ap").notes == ("21 rows without a word were left out",)
-    assert read("bless").notes == ("17 rows without a word were left out",)
+    assert counts == {"esslli-2008": (45, 9), "esslli-2008-coarse": (45, 5), "ap": (402, 21), "bless": (200, 17)}
 
 
 @pytest.mark.parametrize("file", COVERED)
@@ -168,9 +178,10 @@ def test_an_embedding_covers_what_the_readme_says(file: str, data: Path) -> None
     if not (data / "embeddings" / file).is_file():
         pytest.skip("the embeddings are not on this machine")
     source = embeddings.read(data / "embeddings" / file)
-    asked = WordVectors.of([word.lower() for word in source.words], source.vectors, fold=True)
-    assert {name: measure(name, asked).covered for name in COVERED[file]} == COVERED[file]
-    assert measure("ws-353", asked).measures["spearman"] == pytest.approx(SPEARMAN[file], abs=0.005)
+    places = {word.lower(): row for row, word in reversed(list(enumerate(source.words)))}
+    own = WordVectors(tuple(places), source.vectors[list(places.values())])
+    assert {name: measure(name, own).covered for name in COVERED[file]} == COVERED[file]
+    assert measure("wordsim353", own).measures["spearman"] == pytest.approx(SPEARMAN[file], abs=0.005)
 
 
 def test_similarity_is_gensims(data: Path) -> None:
@@ -185,7 +196,7 @@ def test_similarity_is_gensims(data: Path) -> None:
     theirs = KeyedVectors(source.dimensions)
     theirs.add_vectors(list(source.words), source.vectors)
     linear, ranked, missing = theirs.evaluate_word_pairs(datapath("wordsim353.tsv"))
-    ours = measure("wordsim353", WordVectors.of(source.words, source.vectors, fold=True))
+    ours = measure("wordsim353", WordVectors(tuple(source.words), source.vectors))
     assert ours.measures["pearson"] == pytest.approx(linear[0], abs=1e-6)
     assert ours.measures["spearman"] == pytest.approx(ranked[0], abs=1e-6)
     assert 100 * (1 - ours.covered / ours.items) == pytest.approx(missing)
@@ -193,18 +204,28 @@ def test_similarity_is_gensims(data: Path) -> None:
 
 def test_measuring_is_reading_and_asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AMALGAM_DATA", str(tmp_path))
-    asked = embedding("a b c d e f", fold=True)
+    own = embedding("a b c d e f")
     written(tmp_path / "wordsim" / "EN-MC-30.txt", "A\tb\t1\nc\td\t3\na\tf\t2\ng\th\t5\n")
-    assert measure("mc-30", asked) == similarity.similarity(asked, read("mc-30"))
+    assert measure("mc-30", own) == similarity.similarity(Asked.of(own), read("mc-30"))
     written(tmp_path / "synonyms" / "ppdb-xl.txt.xz", lzma.compress(b"a b c\nd e\nf g\n"))
-    assert measure("ppdb-xl", asked, 3) == synonyms.synonyms(asked, read("ppdb-xl"), 3)
-    whole = measure("ppdb-xl", asked, 3, among="abcdefg")
-    assert (whole.covered, whole.items) == (3, 4)
+    assert measure("ppdb-xl", own, 3) == synonyms.synonyms(Asked.of(own), read("ppdb-xl"), 3)
+    whole = measure("ppdb-xl", own, 3, among="abcdefg")
+    assert whole == synonyms.synonyms(Asked.of(own, "abcdefg"), read("ppdb-xl"), 3)
+    assert (whole.items, whole.asked, whole.covered) == (4, 4, 3)
     written(tmp_path / "synonyms" / "cs124-synonym-questions.tsv", "word\tchoices\ttrue_answer\na\tb,c\tb\n")
-    assert measure("cs124", asked) == synonyms.choices(asked, read("cs124"))
+    assert measure("cs124", own) == synonyms.choices(Asked.of(own), read("cs124"))
     written(tmp_path / "concepts" / "ap.csv", ",category,word\n0,x,a\n1,x,b\n2,y,c\n3,y,d\n")
-    assert measure("ap", asked, 2) == concepts.concepts(asked, read("ap"), 2)
+    assert measure("ap", own, 2) == concepts.concepts(Asked.of(own), read("ap"), 2)
     rows = "".join(f"{'good' if n % 3 else 'bad'},{'abcdef'[n % 6]} {'abcdef'[n % 5]}\n" for n in range(60))
     written(tmp_path / "textcls" / "us-airline-tweets.csv.xz",
             lzma.compress(f"airline_sentiment,text\n{rows}".encode()))  # fmt: skip
-    assert measure("airline", asked, 1) == texts.texts(asked, read("airline"), 1)
+    assert measure("airline", own, 1) == texts.texts(Asked.of(own), read("airline"), 1)
+
+
+def test_an_embedding_that_knows_no_word_of_a_set_has_no_number_and_no_error(data: Path) -> None:
+    own = embedding("qzqz qzqzq")
+    for name in names():
+        if find(name).kind != "texts":
+            found = measure(name, own, among=["love", "sex", *own.words])
+            assert found.covered == 0
+            assert all(math.isnan(value) for value in found.measures.values())

@@ -1,4 +1,4 @@
-"""Correlations with people's scores, against plain Python and against gensim."""
+"""Correlations with people's scores, against plain Python and by hand."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from amalgam.wordtests.asked import PAIRS
 from amalgam.wordtests.similarity import Rated, pearson, similarity, spearman
 
-from .words import cosine, embedding, vector
+from .words import asking, of
 
 
 def slow_pearson(one: list[float], other: list[float]) -> float:
@@ -32,7 +33,14 @@ def test_correlations_are_those_of_plain_python() -> None:
     one, other = [3.0, 1.0, 1.0, 7.0, 2.5], [2.0, 9.0, 4.0, 4.0, 4.0]
     assert pearson(np.array(one), np.array(other)) == pytest.approx(slow_pearson(one, other))
     assert spearman(np.array(one), np.array(other)) == pytest.approx(slow_pearson(slow_ranks(one), slow_ranks(other)))
+
+
+def test_correlations_by_hand() -> None:
+    """Ranks 1, 2.5, 2.5, 4 and 1, 2, 3, 4: 4.5 over the root of 4.5 times 5."""
     assert spearman(np.array([1, 2, 3.0]), np.array([1, 10, 1000.0])) == pytest.approx(1)
+    assert spearman(np.array([1, 5, 5, 9.0]), np.array([1, 2, 3, 4.0])) == pytest.approx(math.sqrt(0.9))
+    assert pearson(np.array([0, 1, 2.0]), np.array([0, 1, 0.0])) == pytest.approx(0)
+    assert pearson(np.array([0, 1, 2.0]), np.array([0, 0, -1.0])) == pytest.approx(-math.sqrt(3) / 2)
 
 
 @pytest.mark.parametrize("numbers", [[], [1.0], [2.0, 2.0, 2.0]])
@@ -42,37 +50,29 @@ def test_what_does_not_vary_correlates_with_nothing(numbers: list[float]) -> Non
     assert math.isnan(spearman(others, np.array(numbers)))
 
 
-def test_measures_are_over_the_covered_pairs_and_over_all() -> None:
-    asked = embedding("a b c d")
-    given = rated(("a", "b", 9), ("a", "x", 1), ("b", "c", 4), ("c", "d", 5), ("y", "z", 2), ("a", "d", 3))
-    said = [cosine(vector(asked, one), vector(asked, other)) for one, other in ("ab", "bc", "cd", "ad")]
-    mean = sum(said) / 4
-    whole, scores = [said[0], mean, said[1], said[2], mean, said[3]], given.scores.tolist()
-    found = similarity(asked, given)
-    assert (found.covered, found.items) == (4, 6)
-    assert found.others == "a pair with a missing word gets the mean cosine of the covered pairs"
+GIVEN = rated(("a", "b", 9), ("a", "x", 1), ("b", "c", 4), ("c", "c", 5), ("y", "z", 2), ("A", "c", 3))
+"""Where a, b, c are (1, 0), (0, 1), (3, 4): cosines 0, -, .8, 1, -, .6."""
+
+
+def test_an_embedding_is_asked_for_its_own_words() -> None:
+    found = similarity(of("a b c", [[1, 0], [0, 1], [3, 4]]), GIVEN)
+    assert (found.items, found.asked, found.covered, found.missing) == (6, 4, 4, PAIRS)
     assert found.measures == {
-        "pearson": pytest.approx(slow_pearson(said, [9, 4, 5, 3]), abs=1e-6),
-        "spearman": pytest.approx(slow_pearson(slow_ranks(said), slow_ranks([9, 4, 5, 3])), abs=1e-6),
-        "pearson_all": pytest.approx(slow_pearson(whole, scores), abs=1e-6),
-        "spearman_all": pytest.approx(slow_pearson(slow_ranks(whole), slow_ranks(scores)), abs=1e-6),
+        "spearman": pytest.approx(slow_pearson([1, 3, 4, 2], [4, 2, 3, 1])),
+        "pearson": pytest.approx(slow_pearson([0, 0.8, 1, 0.6], [9, 4, 5, 3])),
     }
+    assert found.main == ("spearman", found.measures["spearman"])
 
 
-def test_an_unknown_words_vector_changes_what_is_over_all_alone() -> None:
-    asked, own = embedding("a b c d"), embedding("a b c d", unknown=np.ones(5, np.float32))
-    given = rated(("a", "b", 9), ("a", "x", 1), ("b", "c", 4), ("c", "d", 5), ("y", "d", 2))
-    one, other = similarity(asked, given), similarity(own, given)
-    said = [cosine(vector(asked, a), vector(asked, b)) for a, b in ("ab", "bc", "cd")]
-    with_unknown = [cosine(vector(asked, word), [1.0] * 5) for word in "ad"]
-    filled = [said[0], with_unknown[0], said[1], said[2], with_unknown[1]]
-    assert one.measures["pearson"] == other.measures["pearson"]
-    assert other.measures["pearson_all"] == pytest.approx(slow_pearson(filled, given.scores.tolist()), abs=1e-6)
-    assert (one.covered, other.covered) == (3, 3)
-    assert "unknown" in other.others
+def test_or_among_given_words_of_which_it_lacks_some() -> None:
+    """The mean cosine, .6, stands for that of a and x, and ties with that of a and c; nobody is asked for y and z."""
+    found = similarity(of("a b c", [[1, 0], [0, 1], [3, 4]], among="c b a x"), GIVEN)
+    assert (found.items, found.asked, found.covered) == (6, 5, 4)
+    assert found.measures["pearson"] == pytest.approx(slow_pearson([0, 0.6, 0.8, 1, 0.6], [9, 1, 4, 5, 3]))
 
 
-def test_nothing_covered_is_no_number() -> None:
-    found = similarity(embedding("a b"), rated(("x", "y", 1), ("y", "z", 2)))
-    assert (found.covered, found.items) == (0, 2)
-    assert all(math.isnan(number) for number in found.measures.values())
+def test_nothing_known_is_no_number() -> None:
+    for among, count in ((None, 0), (["x", "y", "z"], 2)):
+        found = similarity(asking("a b", among=among), rated(("x", "y", 1), ("y", "z", 2)))
+        assert (found.items, found.asked, found.covered) == (2, count, 0)
+        assert all(math.isnan(number) for number in found.measures.values())

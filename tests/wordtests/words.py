@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from amalgam.wordtests import WordVectors
+from amalgam.embeddings.words import WordVectors
+from amalgam.wordtests.asked import Asked
 
 
-def embedding(words: str | Sequence[str], dimensions: int = 5, seed: int = 0, **rest: object) -> WordVectors:
+def embedding(words: str | Sequence[str], dimensions: int = 5, seed: int = 0) -> WordVectors:
     """Words, which may be given with blanks between, with vectors drawn at random."""
     own = words.split() if isinstance(words, str) else words
     vectors = np.random.default_rng(seed).normal(size=(len(own), dimensions)).astype(np.float32)
-    return WordVectors.of(own, vectors, **rest)  # type: ignore[arg-type]
+    return WordVectors(tuple(own), vectors)
 
 
-def vector(asked: WordVectors, word: str) -> list[float]:
-    return [float(number) for number in asked.vectors[asked.places[word]]]
+def of(words: str, vectors: Sequence[Sequence[float]], among: str | None = None) -> Asked:
+    """An embedding with these vectors, asked among words."""
+    own = WordVectors(tuple(words.split()), np.array(vectors, dtype=np.float32))
+    return Asked.of(own, None if among is None else among.split())
+
+
+def asking(words: str | Sequence[str], dimensions: int = 5, among: Collection[str] | None = None) -> Asked:
+    """What `embedding` makes, asked among words."""
+    return Asked.of(embedding(words, dimensions), among)
+
+
+def vector(own: WordVectors, word: str) -> list[float]:
+    return [float(number) for number in own[word]]
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float:
