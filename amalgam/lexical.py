@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,7 +26,7 @@ from amalgam.fingerprint import fingerprint
 from amalgam.journal import Journal
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
-from amalgam.recipe import Extension, WordRecipe, read_any
+from amalgam.recipe import WordRecipe, read_any
 from amalgam.report import machine
 from amalgam.schema import parse
 from amalgam.signals import Loss, Targets, TensorRows
@@ -35,6 +35,8 @@ from amalgam.training.trainer import Fit, fit
 from amalgam.wordreport import STUDENT, Known, Test, WordReport
 from amalgam.wordtests import Outcome
 
+History: TypeAlias = tuple[dict[str, float], ...]
+"""Of a training, an epoch a mapping."""
 _EXTENDED = "extended"  # what the embedding is called that is
 _MEASURED = 4096  # words, at most, whose held-out pairs tell the similarity error
 
@@ -77,7 +79,7 @@ def distill(
         WorkError: the work failed.
     """
     method = strategies.build_embedding(recipe.strategy, f"recipe {recipe.name}")
-    width = parse(Width, recipe.student, f"recipe {recipe.name}, student").width
+    width_of(recipe)
     for name in recipe.measured:
         wordtests.find(name)
     store.ready()
@@ -89,11 +91,8 @@ def distill(
         journal = Journal(shown, nonce(), passing)
         with journal.timed("sources"):
             lexicon = gathered(list(sources) or list(recipe.teachers), recipe, journal)
-        fitted = list[Fit]()
-        learn = partial(learned, recipe, lexicon, folder, journal, fitted)
-        with journal.timed("training" if method.trains else "computing"), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(recipe.seed)
-            vectors = made(method, lexicon, width, recipe.extend, learn, journal)
+        with journal.timed("training" if method.trains else "computing"):
+            vectors, history = embedded(recipe, method, lexicon, folder, journal)
         with journal.timed("similarity error"):
             error = similarity_error(lexicon, vectors)
         words = WordVectors(lexicon.words, vectors.numpy())
@@ -119,7 +118,7 @@ def distill(
             error=error,
             machine=machine("cpu"),
             seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
-            history=fitted[-1].history if fitted else (),
+            history=history,
             tests=tests,
             export=exported,
             notes=tuple(journal.notes),
@@ -150,18 +149,42 @@ def evaluate_again(folder: Path, tests: Sequence[str] | None = None, progress: P
     return report.model_copy(update={"tests": found})
 
 
-def made(
-    method: MetaEmbedding, lexicon: Lexicon, width: int, extension: Extension | None, learn: Learn, journal: Journal
-) -> Tensor:
-    """The student's vectors (V, d)."""
-    if extension is None:
-        return method.vectors(lexicon, width, learn)
+def embedded(
+    recipe: WordRecipe, method: MetaEmbedding, lexicon: Lexicon, folder: Path | None, journal: Journal
+) -> tuple[Tensor, History]:
+    """The student's vectors (V, d), and the history of its training, empty where nothing was trained.
+
+    Args:
+        recipe: the run.
+        method: its strategy.
+        lexicon: the sources, aligned.
+        folder: the run directory, for checkpoints; or None.
+        journal: of the run.
+    """
+    fitted = list[Fit]()
+    learn = partial(learned, recipe, lexicon, folder, journal, fitted)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        if recipe.extend is None:
+            found = method.vectors(lexicon, width_of(recipe), learn)
+        else:
+            found = extended(recipe.extend.bound, method, lexicon, learn, journal)
+    return found, fitted[-1].history if fitted else ()
+
+
+def width_of(recipe: WordRecipe) -> int:
+    """d, as the recipe has it."""
+    return parse(Width, recipe.student, f"recipe {recipe.name}, student").width
+
+
+def extended(bound: float, method: MetaEmbedding, lexicon: Lexicon, learn: Learn, journal: Journal) -> Tensor:
+    """The vectors (V, d) of the first source's words, moved by no more than a bound, and of the others'."""
     old = torch.from_numpy(lexicon.sources[0].vectors)
-    found = method.extended(lexicon, old.shape[1], extension.bound, learn)
+    found = method.extended(lexicon, old.shape[1], bound, learn)
     moved = float((units(found[: len(old)]) - units(old)).norm(dim=1).max())
     journal.note(
         f"{len(found) - len(old):,} words were added to {len(old):,}, of which none moved more than {moved:.3g} (unit "
-        f"vectors; extend.bound is {extension.bound:g})"
+        f"vectors; extend.bound is {bound:g})"
     )
     return found
 

@@ -15,6 +15,7 @@ from amalgam.compare.cells import Bench
 from amalgam.compare.common import differences, flat, told
 from amalgam.errors import RequestError
 
+_SHARED = {"test", "apart", "exclusive", "teacher", "teacher_training", "student"}
 _ALIKE = ("headline", "measures", "exclusive", "by_task")
 """What tables must agree on, or their ranks mean different things."""
 
@@ -88,13 +89,13 @@ def _has(table: Table, key: str, method: Method) -> bool:
 def _content(table: Table, setting: str) -> dict[str, Any]:
     """All that the numbers of a setting depend on, beside the methods."""
     own = table.settings[setting].model_dump(mode="json", exclude={"expected", "expected_by_task"})
-    shared = table.model_dump(mode="json", include={"test", "apart", "exclusive", "teacher", "student"})
+    shared = table.model_dump(mode="json", include=_SHARED)
     return {
         **own,
         **shared,
         "student": {**shared["student"], **own["student"]},
         "training": {**table.training, **own["training"]},
-        "teacher_training": {**table.teacher_training, **own["training"]},
+        "teacher_training": {**shared.get("teacher_training", {}), **own["training"]},
     }
 
 

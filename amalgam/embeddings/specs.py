@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -21,26 +22,39 @@ def find(spec: str, progress: Progress | None = None) -> Source:
     """The source of a SPEC.
 
     Args:
-        spec: a path to a file of embeddings; `gensim:NAME`, one of the files that gensim brings with it; or the
-            directory of a finished run, whose student it is. After a path, `?form=binary` says what the file is where
-            its beginning does not tell, and `?name=news` what to call it.
+        spec: a path to a file of embeddings, here or below the folder that `AMALGAM_DATA` names; `gensim:NAME`, one of
+            the files that gensim brings with it; or the directory of a finished run, whose student it is. After a path,
+            `?form=binary` says what the file is where its beginning does not tell, and `?name=news` what to call it.
         progress: who shows the reading.
 
     Raises:
         RequestError: nothing of that name, or it cannot be read.
     """
-    path, _, query = spec.partition("?")
-    told = dict(parse_qsl(query, keep_blank_values=True))
+    told = dict(parse_qsl(spec.partition("?")[2], keep_blank_values=True))
     for key in told:
         if key not in _KEYS:
             raise RequestError(f"source {spec!r}: unknown key {key!r}{nearest(key, _KEYS)} (known: {', '.join(_KEYS)})")
     form = told.get("form")
     if form is not None and form not in get_args(Form):
         raise RequestError(f"source {spec!r}: form is {form!r}, expected {', '.join(get_args(Form))}")
-    file = _of_gensim(path.removeprefix(_GENSIM)) if path.startswith(_GENSIM) else Path(path)
+    file = file_of(spec)
     if file.is_dir():
         return _of_run(file, told.get("name", ""))
     return read(file, told.get("name", ""), cast("Form | None", form), progress)
+
+
+def file_of(spec: str) -> Path:
+    """The file, or run directory, that a SPEC names; RequestError when there is none."""
+    path = spec.partition("?")[0]
+    if path.startswith(_GENSIM):
+        return _of_gensim(path.removeprefix(_GENSIM))
+    home = os.environ.get("AMALGAM_DATA")
+    places = [Path(path), *([Path(home).expanduser() / path] if home else [])]
+    for place in places:
+        if place.exists():
+            return place
+    beside = f"neither here nor in {home}, which AMALGAM_DATA names" if home else "and AMALGAM_DATA names no folder"
+    raise RequestError(f"embeddings {path}: no such file, {beside}")
 
 
 def given(one: Any, number: int, progress: Progress | None = None) -> Source:

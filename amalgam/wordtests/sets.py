@@ -59,9 +59,13 @@ class WordSet:
         Raises:
             RequestError: it is not there, or damaged, by file and line.
         """
+        return self.reader(self.require())
+
+    def require(self) -> Path:
+        """Its file; RequestError when it is not there."""
         place = self._place()
         if place is not None and place.is_file():
-            return self.reader(place)
+            return place
         if self.file.startswith(_GENSIM):
             raise RequestError(
                 f"word test {self.name!r} is a file of gensim's, and there is no {place}; install it anew"

@@ -14,7 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from amalgam.bench.draw import Draw, Schooled
-from amalgam.bench.table import Table, read_table, tables
+from amalgam.bench.row_table import RowTable
+from amalgam.bench.tables import read_table, tables
 from amalgam.errors import RequestError
 
 TABLE: dict[str, Any] = {
@@ -465,5 +466,5 @@ def test_fewer_labels_than_teachers_are_refused() -> None:
 
 
 def test_every_field_of_a_table_is_explained() -> None:
-    for field in Table.model_fields:
-        assert f"        {field}:" in (Table.__doc__ or "")
+    for field in RowTable.model_fields:
+        assert f"        {field}:" in (RowTable.__doc__ or "")

@@ -13,7 +13,8 @@ import yaml
 
 from amalgam import datasets, recipe, shelf, strategies, student
 from amalgam.bench.draw import Draw
-from amalgam.bench.table import Table, read_table, tables
+from amalgam.bench.row_table import RowTable
+from amalgam.bench.tables import read_table, tables
 from amalgam.datasets.tagged import VOC_CLASSES
 from amalgam.errors import RequestError
 from tests.conftest import Cli
@@ -60,7 +61,7 @@ def published() -> dict[str, Numbers]:
     return found
 
 
-def with_comments(name: str) -> Table:
+def with_comments(name: str) -> RowTable:
     """A table whose settings in comments are settings, as a user makes them who has the data."""
     text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
     lines = list[str]()
@@ -68,7 +69,7 @@ def with_comments(name: str) -> Table:
     for line in text.splitlines():
         inside = line.startswith("  # yelp") or (inside and line.startswith("  #   "))
         lines.append(line.replace("  # ", "  ", 1) if inside else line)
-    return Table.model_validate(yaml.safe_load("\n".join(lines)))
+    return RowTable.model_validate(yaml.safe_load("\n".join(lines)))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -127,7 +128,7 @@ def test_a_file_is_pleasant_to_read(name: str) -> None:
     assert max(map(len, text.splitlines())) < 120
 
 
-def subsets(table: Table) -> Iterator[tuple[str, list[set[Any]]]]:
+def subsets(table: RowTable) -> Iterator[tuple[str, list[set[Any]]]]:
     for key, setting in table.settings.items():
         if not isinstance(setting.teachers, Draw):
             yield key, [set(one.labels) for one in setting.teachers]

@@ -1,0 +1,42 @@
+"""The file of a table whose teachers are embeddings: panels of sources × word tests."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, StrictStr
+
+from amalgam.bench.table import Column, Named, Table
+from amalgam.embeddings.lexicon import Vocabulary
+
+
+class Panel(Column):
+    """A column group of the table: sources, and what is asked of the embeddings that are made of them.
+
+    Attributes:
+        sources: name → the SPEC of an embedding, see `embeddings.specs.find`.
+        vocabulary: which words.
+        tests: the word tests, see `amalgam.wordtests`.
+    """
+
+    sources: dict[str, StrictStr] = Field(min_length=2)
+    vocabulary: Vocabulary = Vocabulary()
+    tests: tuple[StrictStr, ...] = Field(min_length=1)
+
+    @property
+    def rows_of(self) -> str:
+        """Its sources."""
+        return " + ".join(self.sources)
+
+
+class WordTable(Table):
+    """A table whose teachers are embeddings; each word test is ranked on its own, by its main measure.
+
+    Attributes:
+        settings: the column groups, by key.
+    """
+
+    by_task: Literal[True] = True
+    student: Named = Field(default={"name": "embedding"})
+    measures: tuple[Literal["score"]] = ("score",)
+    settings: dict[str, Panel] = Field(min_length=1)
