@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, StrictStr, Tag
 
 from amalgam.bench.draw import Draw, Schooled
-from amalgam.bench.table import Column, Named, Table
+from amalgam.bench.table import Column, Method, Named, Table
 from amalgam.datasets import DataOptions
 
 
@@ -53,6 +53,7 @@ class RowTable(Table):
             annotations; the teachers share the rest evenly, none sees another's.
         teacher: the student that teachers are, `name` and settings.
         teacher_training: the trainer's settings for teachers.
+        methods: the rows, by key.
         settings: the column groups, by key.
     """
 
@@ -60,4 +61,5 @@ class RowTable(Table):
     apart: float = Field(default=0.0, ge=0, lt=1)
     teacher: Named
     teacher_training: dict[str, Any] = Field(default={})
+    methods: dict[str, Method] = Field(min_length=1)
     settings: dict[str, Setting] = Field(min_length=1)

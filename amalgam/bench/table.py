@@ -129,7 +129,7 @@ class Table(BaseModel):
     by_task: bool = False
     student: Named
     training: dict[str, Any] = {}
-    methods: dict[str, Method] = Field(min_length=1)
+    methods: Mapping[str, Method] = Field(min_length=1)
     settings: Mapping[str, Column] = Field(min_length=1)
     quick: Quick | None = None
 

@@ -92,13 +92,14 @@ def asked(table: WordTable, panel: Panel, key: str, seed: int, where: str) -> tu
     Raises:
         RequestError: no such strategy, or a setting that is wrong.
     """
-    strategy: dict[str, Any] = {**table.methods[key].strategy, **panel.methods.get(key, {})}
+    method = table.methods[key]
+    strategy: dict[str, Any] = {**method.strategy, **panel.methods.get(key, {})}
     content: Mapping[str, Any] = {
         "name": key,
         "strategy": strategy,
         "vocabulary": panel.vocabulary.model_dump(),
         "student": {**table.student, **panel.student},
-        "training": {**table.training, **panel.training},
+        "training": {**table.training, **method.training, **panel.training},
         "seed": seed,
     }
     recipe = parse(WordRecipe, dict(content), where)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, StrictStr
 
-from amalgam.bench.table import Column, Named, Table
+from amalgam.bench.table import Column, Method, Named, Table
 from amalgam.embeddings.lexicon import Vocabulary
+
+
+class Made(Method):
+    """A row of the table.
+
+    Attributes:
+        training: what is added to the table's `training`: embeddings and autoencoders are trained in different ways.
+    """
+
+    training: dict[str, Any] = Field(default={})
 
 
 class Panel(Column):
@@ -33,10 +43,12 @@ class WordTable(Table):
     """A table whose teachers are embeddings; each word test is ranked on its own, by its main measure.
 
     Attributes:
+        methods: the rows, by key.
         settings: the column groups, by key.
     """
 
     by_task: Literal[True] = True
     student: Named = Field(default={"name": "embedding"})
     measures: tuple[Literal["score"]] = ("score",)
+    methods: dict[str, Made] = Field(min_length=1)
     settings: dict[str, Panel] = Field(min_length=1)
