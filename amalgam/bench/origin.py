@@ -117,7 +117,9 @@ def asked_of_words(table: WordTable, panel: Panel) -> str:
     """The fingerprint of what a table of words asks for in a panel; each method is computed by itself."""
     return fingerprint(
         {
-            "methods": {key: [one.strategy, one.training, panel.methods.get(key)] for key, one in table.methods.items()},
+            "methods": {
+                key: [one.strategy, one.training, panel.methods.get(key)] for key, one in table.methods.items()
+            },
             "sources": list(panel.sources),
             "vocabulary": panel.vocabulary.model_dump(exclude={"words"}),  # a file, which is part of the data
             "tests": panel.tests,

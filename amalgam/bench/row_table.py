@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, StrictStr, Tag
+from pydantic import Discriminator, Field, StrictStr, Tag, field_validator
 
 from amalgam.bench.draw import Draw, Schooled
 from amalgam.bench.table import Column, Method, Named, Table
 from amalgam.datasets import DataOptions
+from amalgam.metrics import EVERY
 
 
 def _drawn_or_schooled(given: object) -> str:
@@ -63,3 +64,14 @@ class RowTable(Table):
     teacher_training: dict[str, Any] = Field(default={})
     methods: dict[str, Method] = Field(min_length=1)
     settings: dict[str, Setting] = Field(min_length=1)
+
+    @field_validator("measures")
+    @classmethod
+    def _known_measures(cls, measures: tuple[str, ...]) -> tuple[str, ...]:
+        known = [measure.key for measure in EVERY]
+        for key in measures:
+            if key not in known:
+                raise ValueError(f"measures among {', '.join(known)}, not {key!r}")
+        if not measures or len(set(measures)) < len(measures):
+            raise ValueError("at least one measure, each once")
+        return measures

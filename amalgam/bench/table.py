@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, model_validator
 
 from amalgam.bench.naming import check_keys, check_methods, check_shown
 from amalgam.errors import RequestError
-from amalgam.metrics import BENCHED, MEASURES
+from amalgam.metrics import MEASURES
 
 FORBID = ConfigDict(extra="forbid", frozen=True)
 
@@ -132,17 +132,6 @@ class Table(BaseModel):
     methods: Mapping[str, Method] = Field(min_length=1)
     settings: Mapping[str, Column] = Field(min_length=1)
     quick: Quick | None = None
-
-    @field_validator("measures")
-    @classmethod
-    def _known_measures(cls, measures: tuple[str, ...]) -> tuple[str, ...]:
-        known = [measure.key for measure in BENCHED]
-        for key in measures:
-            if key not in known:
-                raise ValueError(f"measures among {', '.join(known)}, not {key!r}")
-        if not measures or len(set(measures)) < len(measures):
-            raise ValueError("at least one measure, each once")
-        return measures
 
     @model_validator(mode="after")
     def _meets(self) -> Self:

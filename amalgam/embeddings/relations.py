@@ -18,7 +18,7 @@ _GROUPS = 128  # of words; each has one opposite, so that one pair in so many is
 
 
 def units(vectors: Tensor) -> Tensor:
-    """Vectors (..., D) at length one; one of zeros stays of zeros."""
+    """Eq. (2): vectors (..., D) at length one, whose products are cosines; one of zeros stays of zeros."""
     return torch.nn.functional.normalize(vectors, dim=-1)
 
 
@@ -137,7 +137,7 @@ def opposite(groups: Tensor) -> Tensor:
 
 
 def all_pairs(vectors: Tensor, sight: Sight) -> Loss:
-    """Eqs. (4), (5): the maskout loss over all pairs of the words of a batch, as a few matrix products.
+    """Eqs. (3)–(5): the maskout loss over all pairs of the words of a batch, as a few matrix products.
 
     Σ_j 1_j (y - y_j)² is C y² - 2 T y + Q, where C counts the sources that know both words, T adds up what they say,
     and Q, its squares, no embedding can change. A pair of a word with itself says 1 everywhere and adds nothing.
@@ -188,7 +188,7 @@ class _AllPairs(torch.autograd.Function):
 
 
 def some_pairs(vectors: Tensor, sight: Sight) -> Loss:
-    """Eqs. (4), (5): the maskout loss over given pairs alone.
+    """Eqs. (3)–(5): the maskout loss over given pairs alone.
 
     Args:
         vectors: (2 P, d), the embeddings of the two words of each pair, side by side.

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from amalgam import datasets, recipe, shelf, strategies, student
+from amalgam import datasets, recipe, shelf, strategies, student, wordtests
 from amalgam.bench.draw import Draw
 from amalgam.bench.row_table import RowTable
 from amalgam.bench.tables import read_table, tables
+from amalgam.bench.word_cell import asked
+from amalgam.bench.word_table import WordTable
 from amalgam.datasets.tagged import VOC_CLASSES
 from amalgam.errors import RequestError
 from tests.conftest import Cli
@@ -61,6 +63,13 @@ def published() -> dict[str, Numbers]:
     return found
 
 
+def row_table(name: str) -> RowTable:
+    """A shipped table of rows."""
+    found = read_table(name)
+    assert isinstance(found, RowTable)
+    return found
+
+
 def with_comments(name: str) -> RowTable:
     """A table whose settings in comments are settings, as a user makes them who has the data."""
     text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
@@ -85,9 +94,28 @@ def test_every_table_of_the_paper_with_numbers_is_here() -> None:
     assert set(published()) == {group for groups in SETTINGS.values() for group in groups}
 
 
-@pytest.mark.parametrize("name", tables())
-def test_a_table_is_sound(name: str) -> None:
+OF_ROWS = [name for name in tables() if isinstance(read_table(name), RowTable)]
+
+
+@pytest.mark.parametrize("name", set(tables()) - set(OF_ROWS))
+def test_a_table_of_words_is_sound(name: str) -> None:
     table = read_table(name)
+    assert isinstance(table, WordTable)
+    assert (table.name, table.headline) == (name, name.partition("-")[0])
+    assert table.title
+    assert len(re.split(r"(?<=[.:]) ", " ".join(table.protocol.split()))) >= 4
+    built = [asked(table, panel, key, 0, name)[1:] for panel in table.settings.values() for key in table.methods]
+    assert len(set(built)) == len(table.methods)
+    assert all(wordtests.find(test).name == test for panel in table.settings.values() for test in panel.tests)
+    assert table.quick is not None
+    for panel in table.quickly().settings.values():  # offline, with what is installed
+        assert all(spec.startswith("gensim:") for spec in panel.sources.values())
+        assert all(wordtests.find(test).is_here for test in panel.tests)
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_a_table_is_sound(name: str) -> None:
+    table = row_table(name)
     assert table.name == name
     assert table.title
     assert len(re.split(r"(?<=[.:]) ", " ".join(table.protocol.split()))) >= 4
@@ -109,10 +137,10 @@ def test_a_table_is_sound(name: str) -> None:
     assert list(table.quickly().settings) == [key for key in table.settings if key in table.quick.settings]
 
 
-@pytest.mark.parametrize("name", tables())
+@pytest.mark.parametrize("name", OF_ROWS)
 def test_no_two_rows_are_the_same_but_what_is_recommended(name: str) -> None:
     """What is recommended may be made of one of its own ablations; two other rows alike would share every rank."""
-    table = read_table(name)
+    table = row_table(name)
     built = [
         strategies.build(method.strategy, key)
         for key, method in table.methods.items()
@@ -134,11 +162,11 @@ def subsets(table: RowTable) -> Iterator[tuple[str, list[set[Any]]]]:
             yield key, [set(one.labels) for one in setting.teachers]
 
 
-@pytest.mark.parametrize("name", tables())
+@pytest.mark.parametrize("name", OF_ROWS)
 def test_label_subsets_fit_the_data(name: str, benchmark_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every label is one of the data's, and together the teachers know all of them: none is left out."""
     monkeypatch.setenv("AMALGAM_DATA", str(benchmark_data))
-    table = read_table(name)
+    table = row_table(name)
     known = {one.data: labels_of(one.data) for one in table.settings.values()}
     for key, known_by_teacher in subsets(table):
         labels = known[table.settings[key].data]

@@ -60,7 +60,7 @@ def test_what_is_in_memory(one: Any) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("nowhere.vec", "embeddings nowhere.vec: no such file"),
+        ("nowhere.vec", "embeddings nowhere.vec: no such file, and AMALGAM_DATA names no folder"),
         ("a.vec?from=text", "source 'a.vec?from=text': unknown key 'from'; did you mean 'form'? (known: form, name)"),
         ("a.vec?form=txt", "source 'a.vec?form=txt': form is 'txt', expected text, binary, npz"),
         (".", "{} holds no embedding (vectors.safetensors and words.txt); name a finished run"),
@@ -68,6 +68,7 @@ def test_what_is_in_memory(one: Any) -> None:
 )
 def test_what_is_not_there(spec: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AMALGAM_DATA", raising=False)
     with pytest.raises(RequestError) as error:
         given(spec, 1)
     assert str(error.value) == message.format(".")

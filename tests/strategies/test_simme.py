@@ -1,0 +1,172 @@
+"""SimME: its step against plain loops, what it learns, and how it extends an embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from amalgam.embeddings import Lexicon, align, from_arrays
+from amalgam.embeddings.model import GaussNewton
+from amalgam.embeddings.relations import Relations, all_pairs, reach
+from amalgam.errors import RequestError
+from amalgam.strategies.average import Average
+from amalgam.strategies.simme import SimME, mapped
+from tests.strategies.lexicons import cosines, learn, never, rotated
+
+
+def error(lexicon: Lexicon, vectors: Tensor) -> float:
+    """Eq. (4) over all pairs."""
+    sight = Relations(lexicon, torch.arange(len(lexicon.words))[:, None]).at(slice(None))
+    said = all_pairs(vectors, sight)
+    return float(said.sum / said.count)
+
+
+def slow_steps(lexicon: Lexicon, vectors: Tensor, weights: tuple[float, ...]) -> list[list[float]]:
+    """Where each word's own least-squares problem is solved, its length kept: by Lagrange's condition, word by word."""
+    own = torch.nn.functional.normalize(vectors, dim=1).double().numpy()
+    count, width = own.shape
+    moment = sum(np.outer(one, one) for one in own) / count
+    moment = moment + 0.01 * np.trace(moment) / width * np.eye(width)
+    known, steps = lexicon.known, []
+    for word in range(count):
+        gradient, reached = np.zeros(width), 0.0
+        for other in range(count):
+            for place, (source, rows) in enumerate(zip(lexicon.sources, lexicon.rows, strict=True)):
+                if not (known[place, word] and known[place, other]):
+                    continue
+                reached += weights[place] / count
+                one, two = source.vectors[rows[word]].astype(float), source.vectors[rows[other]].astype(float)
+                says = one @ two / np.linalg.norm(one) / np.linalg.norm(two)
+                gradient += weights[place] * (own[word] @ own[other] - says) * own[other] / count
+        curvature = (reached + 0.2) * moment
+        # curvature · step + mu · own = gradient, own · step = 0
+        system = np.block([[curvature, own[word][:, None]], [own[word][None], np.zeros((1, 1))]])
+        steps.append(np.linalg.solve(system, np.append(gradient, 0.0))[:-1].tolist())
+    return steps
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (2.0, 0.5)])
+def test_a_step_solves_each_words_own_problem(weights: tuple[float, float]) -> None:
+    lexicon = rotated(24, 4, 0.4)
+    torch.manual_seed(0)
+    model = GaussNewton(reach(lexicon, weights), 4)
+    with torch.no_grad():
+        model.weight *= torch.linspace(0.5, 3, 24)[:, None]  # a step does not hang on lengths
+    sight = Relations(lexicon, torch.arange(24)[:, None], weights).at(slice(None))
+    said = all_pairs(model(sight.words), sight)
+    (said.sum / said.count).backward()
+    assert model.weight.grad is not None
+    found = model.weight.grad.to_dense()
+    lengths = model.weight.detach().norm(dim=1, keepdim=True)
+    assert (found / lengths).tolist() == [
+        pytest.approx(row, abs=2e-4) for row in slow_steps(lexicon, model.weight.detach(), weights)
+    ]
+
+
+def test_a_word_that_stands_twice_in_a_batch_steps_once() -> None:
+    lexicon = rotated(24, 4, 0.4)
+    steps = []
+    for words in (torch.arange(24), torch.arange(24).repeat(2)):
+        torch.manual_seed(0)
+        model = GaussNewton(reach(lexicon), 4)
+        sight = Relations(lexicon, words[:, None]).at(slice(None))
+        said = all_pairs(model(sight.words), sight)
+        (said.sum / said.count).backward()
+        assert model.weight.grad is not None
+        steps.append(model.weight.grad.to_dense())
+    # Twice the words are four times the pairs, but those of a word with itself; the steps are the same but for these.
+    assert torch.allclose(steps[0], steps[1], rtol=0.06, atol=0.02)
+
+
+@pytest.mark.parametrize("start", ["random", "concat_svd"])
+def test_least_squares_need_few_epochs_and_no_rate_of_the_sources(start: Any) -> None:
+    lexicon = rotated()
+    torch.manual_seed(0)
+    found = SimME(start=start, step="least_squares").vectors(lexicon, 6, learn)
+    assert error(lexicon, found) < 0.003 < 0.05 < error(lexicon, Average().vectors(lexicon, 6, never))
+    assert found.norm(dim=1).tolist() == pytest.approx([1.0] * 96, abs=1e-5)
+
+
+def test_gradients_learn_too() -> None:
+    lexicon = rotated()
+    torch.manual_seed(0)
+    settings = {"learning_rate": 50.0, "epochs": 100}
+    found = SimME().vectors(lexicon, 6, lambda *given, **more: learn(*given, **more, settings=settings))
+    assert error(lexicon, found) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"weights": (1.0, 2.0, 3.0)}, r"strategy\.weights has 3 numbers, expected 2, one a source"),
+        ({"pairs": "list"}, r"strategy\.pairs is 'list': say which, strategy\.list"),
+    ],
+)
+def test_what_cannot_be_is_refused(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(RequestError, match=says):
+        SimME(**given).vectors(rotated(24, 4), 4, never)
+
+
+def test_neighbours_and_lists_are_learned_from(tmp_path: Any) -> None:
+    lexicon = rotated(48, 4)
+    torch.manual_seed(0)
+    first = error(lexicon, torch.randn(48, 4))
+    near = SimME(pairs="neighbours", neighbours=2, step="least_squares").vectors(lexicon, 4, learn)
+    assert error(lexicon, near) < 0.1 * first
+    path = tmp_path / "pairs.txt"
+    path.write_text("".join(f"w{one} w{two}\n" for one in range(48) for two in range(one)))
+    settings = {"learning_rate": 20.0, "epochs": 60, "batch_size": 64, "validation": 0.0}
+    listed = SimME(pairs="list", list=path).vectors(lexicon, 4, lambda *a, **b: learn(*a, **b, settings=settings))
+    assert error(lexicon, listed) < 0.2 * first
+
+
+def extendable() -> tuple[Lexicon, Tensor]:
+    """An embedding of 64 words, a source of 64 of which it knows 32, and what the 96 words are in truth."""
+    draw = np.random.default_rng(5)
+    space = draw.normal(size=(96, 5)).astype(np.float32)
+    words = [f"w{number}" for number in range(96)]
+    turned = space[32:] @ np.linalg.qr(draw.normal(size=(5, 5)))[0].astype(np.float32)
+    return align(
+        [from_arrays("old", words[:64], space[:64]), from_arrays("new", words[32:], turned)]
+    ), torch.from_numpy(space)
+
+
+@pytest.mark.parametrize("step", ["gradient", "least_squares"])
+def test_an_extension_moves_no_old_word_at_bound_0(step: Any) -> None:
+    lexicon, truth = extendable()
+    found = SimME(step=step).extended(lexicon, 5, 0.0, learn)
+    assert torch.equal(found[:64], truth[:64])
+    assert (cosines(found) - cosines(truth)).abs().mean() < 0.02  # the new words are where they belong
+
+
+@pytest.mark.parametrize("bound", [0.05, 0.3])
+def test_an_extension_moves_old_words_no_more_than_the_bound(bound: float) -> None:
+    """The new source says otherwise, so that they want to go far."""
+    draw = np.random.default_rng(6)
+    words = [f"w{number}" for number in range(40)]
+    old, new = (draw.normal(size=(30, 4)).astype(np.float32) for _ in range(2))
+    lexicon = align([from_arrays("old", words[:30], old), from_arrays("new", words[10:], new)])
+    found = SimME(step="least_squares", weights=(1.0, 5.0)).extended(lexicon, 4, bound, learn)
+    before = torch.nn.functional.normalize(torch.from_numpy(old), dim=1)
+    moved = (torch.nn.functional.normalize(found[:30], dim=1) - before).norm(dim=1)
+    assert float(moved.max()) == pytest.approx(bound, rel=1e-3)
+    assert torch.equal(found[:10], torch.from_numpy(old[:10]))  # nothing new is said of them
+    assert found[:30].norm(dim=1).tolist() == pytest.approx(np.linalg.norm(old, axis=1).tolist(), rel=1e-4)
+
+
+def test_new_words_begin_where_the_shared_ones_say() -> None:
+    lexicon, truth = extendable()
+    first = mapped(lexicon, truth[:64])
+    assert first.shape == (32, 5)
+    beside = cosines(torch.cat([truth[64:], first]))[:32, 32:].diagonal()
+    assert float(beside.min()) > 0.95
+
+
+def test_what_computes_all_words_anew_cannot_extend() -> None:
+    lexicon, _ = extendable()
+    with pytest.raises(RequestError, match="strategy 'average' computes all vectors anew and cannot extend"):
+        Average().extended(lexicon, 5, 0.0, never)
