@@ -132,7 +132,8 @@ TABLE_KEYS = (
 )
 TRAINING_KEYS = (
     "accumulate, augment, batch_size, checkpoint_seconds, clip_norm, compile, ema, epochs, improvement, keep, "
-    "learning_rate, momentum, optimizer, patience, precision, schedule, threads, tracker, validation, warmup, weight_decay, workers"
+    "learning_rate, momentum, optimizer, patience, precision, schedule, threads, tracker, validation, warmup, "
+    "weight_decay, workers"
 )
 A_LABEL = (
     "expected the number of a label column or a name; YAML takes on, off, yes, no, dates and numbers for what they "

@@ -29,5 +29,5 @@ def test_it_does_not_hang_on_signs() -> None:
 
 
 def test_no_more_directions_than_there_are() -> None:
-    with pytest.raises(RequestError, match=r"student\.width is 11, and 40 words of 10 dimensions have no more than 10"):
+    with pytest.raises(RequestError, match=r"student\.width is 11, and 39 words of 10 dimensions have no more than 10"):
         ConcatSVD().vectors(rotated(40, 5), 11, never)
