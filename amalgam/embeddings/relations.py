@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from amalgam.embeddings.entries import Floats
 from amalgam.embeddings.lexicon import ABSENT, Lexicon
 from amalgam.signals import Index, Loss, Targets
 
+_ROWS = 2**14  # that are looked at together
 _GROUPS = 128  # of words; each has one opposite, so that one pair in so many is held out
 
 
@@ -49,6 +51,38 @@ class Sight:
         return Sight(self.words.to(device), vectors, known, weights, held, self.apart)
 
 
+@dataclass(frozen=True)
+class Common:
+    """What all words of a source have in common: their mean, and the directions in which they differ most.
+
+    Embeddings of words point into few common directions, which have more to do with how often words are written than
+    with what they mean, and every cosine is the larger for it (Mu and Viswanath, All-but-the-top, ICLR 2018).
+
+    Attributes:
+        mean: (D,), of the unit vectors.
+        directions: (D, t), orthonormal.
+    """
+
+    mean: Tensor
+    directions: Tensor
+
+    @classmethod
+    def of(cls, vectors: Floats, count: int) -> Common:
+        """Of a source's vectors (V, D): their mean, and the t strongest directions about it."""
+        total, products = torch.zeros(vectors.shape[1]), torch.zeros(vectors.shape[1], vectors.shape[1])
+        for start in range(0, len(vectors), _ROWS):
+            some = units(torch.from_numpy(np.array(vectors[start : start + _ROWS])))
+            total, products = total + some.sum(0), products + some.T @ some
+        mean = total / len(vectors)
+        directions = torch.linalg.eigh(products / len(vectors) - torch.outer(mean, mean)).eigenvectors.flip(1)
+        return cls(mean, directions[:, :count].contiguous())
+
+    def off(self, vectors: Tensor) -> Tensor:
+        """Unit vectors (..., D) without it."""
+        rest = vectors - self.mean
+        return rest - rest @ self.directions @ self.directions.T
+
+
 class Relations(Targets):
     """The relations between words that every source knows, row by row of what a sampler made.
 
@@ -59,6 +93,7 @@ class Relations(Targets):
         groups: (V,), the group of each word; pairs of words whose groups are `opposite` are held out. None holds out
             none.
         apart: whether those are what is asked about.
+        common: what is taken off each source's vectors first; nothing by default.
     """
 
     counts: Mapping[str, Tensor] = {}
@@ -70,13 +105,14 @@ class Relations(Targets):
         weights: Sequence[float] = (),
         groups: Tensor | None = None,
         apart: bool = False,
+        common: Sequence[Common] = (),
     ) -> None:
-        self.lexicon, self.rows, self.groups, self.apart = lexicon, rows, groups, apart
+        self.lexicon, self.rows, self.groups, self.apart, self.common = lexicon, rows, groups, apart, common
         self.weights = torch.tensor(list(weights) or [1.0] * len(lexicon.sources))
 
     def held_out(self) -> Relations:
         """The same words, asked about the pairs that are held out."""
-        return Relations(self.lexicon, self.rows, self.weights.tolist(), self.groups, apart=True)
+        return Relations(self.lexicon, self.rows, self.weights.tolist(), self.groups, True, self.common)
 
     @classmethod
     def of(cls, arrays: Mapping[str, Any]) -> Relations:
@@ -103,9 +139,10 @@ class Relations(Targets):
         places = self.lexicon.rows[:, words.numpy()]
         known = torch.from_numpy((places != ABSENT).astype(np.float32))
         vectors = []
-        for source, place, there in zip(self.lexicon.sources, places, known, strict=True):
-            found = torch.from_numpy(source.vectors[np.maximum(place, 0)])
-            vectors.append(units(found) * there[:, None])
+        for number, (source, place, there) in enumerate(zip(self.lexicon.sources, places, known, strict=True)):
+            found = units(torch.from_numpy(source.vectors[np.maximum(place, 0)]))
+            found = units(self.common[number].off(found)) if self.common else found
+            vectors.append(found * there[:, None])
         none = torch.empty(2, 0, dtype=torch.long)
         held = none if self.groups is None else opposite(self.groups[words])
         return Sight(words, tuple(vectors), known.T.contiguous(), self.weights, held, self.apart)

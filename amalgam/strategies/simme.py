@@ -15,7 +15,7 @@ from amalgam.embeddings.lexicon import ABSENT, Lexicon
 from amalgam.embeddings.method import Learn, MetaEmbedding
 from amalgam.embeddings.model import Embedding, GaussNewton
 from amalgam.embeddings.pairs import listed_pairs, with_neighbours
-from amalgam.embeddings.relations import Relations, all_pairs, groups_of, reach, some_pairs, units
+from amalgam.embeddings.relations import Common, Relations, all_pairs, groups_of, reach, some_pairs, units
 from amalgam.errors import RequestError
 from amalgam.signals import Loss
 from amalgam.strategies.concat import joined
@@ -42,6 +42,8 @@ class SimME(MetaEmbedding):
         step: `gradient`, what the trainer's optimiser makes of it; `least_squares`, where a word's own squared errors
             are least, see `GaussNewton`: faster, and `training.learning_rate` is the share of it that is taken.
         weights: how much each source's squared errors count; 1 each by default, as printed.
+        common: how many directions that a source's words have in common are taken off them before their cosines are
+            taken, with their mean; None takes nothing off, as printed. See `Common`.
     """
 
     paper: ClassVar[Paper | None] = Paper(
@@ -58,6 +60,7 @@ class SimME(MetaEmbedding):
     start: Literal["random", "concat_svd"] = "random"
     step: Literal["gradient", "least_squares"] = "gradient"
     weights: tuple[float, ...] = ()
+    common: int | None = None
 
     def vectors(self, lexicon: Lexicon, width: int, learn: Learn) -> Tensor:
         """What is learned of all sources, (V, d)."""
@@ -87,11 +90,18 @@ class SimME(MetaEmbedding):
         # Sources list common words first, and neighbours there are alike; a share of the rows shall be like the whole.
         rows = self.rows(lexicon, words[torch.randperm(len(words))])
         loss: Callable[..., Loss] = some_pairs if self.pairs == "list" else all_pairs
-        learn(model, rows, Relations(lexicon, rows, self.weights, groups_of(len(lexicon.words))), loss)
+        common = () if self.common is None else [Common.of(one.vectors, self.common) for one in lexicon.sources]
+        learn(model, rows, Relations(lexicon, rows, self.weights, groups_of(len(lexicon.words)), common=common), loss)
         return model.vectors()
 
     def require(self, lexicon: Lexicon) -> None:
-        """Refuse weights of other sources."""
+        """Refuse weights of other sources, and to take off all that there is."""
+        for source in lexicon.sources:
+            if self.common is not None and not 0 <= self.common < source.dimensions:
+                raise RequestError(
+                    f"strategy.common is {self.common}, and source {source.name!r} has {source.dimensions} dimensions; "
+                    "leave some of them"
+                )
         if self.weights and len(self.weights) != len(lexicon.sources):
             raise RequestError(
                 f"strategy.weights has {len(self.weights)} numbers, expected {len(lexicon.sources)}, one a source"

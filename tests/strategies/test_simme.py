@@ -12,7 +12,7 @@ from torch import Tensor
 
 from amalgam.embeddings import Lexicon, align, from_arrays
 from amalgam.embeddings.model import GaussNewton
-from amalgam.embeddings.relations import Relations, all_pairs, reach
+from amalgam.embeddings.relations import Common, Relations, all_pairs, reach
 from amalgam.errors import RequestError
 from amalgam.strategies.average import Average
 from amalgam.strategies.simme import SimME, mapped
@@ -170,3 +170,27 @@ def test_what_computes_all_words_anew_cannot_extend() -> None:
     lexicon, _ = extendable()
     with pytest.raises(RequestError, match="strategy 'average' computes all vectors anew and cannot extend"):
         Average().extended(lexicon, 5, 0.0, never)
+
+
+def slow_common(vectors: Any, count: int) -> Any:
+    """Vectors without their mean and their strongest directions: by numpy's own decomposition, row by row."""
+    own = vectors.astype(float) / np.linalg.norm(vectors, axis=1, keepdims=True)
+    about = own - own.mean(0)
+    directions = np.linalg.svd(about)[2][:count]
+    rest = [row - sum((row @ one) * one for one in directions) for row in about]
+    return np.array([row / np.linalg.norm(row) for row in rest])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_what_words_have_in_common_is_taken_off(count: int) -> None:
+    draw = np.random.default_rng(7)
+    vectors = (draw.normal(size=(50, 6)) + np.array([3, 0, 0, 0, 0, 1])).astype(np.float32)
+    lexicon = align([from_arrays("a", [f"w{n}" for n in range(50)], vectors), from_arrays("b", ["w0"], vectors[:1])])
+    common = [Common.of(source.vectors, count) for source in lexicon.sources]
+    sight = Relations(lexicon, torch.arange(50)[:, None], common=common).at(slice(None))
+    assert torch.allclose(sight.vectors[0].double(), torch.from_numpy(slow_common(vectors, count)), atol=1e-4)
+
+
+def test_not_all_is_taken_off() -> None:
+    with pytest.raises(RequestError, match=r"strategy\.common is 4, and source 'source 1' has 4 dimensions"):
+        SimME(common=4).vectors(rotated(24, 4), 4, never)
