@@ -79,7 +79,7 @@ def distill(
         WorkError: the work failed.
     """
     method = strategies.build_embedding(recipe.strategy, f"recipe {recipe.name}")
-    width_of(recipe)
+    width_of(recipe, f"recipe {recipe.name}")
     for name in recipe.measured:
         wordtests.find(name)
     store.ready()
@@ -166,15 +166,15 @@ def embedded(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         if recipe.extend is None:
-            found = method.vectors(lexicon, width_of(recipe), learn)
+            found = method.vectors(lexicon, width_of(recipe, f"recipe {recipe.name}"), learn)
         else:
             found = extended(recipe.extend.bound, method, lexicon, learn, journal)
     return found, fitted[-1].history if fitted else ()
 
 
-def width_of(recipe: WordRecipe) -> int:
-    """d, as the recipe has it."""
-    return parse(Width, recipe.student, f"recipe {recipe.name}, student").width
+def width_of(recipe: WordRecipe, where: str) -> int:
+    """d, as a recipe has it; RequestError begins with `where`."""
+    return parse(Width, recipe.student, f"{where}, student").width
 
 
 def extended(bound: float, method: MetaEmbedding, lexicon: Lexicon, learn: Learn, journal: Journal) -> Tensor:

@@ -103,7 +103,7 @@ def asked(table: WordTable, panel: Panel, key: str, seed: int, where: str) -> tu
         "seed": seed,
     }
     recipe = parse(WordRecipe, dict(content), where)
-    width_of(recipe)
+    width_of(recipe, where)
     return recipe, strategies.build_embedding(strategy, f"{where}, method {key}")
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from amalgam.embeddings.filled import Unknown, filled
 from amalgam.embeddings.lexicon import Lexicon
@@ -39,8 +40,11 @@ class Average(MetaEmbedding):
     def vectors(self, lexicon: Lexicon, width: int, learn: Learn) -> Tensor:
         """The means (V, max D_k)."""
         widest = max(source.dimensions for source in lexicon.sources)
-        total = torch.zeros(len(lexicon.words), widest)
-        for vectors in filled(lexicon, self.unknown, self.at_length_one):
-            total[:, : vectors.shape[1]] += vectors
+        total = torch.cat(
+            [
+                torch.stack([functional.pad(one, (0, widest - one.shape[1])) for one in some]).sum(0)
+                for some in filled(lexicon, self.unknown, self.at_length_one)
+            ]
+        )
         known = torch.from_numpy(lexicon.known.sum(0)) if self.unknown == "zero" else len(lexicon.sources)
         return total / torch.as_tensor(known).reshape(-1, 1)

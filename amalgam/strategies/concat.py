@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,11 +38,11 @@ class Concat(MetaEmbedding):
 
     def vectors(self, lexicon: Lexicon, width: int, learn: Learn) -> Tensor:
         """Side by side, (V, Σ D_k)."""
-        return joined(lexicon, self.unknown, self.at_length_one, self.weights)
+        return torch.cat(list(joined(lexicon, self.unknown, self.at_length_one, self.weights)))
 
 
-def joined(lexicon: Lexicon, unknown: Unknown, at_length_one: bool, weights: Sequence[float]) -> Tensor:
-    """The sources' vectors side by side, (V, Σ D_k), each source's times its weight.
+def joined(lexicon: Lexicon, unknown: Unknown, at_length_one: bool, weights: Sequence[float]) -> Iterator[Tensor]:
+    """The sources' vectors side by side, (n, Σ D_k), each source's times its weight, so many words at once.
 
     Raises:
         RequestError: not a weight for each source.
@@ -52,5 +52,5 @@ def joined(lexicon: Lexicon, unknown: Unknown, at_length_one: bool, weights: Seq
             f"strategy.weights has {len(weights)} numbers for {len(lexicon.sources)} sources; give each one"
         )
     each = weights or [1.0] * len(lexicon.sources)
-    parts = zip(filled(lexicon, unknown, at_length_one), each, strict=True)
-    return torch.cat([vectors * weight for vectors, weight in parts], dim=1)
+    for some in filled(lexicon, unknown, at_length_one):
+        yield torch.cat([vectors * weight for vectors, weight in zip(some, each, strict=True)], dim=1)

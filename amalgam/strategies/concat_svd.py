@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -14,8 +15,6 @@ from amalgam.embeddings.method import Learn, MetaEmbedding
 from amalgam.errors import RequestError
 from amalgam.strategies.concat import joined
 from amalgam.strategy import Paper
-
-_ROWS = 2**14  # that are in double precision at once
 
 
 @dataclass(frozen=True)
@@ -39,32 +38,30 @@ class ConcatSVD(MetaEmbedding):
 
     def vectors(self, lexicon: Lexicon, width: int, learn: Learn) -> Tensor:
         """U_d S_d of the singular value decomposition, (V, d)."""
-        together = joined(lexicon, self.unknown, self.at_length_one, self.weights)
-        if width > min(together.shape):
+        most = min(len(lexicon.words), sum(source.dimensions for source in lexicon.sources))
+        if width > most:
             raise RequestError(
-                f"student.width is {width}, and {len(lexicon.words):,} words of {together.shape[1]} dimensions have no "
-                f"more than {min(together.shape)}; choose a smaller one"
+                f"student.width is {width}, and {len(lexicon.words):,} words of "
+                f"{sum(source.dimensions for source in lexicon.sources)} dimensions have no more than {most}; choose a "
+                "smaller one"
             )
-        return projected(together, width)
+        return projected(lambda: joined(lexicon, self.unknown, self.at_length_one, self.weights), width)
 
 
-def projected(vectors: Tensor, width: int) -> Tensor:
+def projected(parts: Callable[[], Iterable[Tensor]], width: int) -> Tensor:
     """Vectors (V, D) on their d strongest directions, (V, d), by the eigenvectors of their D × D products.
 
     The same as U_d S_d but for rounding, at the cost of one product, where V is many times D. Each direction's sign is
     such that its largest component is positive, so that the result does not hang on the library.
+
+    Args:
+        parts: gives them from the start, so many at once; it is asked twice, so that they are never there together.
+        width: d; of fewer directions than that, the rest are zeros.
     """
-    values, directions = torch.linalg.eigh(_products(vectors))
+    products = cast(Tensor, sum(part.double().T @ part.double() for part in parts()))
+    values, directions = torch.linalg.eigh(products)
     strongest = directions[:, values.argsort(descending=True)[:width]]
     largest = strongest.gather(0, strongest.abs().argmax(0, keepdim=True))
-    found: Tensor = vectors @ (strongest * largest.sign()).to(vectors.dtype)
-    return found
-
-
-def _products(vectors: Tensor) -> Tensor:
-    """VᵀV in double precision, without all vectors in it."""
-    total = torch.zeros(vectors.shape[1], vectors.shape[1], dtype=torch.float64)
-    for part in torch.split(vectors, _ROWS):
-        wide = part.double()
-        total += wide.T @ wide
-    return total
+    onto = (strongest * largest.sign()).float()
+    found = torch.cat([part @ onto for part in parts()])
+    return torch.nn.functional.pad(found, (0, width - found.shape[1]))

@@ -84,7 +84,7 @@ def reconstruction(lexicon: Lexicon, neighbours: int, ridge: float) -> Any:
     the zero that is printed. Here they are divided by their sums, which makes it zero. Rows of words without neighbours
     are empty.
     """
-    vectors = joined(lexicon, "zero", True, ())
+    vectors = torch.cat(list(joined(lexicon, "zero", True, ())))
     dimensions = [source.dimensions for source in lexicon.sources]
     near = neighbourhoods(lexicon, torch.split(vectors, dimensions, dim=1), neighbours)
     most = near.shape[1] * near.shape[2]

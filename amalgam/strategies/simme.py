@@ -111,9 +111,8 @@ class SimME(MetaEmbedding):
         """The first vectors (V, d); None for random ones."""
         if self.start == "random":
             return None
-        together = joined(lexicon, "zero", True, [weight**0.5 for weight in self.weights])
-        found = projected(together, min(width, together.shape[1]))
-        return torch.nn.functional.pad(found, (0, width - found.shape[1]))
+        weights = [weight**0.5 for weight in self.weights]
+        return projected(lambda: joined(lexicon, "zero", True, weights), width)
 
     def rows(self, lexicon: Lexicon, words: Tensor) -> Tensor:
         """The words of each row that is trained on, (N, W), of some words (N,)."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from amalgam.embeddings.filled import Unknown, filled
@@ -35,4 +35,4 @@ class SingleSource(MetaEmbedding):
         """The source's vectors (V, D_k)."""
         if not 1 <= self.number <= len(lexicon.sources):
             raise RequestError(f"strategy.number is {self.number}, and there are {len(lexicon.sources)} sources")
-        return next(islice(filled(lexicon, self.unknown, False), self.number - 1, None))
+        return torch.cat([some[self.number - 1] for some in filled(lexicon, self.unknown, False)])

@@ -1,0 +1,216 @@
+"""Runs of words as a user types them: distil, report, neighbours, export, extend, stop and go on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import yaml
+
+import amalgam
+from amalgam import lexical
+from amalgam.embeddings.words import WordVectors
+from amalgam.errors import RequestError
+from amalgam.progress import Silent
+from amalgam.recipe import WordRecipe, read_any
+from amalgam.wordreport import WordReport
+from tests.conftest import Cli
+
+QUICK = ("--set", "training.epochs=3", "--set", "student.width=20")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the smallest recipe; never written to."""
+    folder = tmp_path_factory.mktemp("made") / "simme"
+    recipe = read_any("simme", assignments=("training.epochs=3", "student.width=20"))
+    assert isinstance(recipe, WordRecipe)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AMALGAM_HOME", str(folder.parent / "home"))
+        lexical.distill(recipe, out=folder)
+    return folder
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    """The same, of the test's own."""
+    return Path(shutil.copytree(made, tmp_path / "simme"))
+
+
+def test_the_command_shows_the_tests_and_where_everything_lies(cli: Cli, tmp_path: Path) -> None:
+    code, out, err = cli("distill", "--strategy", "simme", *QUICK, "--out", tmp_path / "run")
+    assert code == 0, err
+    for shown in ("wordsim353", "simlex999", "news", "films", "3,069 words of 20 numbers", "report.html to look at"):
+        assert shown in out, shown
+    for step in ("reading news", "training", "word tests", "export"):
+        assert f"{step}: " in err, step
+    assert "pairs/s" in err
+    assert "films: 5 left out, no UTF-8 text" in err
+
+
+def test_what_lies_in_the_run(run: Path) -> None:
+    assert {path.name for path in run.iterdir()} >= {
+        "recipe.yaml", "report.json", "report.html", "README.md", "student", "student.onnx",
+    }  # fmt: skip
+    words = amalgam.load_words(run)
+    assert (len(words.words), words.vectors.shape) == (3069, (3069, 20))
+    session = onnxruntime.InferenceSession(run / "student.onnx", providers=["CPUExecutionProvider"])
+    ids = np.array([5, 0, 3068])
+    assert np.array_equal(session.run(None, {"ids": ids})[0], words.vectors[ids])
+    report = WordReport.read(run)
+    assert [one.name for one in report.sources] == ["news", "films"]
+    assert report.words == 3069
+    assert len(report.history) == 3
+    assert {test.set: test.asked for test in report.tests} == {"wordsim353": 68, "simlex999": 136}
+    assert set(report.tests[0].values) == {"student", "news", "films"}
+    card, page = (run / "README.md").read_text(), (run / "report.html").read_text()
+    assert "| `wordsim353` | spearman | 68<br>of 353 |" in card
+    assert "amalgam.load_words" in card
+    assert "<svg" in page
+    assert "wordsim353" in page
+
+
+def test_everyone_is_asked_the_same_as_the_library_does(run: Path) -> None:
+    from amalgam import wordtests
+
+    words, report = amalgam.load_words(run), WordReport.read(run)
+    own = wordtests.measure("simlex999", words, 0, among=words.places)
+    assert report.tests[1].values["student"] == pytest.approx(own.main[1])
+    assert report.tests[1].covered == {"student": 136, "news": 77, "films": 52}
+
+
+def test_a_finished_run_is_not_run_again(run: Path, cli: Cli) -> None:
+    before = (run / "report.json").read_bytes()
+    code, out, err = cli("distill", "--resume", "--out", run)
+    assert (code, "is finished; nothing is left to do" in err) == (0, True)
+    assert "3,069 words of 20 numbers" in out
+    assert (run / "report.json").read_bytes() == before
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(made: Path, tmp_path: Path) -> None:
+    class Stop(Silent):
+        """Interrupts in the training."""
+
+        left = 8
+
+        def advance(self, rows: int, note: str = "") -> None:
+            """Of whatever step."""
+            self.left -= note.startswith("epoch")
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+    recipe = read_any("simme", assignments=("training.epochs=3", "student.width=20", "training.checkpoint_seconds=0"))
+    assert isinstance(recipe, WordRecipe)
+    with pytest.raises(KeyboardInterrupt):
+        lexical.distill(recipe, out=tmp_path / "run", progress=Stop())
+    assert not (tmp_path / "run" / "report.json").exists()
+    words, _ = lexical.distill(recipe, out=tmp_path / "run", resume=True)
+    assert np.array_equal(words.vectors, WordVectors.load(made).vectors)
+
+
+def test_neighbours(run: Path, cli: Cli) -> None:
+    code, out, _ = cli("predict", run, "--nearest", "film", "--nearest", "war", "--count", 2)
+    assert code == 0
+    nearest = amalgam.load_words(run).nearest("film", 2)
+    assert nearest[0][0] in out
+    assert f"{nearest[1][1]:.3f}" in out
+    code, _, err = cli("predict", run, "--nearest", "fillm")
+    assert (code, "no word 'fillm' among 3,069; did you mean 'film'?" in err) == (2, True)
+
+
+def test_gensim_reads_what_is_exported(run: Path, cli: Cli, tmp_path: Path) -> None:
+    from gensim.models import KeyedVectors
+
+    for name, binary in (("w.bin", True), ("w.txt", False)):
+        code, _, err = cli("export", run, "--out", tmp_path / name)
+        assert code == 0, err
+        read = KeyedVectors.load_word2vec_format(str(tmp_path / name), binary=binary)
+        assert np.array_equal(read["film"], amalgam.load_words(run)["film"])
+    code, _, err = cli("export", run, "--out", tmp_path / "w.csv")
+    assert (code, "should end in .onnx" in err) == (2, True)
+
+
+def test_evaluate_asks_again(run: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = cli("evaluate", run, "--data", "wordsim353")
+    assert code == 0, err
+    assert "wordsim353" in out
+    assert "simlex999" not in out
+    code, _, err = cli("evaluate", run, "--data", "wordsim-353")
+    assert (code, "wordsim353" in err) == (2, True)
+
+
+def test_report_shows_one_and_compares_several(run: Path, made: Path, cli: Cli, tmp_path: Path) -> None:
+    code, out, _ = cli("report", run)
+    assert (code, "3,069 words of 20 numbers" in out) == (0, True)
+    other = Path(shutil.copytree(made, tmp_path / "other"))
+    code, out, err = cli("report", run, other, "--out", tmp_path / "both.html")
+    assert code == 0, err
+    assert "First, of 2 word tests: simme in 0, other in 0." in out  # alike, so that nobody is better
+    assert "<h2>Word tests</h2>" in (tmp_path / "both.html").read_text()
+    code, out, _ = cli("report", run, other, "--json")
+    assert json.loads(out)["other"]["words"] == 3069
+
+
+def test_an_extension_keeps_every_old_vector(run: Path, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "new.vec").write_text("film 1 0 .2\nwar 0 1 .1\npeople .5 .5 .5\nblorp 1 .1 .2\nflurp .1 1 .1\n")
+    code, out, err = cli(
+        "distill", "--strategy", "simme", "--extend", run, "--teacher", tmp_path / "new.vec", *QUICK,
+        "--set", "measured=[]", "--set", "strategy.common=0", "--out", tmp_path / "more",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "2 words were added to 3,069, of which none moved more than 0" in out
+    old, new = amalgam.load_words(run), amalgam.load_words(tmp_path / "more")
+    assert new.words == (*old.words, "blorp", "flurp")
+    assert np.array_equal(new.vectors[:3069], old.vectors)
+    assert [one.name for one in WordReport.read(tmp_path / "more").sources] == ["extended", "new"]
+    assert yaml.safe_load((tmp_path / "more" / "recipe.yaml").read_text())["extend"]["run"] == str(run)
+
+
+def test_the_python_api(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    words = [f"w{n}" for n in range(40)]
+    one, other = draw.normal(size=(30, 4)), draw.normal(size=(30, 6))
+    found = amalgam.distill_words(
+        [(words[:30], one), (words[10:], other)], width=5, training={"epochs": 2, "batch_size": 16}, out=tmp_path / "r"
+    )
+    assert (found.words, found.vectors.shape) == (tuple(words), (40, 5))
+    assert amalgam.load_words(tmp_path / "r").words == found.words
+    mean = amalgam.distill_words([(words[:30], one), (words[10:], other)], "average")
+    assert mean.vectors.shape == (40, 6)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("distill", "simme", "--data", "digits"), "simme makes one embedding of several; name them with --teacher"),
+        (("distill", "simme", "--teacher", "gensim:lee_fasttext.vec"), "1 embeddings are too few to make one of"),
+        (("distill", "simme", "--teacher", "a.vec", "--teacher", "b.vec"), "embeddings a.vec: no such file"),
+        (("distill", "simme", "--set", "measured=[wordsim]"), "wordsim353"),
+        (("distill", "simme", "--set", "strategy.stepp=1"), "unknown key 'strategy.stepp'; did you mean 'step'?"),
+        (("distill", "simme", "--set", "training.optimizer=adam"), "training.optimizer is adam"),
+        (("distill", "average", "--extend", "{run}"), "strategy 'average' computes all vectors anew"),
+        (("explain", "{run}", "--row", "1"), "is a run of words, which has no rows to explain"),
+        (("predict", "{run}"), "nothing says which rows to predict"),
+        (("export", "{run}", "--check", "digits"), "is a run of words; its ONNX file is always checked"),
+        (("report", "{run}", "{run}"), "is named twice"),
+    ],
+)  # fmt: skip
+def test_a_users_mistake(arguments: tuple[str, ...], says: str, made: Path, cli: Cli, tmp_path: Path) -> None:
+    given = [one.format(run=made) for one in arguments]
+    if given[0] == "distill":
+        given += ["--out", str(tmp_path / "run")]
+    code, _, err = cli(*given)
+    assert code == 2, err
+    assert says in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run" / "report.json").exists()
+
+
+def test_load_says_what_reads_words(run: Path) -> None:
+    with pytest.raises(RequestError, match=r"amalgam\.load_words reads it"):
+        amalgam.load(run)
