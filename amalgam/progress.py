@@ -24,7 +24,7 @@ class Progress(Protocol):
     """Who shows the steps."""
 
     def step(self, name: str, total: int, unit: str = "rows") -> AbstractContextManager[Bar]:
-        """A step of `total` rows, as a context that yields its Bar."""
+        """A step of `total` rows, 0 where nobody knows how many, as a context that yields its Bar."""
 
     def say(self, line: str) -> None:
         """A line worth reading: what was reused, repaired, skipped."""
@@ -75,7 +75,11 @@ class _LineBar:
         self.done, self.note = self.done + rows, note
         if time.monotonic() - self.said >= self.lines.every:
             self.said = time.monotonic()
-            left = (self.total - self.done) * (self.said - self.start) / self.done if self.done else math.nan
+            spent = self.said - self.start
+            if not self.total:
+                self._print(f"{self.done:,}", f"{spent:.0f} s so far")
+                return
+            left = (self.total - self.done) * spent / self.done if self.done else math.nan
             self._print(f"{self.done:,}/{self.total:,}", f"{left:.0f} s left" if self.done else "waiting")
 
     def finish(self) -> None:
@@ -147,7 +151,7 @@ class Live:
     @contextmanager
     def step(self, name: str, total: int, unit: str = "rows") -> Iterator[Bar]:
         """A step as a bar."""
-        task, done = self.bars.add_task(name, total=total, unit=unit, note=""), 0
+        task, done = self.bars.add_task(name, total=total or None, unit=unit, note=""), 0
         bars = self.bars
 
         class LiveBar:

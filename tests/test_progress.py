@@ -40,6 +40,18 @@ def test_waiting_is_no_eternity(clock: list[float]) -> None:
     assert stream.getvalue().splitlines()[0] == "votes: 0/1,000 rows, 0.0 rows/s, waiting · waits for another process"
 
 
+def test_where_nobody_knows_how_many_there_are_no_end_is_promised(clock: list[float]) -> None:
+    stream = io.StringIO()
+    with Lines(Console(file=stream, width=200)).step("reading", 0, "words") as bar:
+        clock[0] = 4.0
+        bar.advance(800)
+        clock[0] = 5.0
+    assert stream.getvalue().splitlines() == [
+        "reading: 800 words, 200 words/s, 4 s so far",
+        "reading: 800 words, 160 words/s, 5.0 s",
+    ]
+
+
 def test_bars_fit_a_terminal_and_keep_names_as_they_are() -> None:
     stream = io.StringIO()
     console = Console(file=stream, width=100, force_terminal=True, legacy_windows=False)

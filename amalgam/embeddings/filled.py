@@ -34,7 +34,7 @@ def token(source: Source) -> Floats:
             return np.array(source.vectors[known[name]])
     total = np.zeros(source.dimensions)
     for start in range(0, len(source.vectors), _ROWS):
-        total += source.vectors[start : start + _ROWS].sum(0, dtype=np.float64)
+        total += source.taken(slice(start, start + _ROWS)).sum(0, dtype=np.float64)
     return (total / len(source.vectors)).astype(np.float32)
 
 
@@ -51,7 +51,7 @@ def filled(lexicon: Lexicon, unknown: Unknown, at_length_one: bool) -> Iterator[
         found = []
         for source, rows, stand_in in zip(lexicon.sources, lexicon.rows, absent, strict=True):
             some = rows[start : start + _ROWS]
-            vectors = source.vectors[np.maximum(some, 0)]
+            vectors = source.taken(np.maximum(some, 0))
             vectors[some == ABSENT] = stand_in
             own = torch.from_numpy(vectors)
             found.append(torch.nn.functional.normalize(own, dim=1) if at_length_one else own)

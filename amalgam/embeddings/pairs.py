@@ -41,7 +41,7 @@ def with_neighbours(lexicon: Lexicon, count: int) -> Tensor:
     for source, rows in zip(lexicon.sources, lexicon.rows, strict=True):
         known = torch.from_numpy(np.flatnonzero(rows != ABSENT))
         near = words.expand(-1, count).clone()
-        own = units(torch.from_numpy(source.vectors[rows[known]]))
+        own = units(torch.from_numpy(source.taken(rows[known])))
         within = min(count, len(known) - 1)
         if within > 0:
             near[known, :within] = known[nearest(own, within)]

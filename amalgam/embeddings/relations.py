@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from amalgam.embeddings.entries import Floats
 from amalgam.embeddings.lexicon import ABSENT, Lexicon
+from amalgam.embeddings.source import Source
 from amalgam.signals import Index, Loss, Targets
 
 _ROWS = 2**14  # that are looked at together
@@ -67,14 +67,14 @@ class Common:
     directions: Tensor
 
     @classmethod
-    def of(cls, vectors: Floats, count: int) -> Common:
-        """Of a source's vectors (V, D): their mean, and the t strongest directions about it."""
-        total, products = torch.zeros(vectors.shape[1]), torch.zeros(vectors.shape[1], vectors.shape[1])
-        for start in range(0, len(vectors), _ROWS):
-            some = units(torch.from_numpy(np.array(vectors[start : start + _ROWS])))
+    def of(cls, source: Source, count: int) -> Common:
+        """Of a source's words: their mean, and the t strongest directions about it."""
+        total, products = torch.zeros(source.dimensions), torch.zeros(source.dimensions, source.dimensions)
+        for start in range(0, len(source.words), _ROWS):
+            some = units(torch.from_numpy(source.taken(slice(start, start + _ROWS))))
             total, products = total + some.sum(0), products + some.T @ some
-        mean = total / len(vectors)
-        directions = torch.linalg.eigh(products / len(vectors) - torch.outer(mean, mean)).eigenvectors.flip(1)
+        mean = total / len(source.words)
+        directions = torch.linalg.eigh(products / len(source.words) - torch.outer(mean, mean)).eigenvectors.flip(1)
         return cls(mean, directions[:, :count].contiguous())
 
     def off(self, vectors: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class Relations(Targets):
         known = torch.from_numpy((places != ABSENT).astype(np.float32))
         vectors = []
         for number, (source, place, there) in enumerate(zip(self.lexicon.sources, places, known, strict=True)):
-            found = units(torch.from_numpy(source.vectors[np.maximum(place, 0)]))
+            found = units(torch.from_numpy(source.taken(np.maximum(place, 0))))
             found = units(self.common[number].off(found)) if self.common else found
             vectors.append(found * there[:, None])
         none = torch.empty(2, 0, dtype=torch.long)

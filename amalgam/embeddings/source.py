@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amalgam import store
 from amalgam.datasets.compressed import opened, plain_name
@@ -29,6 +31,16 @@ _MANY = 10**9  # rows, or columns; the header of any fewer is padded to the same
 Form = Literal["text", "binary", "npz"]
 
 
+class Mapped(np.memmap[Any, Any]):
+    """An array in a file that is mapped into memory, whose pages can be given back."""
+
+    def forget(self) -> None:
+        """Give all pages back; what is asked for again is read again, mostly from the system's cache."""
+        mapping = getattr(self, "_mmap", None)  # numpy's, without a public name
+        if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapping.madvise(mmap.MADV_DONTNEED)
+
+
 @dataclass(frozen=True)
 class Source:
     """Words and their vectors.
@@ -36,7 +48,8 @@ class Source:
     Attributes:
         name: what it is called.
         words: V words, each once, in the file's order.
-        vectors: (V, D), finite, none of zeros; mapped into memory where it was read from a file.
+        vectors: (V, D), finite, none of zeros; mapped into memory where it was read from a file. Who reads much of
+            them does so by `taken`.
         fingerprint: of both.
         notes: what was left out of the file, and what in it is not as it says.
     """
@@ -51,6 +64,13 @@ class Source:
     def dimensions(self) -> int:
         """D."""
         return int(self.vectors.shape[1])
+
+    def taken(self, rows: NDArray[np.int64] | slice) -> Floats:
+        """A copy (n, D) of some rows; of what is mapped, the system may forget the rest, so that memory stays flat."""
+        found = np.array(self.vectors[rows])
+        if isinstance(self.vectors, Mapped):
+            self.vectors.forget()
+        return found
 
 
 def from_arrays(name: str, words: Sequence[str], vectors: Floats) -> Source:
@@ -104,7 +124,7 @@ def read(path: Path, name: str = "", form: Form | None = None, progress: Progres
         )
     words = (kept / _WORDS).read_text(encoding="utf-8").split("\n")[:-1]
     notes = tuple((kept / _NOTES).read_text(encoding="utf-8").split("\n")[:-1])
-    vectors = np.load(kept / _VECTORS, mmap_mode="r", allow_pickle=False)
+    vectors = np.load(kept / _VECTORS, mmap_mode="r", allow_pickle=False).view(Mapped)
     return Source(called, words, vectors, key, notes)
 
 

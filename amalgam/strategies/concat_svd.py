@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, cast
 
 import torch
@@ -45,10 +46,11 @@ class ConcatSVD(MetaEmbedding):
                 f"{sum(source.dimensions for source in lexicon.sources)} dimensions have no more than {most}; choose a "
                 "smaller one"
             )
-        return projected(lambda: joined(lexicon, self.unknown, self.at_length_one, self.weights), width)
+        together = partial(joined, lexicon, self.unknown, self.at_length_one, self.weights)
+        return projected(together, len(lexicon.words), width)
 
 
-def projected(parts: Callable[[], Iterable[Tensor]], width: int) -> Tensor:
+def projected(parts: Callable[[], Iterable[Tensor]], words: int, width: int) -> Tensor:
     """Vectors (V, D) on their d strongest directions, (V, d), by the eigenvectors of their D × D products.
 
     The same as U_d S_d but for rounding, at the cost of one product, where V is many times D. Each direction's sign is
@@ -56,6 +58,7 @@ def projected(parts: Callable[[], Iterable[Tensor]], width: int) -> Tensor:
 
     Args:
         parts: gives them from the start, so many at once; it is asked twice, so that they are never there together.
+        words: V.
         width: d; of fewer directions than that, the rest are zeros.
     """
     products = cast(Tensor, sum(part.double().T @ part.double() for part in parts()))
@@ -63,5 +66,8 @@ def projected(parts: Callable[[], Iterable[Tensor]], width: int) -> Tensor:
     strongest = directions[:, values.argsort(descending=True)[:width]]
     largest = strongest.gather(0, strongest.abs().argmax(0, keepdim=True))
     onto = (strongest * largest.sign()).float()
-    found = torch.cat([part @ onto for part in parts()])
-    return torch.nn.functional.pad(found, (0, width - found.shape[1]))
+    found, start = torch.zeros(words, width), 0
+    for part in parts():
+        torch.mm(part, onto, out=found[start : start + len(part), : onto.shape[1]])
+        start += len(part)
+    return found

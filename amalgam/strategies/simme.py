@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -90,7 +91,7 @@ class SimME(MetaEmbedding):
         # Sources list common words first, and neighbours there are alike; a share of the rows shall be like the whole.
         rows = self.rows(lexicon, words[torch.randperm(len(words))])
         loss: Callable[..., Loss] = some_pairs if self.pairs == "list" else all_pairs
-        common = () if self.common is None else [Common.of(one.vectors, self.common) for one in lexicon.sources]
+        common = () if self.common is None else [Common.of(one, self.common) for one in lexicon.sources]
         learn(model, rows, Relations(lexicon, rows, self.weights, groups_of(len(lexicon.words)), common=common), loss)
         return model.vectors()
 
@@ -112,7 +113,7 @@ class SimME(MetaEmbedding):
         if self.start == "random":
             return None
         weights = [weight**0.5 for weight in self.weights]
-        return projected(lambda: joined(lexicon, "zero", True, weights), width)
+        return projected(partial(joined, lexicon, "zero", True, weights), len(lexicon.words), width)
 
     def rows(self, lexicon: Lexicon, words: Tensor) -> Tensor:
         """The words of each row that is trained on, (N, W), of some words (N,)."""
@@ -137,10 +138,10 @@ def mapped(lexicon: Lexicon, old: Tensor) -> Tensor:
     count, total = lexicon.known[1:, len(old) :].sum(0), torch.zeros(len(lexicon.words) - len(old), old.shape[1])
     for source, rows in zip(lexicon.sources[1:], lexicon.rows[1:], strict=True):
         shared = np.flatnonzero(rows[: len(old)] != ABSENT)
-        seen = units(torch.from_numpy(source.vectors[rows[shared]]))
+        seen = units(torch.from_numpy(source.taken(rows[shared])))
         products = seen.T @ seen
         products.diagonal().add_(_RIDGE * products.diagonal().mean())
         into = torch.linalg.solve(products, seen.T @ units(old[shared]))
         new = np.flatnonzero(rows[len(old) :] != ABSENT)
-        total[new] += units(torch.from_numpy(source.vectors[rows[len(old) :][new]])) @ into
+        total[new] += units(torch.from_numpy(source.taken(rows[len(old) :][new]))) @ into
     return total / torch.from_numpy(count)[:, None]

@@ -186,7 +186,7 @@ def test_what_words_have_in_common_is_taken_off(count: int) -> None:
     draw = np.random.default_rng(7)
     vectors = (draw.normal(size=(50, 6)) + np.array([3, 0, 0, 0, 0, 1])).astype(np.float32)
     lexicon = align([from_arrays("a", [f"w{n}" for n in range(50)], vectors), from_arrays("b", ["w0"], vectors[:1])])
-    common = [Common.of(source.vectors, count) for source in lexicon.sources]
+    common = [Common.of(source, count) for source in lexicon.sources]
     sight = Relations(lexicon, torch.arange(50)[:, None], common=common).at(slice(None))
     assert torch.allclose(sight.vectors[0].double(), torch.from_numpy(slow_common(vectors, count)), atol=1e-4)
 
