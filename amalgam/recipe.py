@@ -250,9 +250,10 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
     """Make paths absolute that exist in a folder: the recipe's own, or the one where the user typed them."""
     if isinstance(content.get("teachers"), list):
         content["teachers"] = [anchored(spec, folder) for spec in content["teachers"]]
-    vocabulary = content.get("vocabulary")
-    if isinstance(vocabulary, dict) and isinstance(vocabulary.get("words"), str):
-        vocabulary["words"] = anchored(vocabulary["words"], folder)
+    for part, key in (("vocabulary", "words"), ("extend", "run"), ("strategy", "list"), ("strategy", "texts")):
+        own = content.get(part)
+        if isinstance(own, dict) and isinstance(own.get(key), str) and (folder / own[key]).exists():
+            own[key] = str((folder / own[key]).resolve())
     data = content.get("data")
     if isinstance(data, dict):
         data.update({key: anchored(data[key], folder) for key in ("source", "held_out") if key in data})

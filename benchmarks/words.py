@@ -62,7 +62,7 @@ def measure(quick: bool) -> Result:
     seconds = {name: each[1:] for name, each in seconds.items()}  # the first ones warm up
     pairs = batches * _BATCH * (_BATCH - 1) / 2
     floor = seconds["matrix products alone"]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             name,
             spread([pairs / one / 1e6 for one in each], 2),

@@ -170,6 +170,19 @@ def test_an_extension_keeps_every_old_vector(run: Path, cli: Cli, tmp_path: Path
     assert yaml.safe_load((tmp_path / "more" / "recipe.yaml").read_text())["extend"]["run"] == str(run)
 
 
+@pytest.mark.parametrize(("key", "text"), [("list", "film war\npeople film\n"), ("texts", "the film is good\n")])
+def test_pairs_of_the_users_own(key: str, text: str, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text(text)
+    recipe = yaml.safe_load(Path(__file__).parents[1].joinpath("recipes", "simme.yaml").read_text())
+    recipe["strategy"] = {"name": "simme", "pairs": key, key: "pairs.txt"}  # beside the recipe
+    recipe |= {"measured": [], "export": False, "name": "own"}
+    recipe["training"] |= {"epochs": 1, "learning_rate": 1.0}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(recipe))
+    code, out, err = cli("distill", tmp_path / "own.yaml", "--out", tmp_path / "run")
+    assert code == 0, err
+    assert "3,069 words of 50 numbers" in out
+
+
 def test_the_python_api(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     words = [f"w{n}" for n in range(40)]

@@ -1,8 +1,9 @@
-"""Which pairs of words are learned: words with their neighbours in each source, or those of a list."""
+"""Which pairs of words are learned: words with their neighbours in each source, those of a list, or of texts."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from amalgam.embeddings.lexicon import ABSENT, Lexicon
 from amalgam.embeddings.relations import units
 from amalgam.errors import RequestError
 
+_TEXT = 2**18  # words of a text whose pairs are formed together
+_AROUND = ".,;:!?\"'()[]{}<>*_-–—…“”‘’"  # punctuation around words
 _BLOCK = 1024  # words whose cosines with all others are looked at together
 
 
@@ -73,3 +76,49 @@ def listed_pairs(path: Path, lexicon: Lexicon) -> Tensor:
     if not pairs:
         raise RequestError(f"{path} has no pair of words that the vocabulary has both of")
     return torch.tensor(pairs)
+
+
+def written_together(path: Path, lexicon: Lexicon, window: int, fold: bool) -> Tensor:
+    """The pairs of words that stand near each other in a text, each once, (P, 2).
+
+    The authors make their pairs of the texts of a task, and do not print how; here two words are a pair that stand in
+    one line and no further apart than the window.
+
+    Args:
+        path: the texts, a line each; words are what blanks divide, without the punctuation around them.
+        lexicon: the words; others stand in the way, and are in no pair.
+        window: how far apart, in words; 1 are neighbours.
+        fold: whether the texts are read in lower case.
+
+    Raises:
+        RequestError: no pair is there.
+    """
+    places = {word: place for place, word in enumerate(lexicon.words)}
+    found, block = list[np.ndarray[Any, np.dtype[np.int64]]](), list[int]()
+
+    def taken() -> None:
+        if block:
+            found.append(_near(np.array(block), window))
+            block.clear()
+
+    with opened_text(path) as text:
+        for line in text:
+            words = (
+                word if word in places else word.strip(_AROUND) for word in (line.lower() if fold else line).split()
+            )
+            block.extend(places.get(word, ABSENT) for word in words)
+            block.extend([ABSENT] * window)  # so that no pair reaches into the next line
+            if len(block) >= _TEXT:
+                taken()
+    taken()
+    pairs = np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2), np.int64)
+    if not len(pairs):
+        raise RequestError(f"{path} has no two words of the vocabulary within {window} of each other in a line")
+    return torch.from_numpy(pairs)
+
+
+def _near(words: np.ndarray[Any, np.dtype[np.int64]], window: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The pairs of unlike known words (n,) that are no further apart than a window, the smaller number first, once."""
+    pairs = [np.stack([words[:-apart], words[apart:]], axis=1) for apart in range(1, window + 1)]
+    every = np.sort(np.concatenate(pairs), axis=1)
+    return np.unique(every[(every[:, 0] != ABSENT) & (every[:, 0] != every[:, 1])], axis=0)

@@ -7,7 +7,7 @@ import dataclasses
 import re
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, TypeAlias, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -86,6 +86,8 @@ def checked(kind: type[Method], spec: dict[str, Any], where: str) -> dict[str, A
                 f"{where}: unknown key 'strategy.{key}'{nearest(key, known)} (known: {', '.join(known)})"
             )
     hints = get_type_hints(kind, include_extras=True)
+    paths = [key for key in given if Path in (hints[key], *get_args(hints[key])) and isinstance(given[key], str)]
+    given |= {key: Path(given[key]) for key in paths}
     for key, value in given.items():
         try:
             TypeAdapter(hints[key]).validate_python(value, strict=True)

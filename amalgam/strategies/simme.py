@@ -10,12 +10,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import PositiveInt
 from torch import Tensor
 
 from amalgam.embeddings.lexicon import ABSENT, Lexicon
 from amalgam.embeddings.method import Learn, MetaEmbedding
 from amalgam.embeddings.model import Embedding, GaussNewton
-from amalgam.embeddings.pairs import listed_pairs, with_neighbours
+from amalgam.embeddings.pairs import listed_pairs, with_neighbours, written_together
 from amalgam.embeddings.relations import Common, Relations, all_pairs, groups_of, reach, some_pairs, units
 from amalgam.errors import RequestError
 from amalgam.signals import Loss
@@ -31,13 +32,16 @@ class SimME(MetaEmbedding):
     """Every word has a vector whose cosine with any other is close to what each source says that knows both.
 
     The paper does not say which of the V (V - 1) / 2 pairs a training sees; its authors' code goes through a list made
-    from the texts of a task. Here are three ways; in all of them a pair that no source knows is nobody's.
+    from the texts of a task. Here are four ways; in all of them a pair that no source knows is nobody's.
 
     Attributes:
         pairs: `batch`, all pairs of the words of a batch, drawn anew in every epoch; `neighbours`, the same, where each
-            word brings its nearest neighbours in every source along; `list`, the pairs of a file alone, as printed.
+            word brings its nearest neighbours in every source along; `list`, the pairs of a file alone; `texts`, those
+            of words that stand near each other in texts, as the authors have it.
         neighbours: how many in each source.
         list: a text file with two words a line.
+        texts: a text file, a text a line.
+        window: how far apart two words of a text may be, in words.
         start: the first vectors: `random`, as printed; `concat_svd`, the sources side by side on their d strongest
             directions, where words that a source does not know have zeros in its place.
         step: `gradient`, what the trainer's optimiser makes of it; `least_squares`, where a word's own squared errors
@@ -55,9 +59,11 @@ class SimME(MetaEmbedding):
     )
     trains: ClassVar[bool] = True
 
-    pairs: Literal["batch", "neighbours", "list"] = "batch"
-    neighbours: int = 5
+    pairs: Literal["batch", "neighbours", "list", "texts"] = "batch"
+    neighbours: PositiveInt = 5
     list: Path | None = None
+    texts: Path | None = None
+    window: PositiveInt = 5
     start: Literal["random", "concat_svd"] = "random"
     step: Literal["gradient", "least_squares"] = "gradient"
     weights: tuple[float, ...] = ()
@@ -90,7 +96,7 @@ class SimME(MetaEmbedding):
         """The vectors (V, d) of a model that is trained on some words (N,)."""
         # Sources list common words first, and neighbours there are alike; a share of the rows shall be like the whole.
         rows = self.rows(lexicon, words[torch.randperm(len(words))])
-        loss: Callable[..., Loss] = some_pairs if self.pairs == "list" else all_pairs
+        loss: Callable[..., Loss] = some_pairs if self.pairs in {"list", "texts"} else all_pairs
         common = () if self.common is None else [Common.of(one, self.common) for one in lexicon.sources]
         learn(model, rows, Relations(lexicon, rows, self.weights, groups_of(len(lexicon.words)), common=common), loss)
         return model.vectors()
@@ -121,6 +127,12 @@ class SimME(MetaEmbedding):
             if self.list is None:
                 raise RequestError("strategy.pairs is 'list': say which, strategy.list, a file with two words a line")
             return listed_pairs(self.list, lexicon)
+        if self.pairs == "texts":
+            if self.texts is None:
+                raise RequestError("strategy.pairs is 'texts': say which, strategy.texts, a file with a text a line")
+            return written_together(
+                self.texts, lexicon, self.window, fold=all(one == one.lower() for one in lexicon.words)
+            )
         return with_neighbours(lexicon, self.neighbours)[words] if self.pairs == "neighbours" else words[:, None]
 
 

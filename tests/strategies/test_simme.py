@@ -105,6 +105,7 @@ def test_gradients_learn_too() -> None:
     [
         ({"weights": (1.0, 2.0, 3.0)}, r"strategy\.weights has 3 numbers, expected 2, one a source"),
         ({"pairs": "list"}, r"strategy\.pairs is 'list': say which, strategy\.list"),
+        ({"pairs": "texts"}, r"strategy\.pairs is 'texts': say which, strategy\.texts"),
     ],
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], says: str) -> None:
@@ -194,3 +195,32 @@ def test_what_words_have_in_common_is_taken_off(count: int) -> None:
 def test_not_all_is_taken_off() -> None:
     with pytest.raises(RequestError, match=r"strategy\.common is 4, and source 'source 1' has 4 dimensions"):
         SimME(common=4).vectors(rotated(24, 4), 4, never)
+
+
+def test_pairs_of_texts_are_those_of_plain_loops(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from amalgam.embeddings import pairs
+
+    monkeypatch.setattr(pairs, "_TEXT", 7)  # several blocks
+    words = ["a", "b", "c", "d", "e"]
+    lexicon = align([from_arrays("s", words, np.eye(5)), from_arrays("t", words, np.eye(5))])
+    text = ["A, b (c) x d", "", "e a", "d d x x e", "c"]
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(text))
+    for window in (1, 2, 9):
+        wanted = set()
+        for line in text:
+            own = [word.strip(",()") for word in line.lower().split()]
+            for first, one in enumerate(own):
+                for second, other in enumerate(own):
+                    if 0 < second - first <= window and one in words and other in words and one != other:
+                        wanted.add(tuple(sorted((words.index(one), words.index(other)))))
+        found = pairs.written_together(path, lexicon, window, fold=True)
+        assert {tuple(pair) for pair in found.tolist()} == wanted
+        assert len(found) == len(wanted)
+    assert len(pairs.written_together(path, lexicon, 1, fold=False)) == 2  # b c, and e a: `A` is none of the words
+    settings = {"learning_rate": 1.0, "epochs": 2, "validation": 0.0}
+    made = SimME(pairs="texts", texts=path).vectors(lexicon, 3, partial(learn, settings=settings))
+    assert made.shape == (5, 3)
+    path.write_text("x y\nz a")
+    with pytest.raises(RequestError, match="has no two words of the vocabulary within 5 of each other in a line"):
+        SimME(pairs="texts", texts=path).vectors(lexicon, 3, never)
