@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,7 +21,7 @@ from amalgam import run, store, strategies, wordtests
 from amalgam.embeddings import Lexicon, align, specs
 from amalgam.embeddings.graph import export
 from amalgam.embeddings.method import Learn, MetaEmbedding
-from amalgam.embeddings.relations import Relations, all_pairs, groups_of, units
+from amalgam.embeddings.relations import Relations, all_pairs, groups_of, some_pairs, units
 from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import fingerprint
@@ -27,12 +29,13 @@ from amalgam.journal import Journal
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import WordRecipe, read_any
+from amalgam.registry import IN_MEMORY
 from amalgam.report import machine
 from amalgam.schema import parse
 from amalgam.signals import Loss, Targets, TensorRows
 from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
-from amalgam.wordreport import STUDENT, Known, Test, WordReport
+from amalgam.wordreport import STUDENT, Known, Measured, WordReport
 from amalgam.wordtests import Outcome
 
 History: TypeAlias = tuple[dict[str, float], ...]
@@ -78,6 +81,8 @@ def distill(
         RequestError: something in the request must be mended.
         WorkError: the work failed.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise RequestError("embeddings are distilled by one process; start it without torchrun or accelerate launch")
     method = strategies.build_embedding(recipe.strategy, f"recipe {recipe.name}")
     width_of(recipe, f"recipe {recipe.name}")
     for name in recipe.measured:
@@ -125,6 +130,7 @@ def distill(
         )
         if folder is not None:
             report.write(folder)
+            shutil.rmtree(folder / run.CHECKPOINTS, ignore_errors=True)  # as large as the embedding, and of no use now
         return words, report
 
 
@@ -203,6 +209,8 @@ def gathered(given: Sequence[Any], recipe: WordRecipe, journal: Journal) -> Lexi
             f"{len(given)} embeddings are too few to make one of: name two or more with --teacher, files as word2vec, "
             f"GloVe or fastText write them, or {listed(f'gensim:{one}' for one in specs.bundled())}"
         )
+    if any(str(one).startswith(IN_MEMORY) for one in given if isinstance(one, str)):
+        raise RequestError(f"the sources of run {recipe.name} were in memory and are gone; distil it anew with them")
     sources = [specs.given(one, number, journal.progress) for number, one in enumerate(given, start=1)]
     names = [source.name for source in sources]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -235,17 +243,24 @@ def learned(
     """Train a method's network with the run's trainer, see `embeddings.method.Learn`."""
     training = parse(Training, {**recipe.training.model_dump(), **(settings or {})}, f"recipe {recipe.name}, training")
     held = targets.held_out() if isinstance(targets, Relations) and targets.groups is not None else None
-    wide = rows.shape[1]
+    unit, count = counted(loss, rows.shape[1])
     fitted.append(
         fit(
             network, TensorRows(values=rows), targets, loss, training,
             seed=recipe.seed, accelerator=processes(training), held=held,
             folder=None if folder is None else folder / run.CHECKPOINTS,
             key=fingerprint("words", lexicon.fingerprint, recipe.model_dump(mode="json", exclude={"made_with"})),
-            progress=journal.progress, name="training", unit="pairs",
-            count=lambda words: wide * words * (wide * words - 1) // 2,
+            progress=journal.progress, name="training", unit=unit, count=count,
         )
     )  # fmt: skip
+    network.to("cpu")
+
+
+def counted(loss: Callable[..., Loss], words: int) -> tuple[str, Callable[[int], int]]:
+    """What a step's work is told in, and how much of it a step of so many rows of words is."""
+    if loss is all_pairs:
+        return "pairs", lambda rows: words * rows * (words * rows - 1) // 2
+    return ("pairs" if loss is some_pairs else "words"), int
 
 
 @torch.no_grad()
@@ -260,24 +275,33 @@ def similarity_error(lexicon: Lexicon, vectors: Tensor) -> float | None:
     return float(said.sum / said.count) if said.count else None
 
 
-def measured(words: WordVectors, lexicon: Lexicon, recipe: WordRecipe, journal: Journal) -> Iterator[Test]:
+def measured(words: WordVectors, lexicon: Lexicon, recipe: WordRecipe, journal: Journal) -> list[Measured]:
     """The word tests of a run: the student beside its sources, who are all asked the same."""
-    if not recipe.measured:
-        return
-    beside = {STUDENT: words, **{one.name: WordVectors(tuple(one.words), one.vectors) for one in lexicon.sources}}
-    with journal.progress.step("word tests", len(recipe.measured) * len(beside), "tests") as bar:
-        for name in recipe.measured:
-            found = dict[str, Outcome]()
-            for who, embedding in beside.items():
-                found[who] = wordtests.measure(name, embedding, recipe.seed, among=words.places)
+    found: dict[str, dict[str, Outcome]] = {name: {} for name in recipe.measured}
+    if not found:
+        return []
+    with journal.progress.step("word tests", len(found) * (1 + len(lexicon.sources)), "tests") as bar:
+        for who, embedding in beside(words, lexicon):
+            for name, outcomes in found.items():
+                outcomes[who] = wordtests.measure(name, embedding, recipe.seed, among=words.places)
                 bar.advance(1, f"{name}: {who}")
-            own = found[STUDENT]
-            yield Test(
-                set=name,
-                measure=own.main[0],
-                items=own.items,
-                asked=own.asked,
-                missing=own.missing,
-                values={who: None if math.isnan(one.main[1]) else one.main[1] for who, one in found.items()},
-                covered={who: one.covered for who, one in found.items()},
-            )
+    return [
+        Measured(
+            set=name,
+            measure=outcomes[STUDENT].main[0],
+            items=outcomes[STUDENT].items,
+            asked=outcomes[STUDENT].asked,
+            missing=outcomes[STUDENT].missing,
+            values={who: None if math.isnan(one.main[1]) else one.main[1] for who, one in outcomes.items()},
+            covered={who: one.covered for who, one in outcomes.items()},
+        )
+        for name, outcomes in found.items()
+    ]
+
+
+def beside(words: WordVectors, lexicon: Lexicon) -> Iterator[tuple[str, WordVectors]]:
+    """The student, and each source with its words as the lexicon writes them; one by one, since they are large."""
+    yield STUDENT, words
+    for source, rows, known in zip(lexicon.sources, lexicon.rows, lexicon.known, strict=True):
+        own = tuple(word for word, there in zip(lexicon.words, known, strict=True) if there)
+        yield source.name, WordVectors(own, source.taken(rows[known]))

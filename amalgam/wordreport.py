@@ -39,7 +39,7 @@ class Known(BaseModel):
     shared: int
 
 
-class Test(BaseModel):
+class Measured(BaseModel):
     """How the student and its sources did in a word test.
 
     Attributes:
@@ -95,7 +95,7 @@ class WordReport(BaseModel):
     machine: dict[str, str | int | None] = {}
     seconds: dict[str, float] = {}
     history: tuple[dict[str, int | float | None], ...] = ()
-    tests: tuple[Test, ...] = ()
+    tests: tuple[Measured, ...] = ()
     export: dict[str, str | int | float | None] = {}
     notes: tuple[str, ...] = ()
 
@@ -164,7 +164,7 @@ def _tests(report: WordReport) -> Iterator[Sheet]:
         return
     names = list(report.tests[0].values)
 
-    def row(test: Test) -> Row:
+    def row(test: Measured) -> Row:
         entries = column([test.values[name] for name in names], "{:.3f}".format, -1)
         covered = [
             "" if test.covered[name] == test.asked else f"{plain(test.covered[name])} of {plain(test.asked)}"

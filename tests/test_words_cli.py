@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import amalgam
 from amalgam import lexical
 from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError
+from amalgam.journal import Journal
 from amalgam.progress import Silent
 from amalgam.recipe import WordRecipe, read_any
 from amalgam.wordreport import WordReport
@@ -56,6 +58,7 @@ def test_what_lies_in_the_run(run: Path) -> None:
     assert {path.name for path in run.iterdir()} >= {
         "recipe.yaml", "report.json", "report.html", "README.md", "student", "student.onnx",
     }  # fmt: skip
+    assert not (run / "checkpoints").exists()
     words = amalgam.load_words(run)
     assert (len(words.words), words.vectors.shape) == (3069, (3069, 20))
     session = onnxruntime.InferenceSession(run / "student.onnx", providers=["CPUExecutionProvider"])
@@ -222,6 +225,38 @@ def test_a_users_mistake(arguments: tuple[str, ...], says: str, made: Path, cli:
     assert says in err
     assert "Traceback" not in err
     assert not (tmp_path / "run" / "report.json").exists()
+
+
+def test_several_processes_are_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, _, err = cli("distill", "simme", "--out", tmp_path / "run")
+    assert (code, "embeddings are distilled by one process" in err) == (2, True)
+
+
+def test_sources_are_asked_for_their_words_in_lower_case_where_the_vocabulary_is(tmp_path: Path) -> None:
+    """The first of two words that become one counts, in training and in tests."""
+    words = ["Film", "film", "War", "peace"]
+    vectors = np.eye(4, dtype=np.float32)
+    recipe = read_any("average", {"vocabulary": {"fold": True}, "measured": [], "teachers": ["memory:1", "memory:2"]})
+    assert isinstance(recipe, WordRecipe)
+    lexicon = lexical.gathered(
+        [(words, vectors), (["peace", "war"], vectors[:2])], recipe, Journal(Silent(), "", ExitStack())
+    )
+    own = dict(lexical.beside(WordVectors(("x",), vectors[:1]), lexicon))
+    assert own["source-1"].words == ("film", "war", "peace")
+    assert own["source-1"]["film"].tolist() == [1, 0, 0, 0]
+    assert set(own["source-2"].words) == {"peace", "war"}
+    assert own["source-2"]["war"].tolist() == [0, 1, 0, 0]
+
+
+def test_what_is_counted_while_training() -> None:
+    from amalgam.embeddings.relations import all_pairs, some_pairs
+    from amalgam.losses import stepwise
+
+    said = [
+        (unit, count(10)) for unit, count in (lexical.counted(loss, 3) for loss in (all_pairs, some_pairs, stepwise))
+    ]
+    assert said == [("pairs", 30 * 29 // 2), ("pairs", 10), ("words", 10)]
 
 
 def test_load_says_what_reads_words(run: Path) -> None:

@@ -11,7 +11,7 @@ from amalgam.compare.common import ABSENT, names
 from amalgam.errors import RequestError
 from amalgam.results import Entry, column, duration, plain
 from amalgam.sheets import Row, Sheet, Sheets
-from amalgam.wordreport import STUDENT, Test, WordReport, sheets
+from amalgam.wordreport import STUDENT, Measured, WordReport, sheets
 
 
 def compare(folders: Sequence[Path]) -> Sheets:
@@ -67,7 +67,7 @@ def _read(folder: Path) -> WordReport:
     return WordReport.read(folder)
 
 
-def _alike(one: Test, other: Test) -> bool:
+def _alike(one: Measured, other: Measured) -> bool:
     """Whether two runs were asked as many items of a test, by the same measure."""
     return (one.measure, one.items, one.asked) == (other.measure, other.items, other.asked)
 

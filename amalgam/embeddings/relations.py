@@ -132,7 +132,7 @@ class Relations(Targets):
 
     def at(self, index: Index) -> Any:
         """The `Sight` of the words of some rows."""
-        return self.sight(self.rows[index].flatten())
+        return self.sight(self.rows[index.cpu() if isinstance(index, Tensor) else index].flatten())
 
     def sight(self, words: Tensor) -> Sight:
         """What the sources say of B words."""
