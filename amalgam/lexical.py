@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from amalgam import run, store, strategies, wordtests
 from amalgam.embeddings import Lexicon, align, specs
-from amalgam.embeddings.graph import export
+from amalgam.embeddings.graph import LARGEST, export
 from amalgam.embeddings.method import Learn, MetaEmbedding
 from amalgam.embeddings.relations import Relations, all_pairs, groups_of, some_pairs, units
 from amalgam.embeddings.words import WordVectors
@@ -106,7 +106,9 @@ def distill(
         exported: dict[str, Any] = {}
         if folder is not None:
             words.save(folder / run.STUDENT)
-            if recipe.export:
+            if recipe.export and words.vectors.nbytes > LARGEST:
+                journal.note("an ONNX file cannot hold so many numbers, and there is none; student/ has them all")
+            elif recipe.export:
                 with journal.timed("export"), shown.step("export", 1, "model") as bar:
                     exported = export(words, folder / run.ONNX)
                     bar.advance(1)

@@ -227,6 +227,17 @@ def test_a_users_mistake(arguments: tuple[str, ...], says: str, made: Path, cli:
     assert not (tmp_path / "run" / "report.json").exists()
 
 
+def test_what_is_too_large_for_onnx_is_left_out(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("lexical", "embeddings.graph"):
+        monkeypatch.setattr(f"amalgam.{module}.LARGEST", 1000)
+    code, out, err = cli("distill", "average", "--set", "measured=[]", "--out", tmp_path / "run")
+    assert code == 0, err
+    assert "an ONNX file cannot hold so many numbers" in out
+    assert not (tmp_path / "run" / "student.onnx").exists()
+    code, _, err = cli("export", tmp_path / "run")
+    assert (code, "more than an ONNX file can hold" in err) == (2, True)
+
+
 def test_several_processes_are_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     code, _, err = cli("distill", "simme", "--out", tmp_path / "run")

@@ -11,7 +11,8 @@ from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError, WorkError
 from amalgam.files import draft, writable
 
-_LARGEST = 2**31 - 2**20  # bytes; what ONNX is written with cannot count further
+LARGEST = 2**31 - 2**20
+"""Bytes of an embedding; what ONNX is written with cannot count further."""
 _CHECKED = 1024  # words, at most
 
 
@@ -29,10 +30,10 @@ def export(words: WordVectors, path: Path) -> dict[str, str | int | float | None
     """
     import onnxruntime
 
-    if words.vectors.nbytes > _LARGEST:
+    if words.vectors.nbytes > LARGEST:
         raise RequestError(
             f"{len(words.words):,} words of {words.vectors.shape[1]} numbers are {words.vectors.nbytes:,} bytes, more "
-            "than an ONNX file can hold; leave it out with --set export=false, and ship student/vectors.safetensors"
+            "than an ONNX file can hold; ship student/vectors.safetensors, or fewer words"
         )
     ids = np.linspace(0, len(words.words) - 1, min(_CHECKED, len(words.words))).astype(np.int64)
     with writable(path), draft(path) as temporary:
