@@ -232,14 +232,13 @@ def bench(
     bench_and_show(table, given, jobs, out, resume)
 
 
-@app.command(
-    epilog="Examples: amalgam predict runs/ant-1 digits --out rows.csv; amalgam predict runs/simme-1 --nearest film"
-)
+@app.command(epilog="Example: amalgam predict runs/ant-1 digits --out predictions.csv")
 def predict(
     run: Annotated[Path, typer.Argument(help="A run directory or a saved student.")],
     data: Annotated[str | None, typer.Argument(help="Rows: a name or a file.")] = None,
     nearest: Annotated[
-        list[str] | None, typer.Option(metavar="WORD", help="Of a run of words: the words nearest to this one.")
+        list[str] | None,
+        typer.Option(metavar="WORD", help="Of a run of words, the words nearest to one: --nearest film"),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many of them.")] = 10,
     labels: Annotated[str | None, typer.Option(help="Label columns of a table, which are no inputs.")] = None,

@@ -12,7 +12,8 @@ from pathlib import Path
 from amalgam.embeddings.words import WORDS
 from amalgam.errors import RequestError
 from amalgam.files import writable, write_text
-from amalgam.recipe import Run, WordRecipe, dump, read_any
+from amalgam.recipe import Run, dump, read_any
+from amalgam.schema import read_yaml
 
 RECIPE, REPORT, STUDENT, ONNX, CHECKPOINTS, LOGS = (
     "recipe.yaml", "report.json", "student", "student.onnx", "checkpoints", "logs",
@@ -28,7 +29,7 @@ def is_of_words(folder: Path) -> bool:
     """Whether a directory holds a run of words, or the embedding that one made; False where nothing is there."""
     if any((folder / below / WORDS).is_file() for below in (".", STUDENT)):
         return True
-    return (folder / RECIPE).is_file() and isinstance(read_any(str(folder / RECIPE)), WordRecipe)
+    return (folder / RECIPE).is_file() and "vocabulary" in read_yaml(folder / RECIPE, "recipe")
 
 
 def chief() -> bool:
