@@ -238,7 +238,7 @@ def predict(
     data: Annotated[str | None, typer.Argument(help="Rows: a name or a file.")] = None,
     nearest: Annotated[
         list[str] | None,
-        typer.Option(metavar="WORD", help="Of a run of words, the words nearest to one: --nearest film"),
+        typer.Option(metavar="WORD", help="In a run of words, the words nearest to it: film"),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many of them.")] = 10,
     labels: Annotated[str | None, typer.Option(help="Label columns of a table, which are no inputs.")] = None,

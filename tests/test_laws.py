@@ -9,10 +9,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from amalgam import strategies
-from amalgam.strategies import method_class, strategy_class
+from amalgam.strategies import strategy_class
 from amalgam.strategies.single import Single
 from amalgam.strategies.sup import Sup
-from amalgam.strategy import Strategy
 from tests.class_laws import CLASS_LAWS
 from tests.laws import LAWS
 
@@ -31,8 +30,7 @@ def variants(name: str) -> Iterator[Any]:
 
 
 OWN_WAY = (Single, Sup)  # which ask one teacher alone, or none
-OF_ROWS = [name for name in strategies.names() if issubclass(method_class(name), Strategy)]
-EVERY = [one for name in OF_ROWS for one in variants(name)]
+EVERY = [one for name in strategies.of_rows() for one in variants(name)]
 LABELS = [pytest.param(one, id=str(one)) for one in EVERY if not one.exclusive and not isinstance(one, OWN_WAY)]
 CLASSES = [pytest.param(one, id=str(one)) for one in EVERY if one.exclusive is not False]
 

@@ -37,6 +37,11 @@ def method_class(name: str) -> type[Method]:
     )
 
 
+def of_rows() -> list[str]:
+    """The strategies that make targets of votes."""
+    return [name for name in names() if issubclass(method_class(name), Strategy)]
+
+
 def strategy_class(name: str) -> type[Strategy[Any]]:
     """The strategy of a name; RequestError for an unknown one, and for one whose teachers are embeddings."""
     found = method_class(name)
