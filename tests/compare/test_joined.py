@@ -47,15 +47,19 @@ def test_the_methods_are_ranked_over_all_settings(tmp_path: Path) -> None:
     assert found.missing == (("second b", 2), ("c", 2))
     assert "first (a small table); second (another table)" in found.table.protocol
     assert found.table.title == "a small table; another table"
+    assert found.table.quick is None
+    assert joined(tmp_path / "second", tmp_path / "first").seeds == (0, 1, 2)
 
 
 def test_a_setting_that_is_in_both_counts_once(tmp_path: Path) -> None:
-    same, own = settings("a", "b")["a"], settings("c", data="trace")["c"]
-    second = saved(tmp_path / "second", settings={"again b": {**same, "expected": {}}, "c": own}, name="other")
-    found = joined(saved(tmp_path / "first", settings={"a": same}), second)
-    assert found.settings == ("a", "c")
-    assert "counts once, as the first has it: again b of second is a." in found.table.protocol
-    assert len(found.cells) == 6
+    same, own = settings("a", "b")["a"], settings("b", "c", data="trace")
+    published = {"ant": [[0.1, 0.2]] * 4}  # by the one table, in print; the other has none
+    alike = {"again b": {**same, "expected": published}, "too": own["b"]}
+    second = saved(tmp_path / "second", settings={**alike, "c": {**own["c"], "labelled": 0.1}}, name="other")
+    found = joined(saved(tmp_path / "first", settings={"a": same, "b": own["b"]}), second)
+    assert found.settings == ("a", "b", "c")
+    assert "counts once, as the first has it: again b of second is a, too of second is b." in found.table.protocol
+    assert len(found.cells) == 9
 
 
 @pytest.mark.parametrize(
