@@ -32,6 +32,18 @@ def test_lines_come_every_two_seconds_and_at_the_end(clock: list[float]) -> None
     ]
 
 
+def test_the_log_of_an_hour_can_be_read(clock: list[float]) -> None:
+    stream = io.StringIO()
+    with Lines(Console(file=stream, width=200)).step("cells", 3600, "s") as bar:
+        for _ in range(3600):
+            clock[0] += 1.0
+            bar.advance(1)
+    at = [int(line.split()[1].split("/")[0].replace(",", "")) for line in stream.getvalue().splitlines()]
+    assert at[:30] == list(range(2, 62, 2))
+    assert max(later - sooner for sooner, later in zip(at, at[1:], strict=False)) == 30
+    assert len(at) < 250
+
+
 def test_waiting_is_no_eternity(clock: list[float]) -> None:
     stream = io.StringIO()
     with Lines(Console(file=stream, width=200)).step("votes", 1000) as bar:
