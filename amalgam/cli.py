@@ -249,7 +249,7 @@ def predict(
     if nearest:
         from amalgam.views.words import nearest_words
 
-        nearest_words(run, nearest, count)
+        nearest_words(run, nearest, count, {"DATA": data, "--labels": labels, "--option": option, "--out": out})
         return
     from amalgam.views.runs import predict_rows
 

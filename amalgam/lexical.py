@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,10 +21,10 @@ from amalgam import run, store, strategies, wordtests
 from amalgam.embeddings import Lexicon, align, specs
 from amalgam.embeddings.graph import LARGEST, export
 from amalgam.embeddings.method import Learn, MetaEmbedding
-from amalgam.embeddings.relations import Relations, all_pairs, groups_of, some_pairs, units
+from amalgam.embeddings.relations import Common, Relations, all_pairs, difference, groups_of, some_pairs, units
 from amalgam.embeddings.words import WordVectors
-from amalgam.errors import RequestError, listed
-from amalgam.fingerprint import fingerprint
+from amalgam.errors import RequestError, WorkError, listed
+from amalgam.fingerprint import fingerprint, of_array, of_code
 from amalgam.journal import Journal
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
@@ -33,6 +33,7 @@ from amalgam.registry import IN_MEMORY
 from amalgam.report import machine
 from amalgam.schema import parse
 from amalgam.signals import Loss, Targets, TensorRows
+from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
 from amalgam.wordreport import STUDENT, Known, Measured, WordReport
@@ -42,6 +43,9 @@ History: TypeAlias = tuple[dict[str, float], ...]
 """Of a training, an epoch a mapping."""
 _EXTENDED = "extended"  # what the embedding is called that is
 _MEASURED = 4096  # words, at most, whose held-out pairs tell the similarity error
+_VALIDATED = 512  # words, at least, among whose held-out pairs a training is validated
+_ALL = 1 - 1e-9  # of the rows; none of them is lost to training, see `training.trainer.fit`
+_ROUNDING = 1e-5
 
 
 class Width(BaseModel):
@@ -54,7 +58,7 @@ class Width(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = "embedding"
+    name: Literal["embedding"] = "embedding"
     width: int = Field(default=100, gt=0)
 
 
@@ -86,7 +90,7 @@ def distill(
     method = strategies.build_embedding(recipe.strategy, f"recipe {recipe.name}")
     width_of(recipe, f"recipe {recipe.name}")
     for name in recipe.measured:
-        wordtests.find(name)
+        wordtests.find(name).require()
     store.ready()
     shown = progress or Silent()
     with run.opened(out, recipe, resume, keep, True) as folder, ExitStack() as passing:
@@ -98,14 +102,19 @@ def distill(
             lexicon = gathered(list(sources) or list(recipe.teachers), recipe, journal)
         with journal.timed("training" if method.trains else "computing"):
             vectors, history = embedded(recipe, method, lexicon, folder, journal)
-        with journal.timed("similarity error"):
-            error = similarity_error(lexicon, vectors)
         words = WordVectors(lexicon.words, vectors.numpy())
+        if folder is not None:
+            words.save(folder / run.STUDENT)
+        with journal.timed("similarity error"):
+            without = method.without(lexicon)
+            errors = (
+                similarity_error(lexicon, vectors),
+                similarity_error(lexicon, vectors, without) if without else None,
+            )
         with journal.timed("word tests"):
             tests = tuple(measured(words, lexicon, recipe, journal))
         exported: dict[str, Any] = {}
         if folder is not None:
-            words.save(folder / run.STUDENT)
             if recipe.export and words.vectors.nbytes > LARGEST:
                 journal.note("an ONNX file cannot hold so many numbers, and there is none; student/ has them all")
             elif recipe.export:
@@ -122,7 +131,10 @@ def distill(
                 Known(name=one.name, words=len(one.words), dimensions=one.dimensions, shared=int(known.sum()))
                 for one, known in zip(lexicon.sources, lexicon.known, strict=True)
             ),
-            error=error,
+            in_memory=any(not isinstance(one, str | Path) for one in sources),
+            error=errors[0],
+            error_without=errors[1],
+            curve=method.curve,
             machine=machine("cpu"),
             seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
             history=history,
@@ -170,7 +182,7 @@ def embedded(
         journal: of the run.
     """
     fitted = list[Fit]()
-    learn = partial(learned, recipe, lexicon, folder, journal, fitted)
+    learn = partial(learned, recipe, method, lexicon, folder, journal, fitted)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         if recipe.extend is None:
@@ -190,6 +202,8 @@ def extended(bound: float, method: MetaEmbedding, lexicon: Lexicon, learn: Learn
     old = torch.from_numpy(lexicon.sources[0].vectors)
     found = method.extended(lexicon, old.shape[1], bound, learn)
     moved = float((units(found[: len(old)]) - units(old)).norm(dim=1).max())
+    if moved > bound + _ROUNDING:
+        raise WorkError(f"a word moved {moved:.3g}, further than extend.bound, {bound:g}; nothing was written")
     journal.note(
         f"{len(found) - len(old):,} words were added to {len(old):,}, of which none moved more than {moved:.3g} (unit "
         f"vectors; extend.bound is {bound:g})"
@@ -232,6 +246,7 @@ def gathered(given: Sequence[Any], recipe: WordRecipe, journal: Journal) -> Lexi
 
 def learned(
     recipe: WordRecipe,
+    method: MetaEmbedding,
     lexicon: Lexicon,
     folder: Path | None,
     journal: Journal,
@@ -241,17 +256,29 @@ def learned(
     targets: Targets,
     loss: Callable[[Any, Any], Loss],
     settings: Mapping[str, Any] | None = None,
+    note: str = "",
 ) -> None:
     """Train a method's network with the run's trainer, see `embeddings.method.Learn`."""
     training = parse(Training, {**recipe.training.model_dump(), **(settings or {})}, f"recipe {recipe.name}, training")
-    held = targets.held_out() if isinstance(targets, Relations) and targets.groups is not None else None
+    held = None
+    if isinstance(targets, Relations) and targets.groups is not None:
+        held = targets.held_out()
+        if training.validation:  # of few words, too few pairs are held out to tell anything
+            share = max(training.validation, min(1.0, _VALIDATED / len(rows)))
+            training = training.model_copy(update={"validation": min(share, _ALL)})
     unit, count = counted(loss, rows.shape[1])
+    if note:
+        journal.note(note)
+    learns = [type(method).__module__, "amalgam.embeddings.relations", "amalgam.embeddings.model"]
     fitted.append(
         fit(
             network, TensorRows(values=rows), targets, loss, training,
             seed=recipe.seed, accelerator=processes(training), held=held,
             folder=None if folder is None else folder / run.CHECKPOINTS,
-            key=fingerprint("words", lexicon.fingerprint, recipe.model_dump(mode="json", exclude={"made_with"})),
+            key=fingerprint(
+                "words", lexicon.fingerprint, recipe.model_dump(mode="json", exclude={"made_with"}),
+                of_array(rows.numpy()), of_code(*TRAINING, *learns),
+            ),
             progress=journal.progress, name="training", unit=unit, count=count,
         )
     )  # fmt: skip
@@ -260,21 +287,24 @@ def learned(
 
 def counted(loss: Callable[..., Loss], words: int) -> tuple[str, Callable[[int], int]]:
     """What a step's work is told in, and how much of it a step of so many rows of words is."""
-    if loss is all_pairs:
-        return "pairs", lambda rows: words * rows * (words * rows - 1) // 2
+    if loss is all_pairs and words == 1:
+        return "pairs", lambda rows: rows * (rows - 1) // 2
+    if loss is all_pairs:  # neighbours of several words are one word, and how many there are is seen in the step
+        return "words", lambda rows: words * rows
     return ("pairs" if loss is some_pairs else "words"), int
 
 
-@torch.no_grad()
-def similarity_error(lexicon: Lexicon, vectors: Tensor) -> float | None:
-    """Eq. (4) over the pairs that are held out, among 4,096 words at most: the same for every method.
+def similarity_error(lexicon: Lexicon, vectors: Tensor, without: Sequence[Common] = ()) -> float | None:
+    """How far cosines are from the sources', see `relations.difference`: the same words for every method.
 
-    None where no pair is held out.
+    Args:
+        lexicon: the sources.
+        vectors: (V, d).
+        without: what is taken off each source first; nothing by default.
     """
     some = torch.randperm(len(lexicon.words), generator=torch.Generator().manual_seed(0))[:_MEASURED]
-    relations = Relations(lexicon, some[:, None], groups=groups_of(len(lexicon.words))).held_out()
-    said = all_pairs(vectors[some], relations.at(slice(None)))
-    return float(said.sum / said.count) if said.count else None
+    relations = Relations(lexicon, some[:, None], groups=groups_of(len(lexicon.words)), common=without)
+    return difference(vectors[some], relations.at(slice(None)))
 
 
 def measured(words: WordVectors, lexicon: Lexicon, recipe: WordRecipe, journal: Journal) -> list[Measured]:
@@ -294,11 +324,31 @@ def measured(words: WordVectors, lexicon: Lexicon, recipe: WordRecipe, journal: 
             items=outcomes[STUDENT].items,
             asked=outcomes[STUDENT].asked,
             missing=outcomes[STUDENT].missing,
-            values={who: None if math.isnan(one.main[1]) else one.main[1] for who, one in outcomes.items()},
+            values=told(outcomes, lambda one: one.main[1]),
             covered={who: one.covered for who, one in outcomes.items()},
+            others={what: told(outcomes, partial(measure, what)) for what in list(outcomes[STUDENT].measures)[1:]},
+            parts={part: told(outcomes, partial(section, part)) for part in outcomes[STUDENT].parts},
+            notes=outcomes[STUDENT].notes,
+            which=outcomes[STUDENT].which,
         )
         for name, outcomes in found.items()
     ]
+
+
+def told(outcomes: Mapping[str, Outcome], what: Callable[[Outcome], float]) -> dict[str, float | None]:
+    """Embedding → a number of its outcome, None for NaN, as JSON has it."""
+    found = {who: what(outcome) for who, outcome in outcomes.items()}
+    return {who: None if math.isnan(value) else value for who, value in found.items()}
+
+
+def measure(name: str, outcome: Outcome) -> float:
+    """One of an outcome's measures."""
+    return outcome.measures[name]
+
+
+def section(name: str, outcome: Outcome) -> float:
+    """The main measure of a section."""
+    return outcome.parts[name].main[1]
 
 
 def beside(words: WordVectors, lexicon: Lexicon) -> Iterator[tuple[str, WordVectors]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
@@ -17,6 +17,9 @@ from amalgam.schema import assigned, parse, read_yaml
 from amalgam.shelf import find_recipe
 from amalgam.teacher import NETWORKS
 from amalgam.training.settings import Training
+
+OF_PAIRS = ("list", "texts")
+"""The settings of a strategy that are files of pairs of words."""
 
 _FORBID = ConfigDict(extra="forbid", frozen=True)
 
@@ -250,10 +253,8 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
     """Make paths absolute that exist in a folder: the recipe's own, or the one where the user typed them."""
     if isinstance(content.get("teachers"), list):
         content["teachers"] = [anchored(spec, folder) for spec in content["teachers"]]
-    for part, key in (("vocabulary", "words"), ("extend", "run"), ("strategy", "list"), ("strategy", "texts")):
-        own = content.get(part)
-        if isinstance(own, dict) and isinstance(own.get(key), str) and (folder / own[key]).exists():
-            own[key] = str((folder / own[key]).resolve())
+    for part, keys in (("vocabulary", ("words",)), ("extend", ("run",)), ("strategy", OF_PAIRS)):
+        anchor_files(content.get(part), keys, folder)
     data = content.get("data")
     if isinstance(data, dict):
         data.update({key: anchored(data[key], folder) for key in ("source", "held_out") if key in data})
@@ -262,9 +263,16 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
                 options["xml"] = anchored(options["xml"], folder)
 
 
+def anchor_files(content: object, keys: Iterable[str], folder: Path) -> None:
+    """Make the paths under some keys absolute that exist in a folder."""
+    for key in keys:
+        if isinstance(content, dict) and isinstance(content.get(key), str) and (folder / content[key]).exists():
+            content[key] = str((folder / content[key]).resolve())
+
+
 def anchored(spec: object, folder: Path) -> object:
     """A SPEC `[adapter:]path[@labels][?key=value]` with absolute paths; what is no path there stays as it is."""
-    if not isinstance(spec, str) or spec.startswith("custom:"):
+    if not isinstance(spec, str) or spec.startswith(("custom:", "gensim:")):  # names, no paths
         return spec
     head, question, query = spec.partition("?")
     adapter, colon, source = head.rpartition(":")

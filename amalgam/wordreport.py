@@ -50,6 +50,10 @@ class Measured(BaseModel):
         missing: what was done with items that an embedding does not know.
         values: embedding → its measure; None where it cannot be told.
         covered: embedding → how many of the asked items it knows.
+        others: other measure → embedding → its value, as `values`.
+        parts: section of the test → embedding → its measure there.
+        notes: what a reader should know.
+        which: a fingerprint of what was asked, equal where the same was.
     """
 
     model_config = _FROZEN
@@ -61,6 +65,10 @@ class Measured(BaseModel):
     missing: str
     values: dict[str, float | None]
     covered: dict[str, int]
+    others: dict[str, dict[str, float | None]] = {}
+    parts: dict[str, dict[str, float | None]] = {}
+    notes: tuple[str, ...] = ()
+    which: str = ""
 
 
 class WordReport(BaseModel):
@@ -73,8 +81,12 @@ class WordReport(BaseModel):
         words: V, how many the student has.
         width: d, how many numbers each.
         sources: whom it learned from.
-        error: the mean squared difference between its cosines and the sources', over pairs that nobody learned from;
-            None where there are none.
+        in_memory: whether any of them was, so that the recipe alone does not make it again.
+        error: the mean squared difference between its cosines and the sources', over the pairs that SimME's training
+            leaves out; None where there are none.
+        error_without: the same, of the sources as the method takes them: without what their words have in common; None
+            where it takes nothing off.
+        curve: what the losses of the history are of.
         machine: facts of the machine, see `report.machine`.
         seconds: step → how long it took.
         history: of the training, an epoch a mapping; empty where nothing was trained.
@@ -91,7 +103,10 @@ class WordReport(BaseModel):
     words: int
     width: int
     sources: tuple[Known, ...]
+    in_memory: bool = False
     error: float | None
+    error_without: float | None = None
+    curve: str = ""
     machine: dict[str, str | int | None] = {}
     seconds: dict[str, float] = {}
     history: tuple[dict[str, int | float | None], ...] = ()
@@ -124,26 +139,33 @@ def sheets(report: WordReport) -> Sheets:
     """A report for readers."""
     from amalgam import figures
 
-    curves = "Mean squared difference from the sources' cosines: of the pairs that are learned, and of pairs held out."
     facts: dict[str, Any] = json.loads(report.model_dump_json())
     return Sheets(
         title=f"{report.recipe}: one embedding of {len(report.sources)} by {report.strategy}",
         says=tuple(says(report)),
         sheets=(*_tests(report), _sources(report), _work(report)),
         settings=(),
-        notes=(*dict.fromkeys(f"{test.set}: {test.missing}" for test in report.tests if test.missing), *report.notes),
+        notes=(
+            *(f"{test.set}: {said}" for test in report.tests for said in (test.missing, *test.notes)),
+            *report.notes,
+        ),
         facts=facts,
-        pictures=(Picture(curves, figures.training_curves(report.history)),) if report.history else (),
+        pictures=(Picture(report.curve, figures.training_curves(report.history)),) if report.history else (),
     )
 
 
 def says(report: WordReport) -> Iterator[str]:
     """The result, in sentences."""
-    error = "" if report.error is None else (
-        f"; its cosines differ from the sources' by {math.sqrt(report.error):.3f} (root mean square over pairs that "
-        "nobody learned from)"
-    )  # fmt: skip
-    yield f"The student has {plain(report.words)} words of {report.width} numbers{error}."
+    yield f"The student has {plain(report.words)} words of {report.width} numbers."
+    if report.error is not None:
+        without = "" if report.error_without is None else (
+            f", and by {math.sqrt(report.error_without):.3f} from what it learns, the sources without what all of "
+            "their words have in common"
+        )  # fmt: skip
+        yield (
+            f"Its cosines differ from the sources' by {math.sqrt(report.error):.3f}{without} (root mean square over "
+            "pairs that SimME's training leaves out)."
+        )
     told = [test for test in report.tests if _best(test.values)]
     if not told:
         return
@@ -173,7 +195,14 @@ def _tests(report: WordReport) -> Iterator[Sheet]:
         shown = [Entry(one.text, one.best, under) for one, under in zip(entries, covered, strict=True)]
         return test.set, [Entry(test.measure), Entry(plain(test.asked), under=f"of {plain(test.items)}"), *shown]
 
+    def beside(test: Measured) -> Iterator[Row]:
+        for what, values in (*test.others.items(), *test.parts.items()):
+            yield f"{test.set}: {what}", column([values[name] for name in names], "{:.3f}".format, -1)
+
     yield Sheet("Word tests", ("set", "measure", "asked", *names), ([row(test) for test in report.tests],))
+    further = [one for test in report.tests for one in beside(test)]
+    if further:
+        yield Sheet("Other measures and sections", ("what", *names), (further,))
 
 
 def _sources(report: WordReport) -> Sheet:

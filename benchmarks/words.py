@@ -25,10 +25,10 @@ from benchmarks.memory import peak
 
 TITLE = "SimME: pairs per second, and memory at 400,000 words"
 ABOUT = """\
-Measured: an epoch of SimME's training by the trainer (`fit`), one thread, three sources of 300 dimensions that share
-two thirds of their words each, a student of 300 dimensions, batches of 1,024 words, all 523,776 pairs of each: reading
-the sources' rows, the pairs that are held out, loss, gradient or least-squares step, the words' update, and the loss of
-every epoch.
+Measured: an epoch of SimME's training by the trainer (`fit`), one thread, three sources of 300 dimensions, which
+have two thirds of the words each, a student of 300 dimensions, batches of 1,024 words, all 523,776 pairs of each:
+reading the sources' rows, the pairs that are held out, loss, gradient or least-squares step, the words' update, and the
+loss of every epoch.
 
 The floor: as many times the five matrix products that such a batch cannot do without, on random numbers that are there
 already: the three sources' cosines, the student's, and their gradient. The goal is a ratio of at most 1.3.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 
 import pytest
@@ -40,7 +41,7 @@ def test_the_log_of_an_hour_can_be_read(clock: list[float]) -> None:
             bar.advance(1)
     at = [int(line.split()[1].split("/")[0].replace(",", "")) for line in stream.getvalue().splitlines()]
     assert at[:30] == list(range(2, 62, 2))
-    assert max(later - sooner for sooner, later in zip(at, at[1:], strict=False)) == 30
+    assert max(later - sooner for sooner, later in itertools.pairwise(at)) == 30
     assert len(at) < 250
 
 

@@ -50,7 +50,7 @@ SEES = {
         "store",
         "strategy",
     },
-    "wordtests": {"datasets", "embeddings", "errors", "wordtests"},
+    "wordtests": {"datasets", "embeddings", "errors", "fingerprint", "wordtests"},
     "classes": set(),
     "strategy": {"classes", "labels", "losses", "panel", "signals", "teacher"},
     "training": {"classes", "errors", "files", "losses", "progress", "signals", "training"},

@@ -14,6 +14,7 @@ import yaml
 
 import amalgam
 from amalgam import lexical
+from amalgam.embeddings import from_arrays
 from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError
 from amalgam.journal import Journal
@@ -84,6 +85,99 @@ def test_everyone_is_asked_the_same_as_the_library_does(run: Path) -> None:
     own = wordtests.measure("simlex999", words, 0, among=words.places)
     assert report.tests[1].values["student"] == pytest.approx(own.main[1])
     assert report.tests[1].covered == {"student": 136, "news": 77, "films": 52}
+    assert report.tests[1].others["pearson"]["student"] == pytest.approx(own.measures["pearson"])
+    assert set(report.tests[1].others["pearson"]) == {"student", "news", "films"}
+    assert "simlex999: pearson" in (run / "README.md").read_text()
+
+
+def test_the_report_says_how_far_cosines_are_from_the_sources_and_from_what_is_learned(run: Path) -> None:
+    """Of 3,069 words, all of whose held-out pairs are looked at; the mean is taken off, no direction of ten numbers."""
+    from amalgam.embeddings import specs
+    from amalgam.embeddings.relations import groups_of
+
+    words, report = amalgam.load_words(run), WordReport.read(run)
+    groups = groups_of(len(words.words)).int().numpy()
+    first, second = (one[(groups[one] + groups[other]) % 128 == 0] for one, other in (
+        np.triu_indices(len(groups), 1), np.triu_indices(len(groups), 1)[::-1],
+    ))  # fmt: skip
+    for without, found in ((False, report.error), (True, report.error_without)):
+        squares = []
+        for spec in ("lee_fasttext.vec", "pang_lee_polarity_fasttext.vec"):
+            source = specs.find(f"gensim:{spec}")
+            own = source.vectors / np.linalg.norm(source.vectors, axis=1, keepdims=True)
+            if without:
+                own = own - own.mean(0)
+                top = np.linalg.svd(own, full_matrices=False)[2][: min(2, source.dimensions // 12)]
+                own = own - own @ top.T @ top
+                own /= np.linalg.norm(own, axis=1, keepdims=True)
+            place = {word: number for number, word in enumerate(source.words)}
+            rows = np.array([place.get(word, -1) for word in words.words])
+            both = (rows[first] >= 0) & (rows[second] >= 0)
+            one, other = own[rows[first[both]]], own[rows[second[both]]]
+            mine = words.vectors / np.linalg.norm(words.vectors, axis=1, keepdims=True)
+            said = (mine[first[both]] * mine[second[both]]).sum(1)
+            squares += ((said - (one * other).sum(1)) ** 2).tolist()
+        assert found == pytest.approx(np.mean(squares), rel=1e-3)
+    assert report.error_without is not None
+    assert report.error is not None
+    assert report.error_without < report.error
+    assert (
+        "from what it learns, the sources without what all of their words have in common"
+        in (run / "README.md").read_text()
+    )
+
+
+def test_the_code_of_a_model_card_runs(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import re
+
+    import gensim
+
+    monkeypatch.chdir(run)
+    names: dict[str, object] = {"gensim": gensim, "ids": np.array([0, 2])}
+    code = re.findall("```python\n(.*?)```", (run / "README.md").read_text(), re.DOTALL)
+    assert len(code) == 3
+    for block in code:
+        exec(block.replace('"water"', '"film"'), names)
+    assert names["vectors"].shape == (2, 20)  # type: ignore[attr-defined]
+
+
+def test_what_is_learned_is_not_lost_when_a_test_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> list[object]:
+        raise RuntimeError("the disk is gone")
+
+    recipe = read_any("average", assignments=("measured=[wordsim353]",))
+    assert isinstance(recipe, WordRecipe)
+    monkeypatch.setattr(lexical, "measured", fails)
+    with pytest.raises(RuntimeError):
+        lexical.distill(recipe, out=tmp_path / "run")
+    assert len(amalgam.load_words(tmp_path / "run").words) == 3069
+
+
+def test_a_run_does_not_go_on_with_other_pairs(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.txt"
+    pairs.write_text("film war\nfilm people\nwar people\n" * 40)
+    recipe = read_any("simme-paper", assignments=(
+        "strategy.pairs=list", f"strategy.list={pairs}", "measured=[]", "training.epochs=3", "training.learning_rate=1",
+        "training.batch_size=16", "training.checkpoint_seconds=0",
+    ))  # fmt: skip
+    assert isinstance(recipe, WordRecipe)
+
+    class Stop(Silent):
+        def advance(self, rows: int, note: str = "") -> None:
+            if note.startswith("epoch 2"):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lexical.distill(recipe, out=tmp_path / "run", progress=Stop())
+    pairs.write_text("film war\n" * 120)
+    with pytest.raises(RequestError, match="was made from other rows, teachers or settings"):
+        lexical.distill(recipe, out=tmp_path / "run", resume=True)
+
+
+def test_files_of_gensim_are_names_even_where_such_a_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lee_fasttext.vec").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert read_any("simme").teachers[0] == "gensim:lee_fasttext.vec?name=news"
 
 
 def test_a_finished_run_is_not_run_again(run: Path, cli: Cli) -> None:
@@ -162,7 +256,7 @@ def test_an_extension_keeps_every_old_vector(run: Path, cli: Cli, tmp_path: Path
     (tmp_path / "new.vec").write_text("film 1 0 .2\nwar 0 1 .1\npeople .5 .5 .5\nblorp 1 .1 .2\nflurp .1 1 .1\n")
     code, out, err = cli(
         "distill", "--strategy", "simme", "--extend", run, "--teacher", tmp_path / "new.vec", *QUICK,
-        "--set", "measured=[]", "--set", "strategy.common=0", "--out", tmp_path / "more",
+        "--set", "measured=[]", "--out", tmp_path / "more",
     )  # fmt: skip
     assert code == 0, err
     assert "2 words were added to 3,069, of which none moved more than 0" in out
@@ -186,7 +280,8 @@ def test_pairs_of_the_users_own(key: str, text: str, cli: Cli, tmp_path: Path) -
     assert "3,069 words of 50 numbers" in out
 
 
-def test_the_python_api(tmp_path: Path) -> None:
+def test_the_python_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     draw = np.random.default_rng(0)
     words = [f"w{n}" for n in range(40)]
     one, other = draw.normal(size=(30, 4)), draw.normal(size=(30, 6))
@@ -197,6 +292,11 @@ def test_the_python_api(tmp_path: Path) -> None:
     assert amalgam.load_words(tmp_path / "r").words == found.words
     mean = amalgam.distill_words([(words[:30], one), (words[10:], other)], "average")
     assert mean.vectors.shape == (40, 6)
+    assert "Its sources were in memory" in (tmp_path / "r" / "README.md").read_text()
+    with pytest.raises(RequestError, match="were in memory and are gone; distil it anew with them"):
+        lexical.evaluate_again(tmp_path / "r")
+    with pytest.raises(RequestError, match="two sources are called 'mine'; name them apart"):
+        amalgam.distill_words([from_arrays("mine", words[:30], one)] * 2)
     assert not (tmp_path / "runs").exists()
 
 
@@ -207,22 +307,31 @@ def test_the_python_api(tmp_path: Path) -> None:
         (("distill", "simme", "--teacher", "gensim:lee_fasttext.vec"), "1 embeddings are too few to make one of"),
         (("distill", "simme", "--teacher", "a.vec", "--teacher", "b.vec"), "embeddings a.vec: no such file"),
         (("distill", "simme", "--set", "measured=[wordsim]"), "wordsim353"),
+        (("distill", "simme", "--set", "measured=[mc-30]"), "mc-30"),
         (("distill", "simme", "--set", "strategy.stepp=1"), "unknown key 'strategy.stepp'; did you mean 'step'?"),
         (("distill", "simme", "--set", "training.optimizer=adam"), "training.optimizer is adam"),
         (("distill", "average", "--extend", "{run}"), "strategy 'average' computes all vectors anew"),
+        (("distill", "simme", "--extend", "{run}", "--set", "vocabulary.minimum=2"), "leave vocabulary.minimum and"),
         (("explain", "{run}", "--row", "1"), "is a run of words, which has no rows to explain"),
-        (("predict", "{run}"), "nothing says which rows to predict"),
-        (("export", "{run}", "--check", "digits"), "is a run of words; its ONNX file is always checked"),
+        (("distill", "simme", "--student", "mlp"), "student: name is 'mlp', expected 'embedding'"),
+        (("predict", "{run}"), "which has no rows; ask for a word's neighbours: amalgam predict {run} --nearest WORD"),
+        (("predict", "{run}", "--nearest", "film", "--out", "a.csv"), "--out is of runs of rows, and"),
+        (("evaluate", "{run}", "--labels", "a"), "--labels is of runs of rows, and"),
+        (("export", "{run}", "--check", "digits"), "--check is of runs of rows, and"),
+        (("export", "{run}", "--option", "a=b"), "--option is of runs of rows, and"),
         (("report", "{run}", "{run}"), "is named twice"),
     ],
 )  # fmt: skip
-def test_a_users_mistake(arguments: tuple[str, ...], says: str, made: Path, cli: Cli, tmp_path: Path) -> None:
+def test_a_users_mistake(
+    arguments: tuple[str, ...], says: str, made: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AMALGAM_DATA", raising=False)
     given = [one.format(run=made) for one in arguments]
     if given[0] == "distill":
         given += ["--out", str(tmp_path / "run")]
     code, _, err = cli(*given)
     assert code == 2, err
-    assert says in err
+    assert says.format(run=made) in err
     assert "Traceback" not in err
     assert not (tmp_path / "run" / "report.json").exists()
 
@@ -264,10 +373,9 @@ def test_what_is_counted_while_training() -> None:
     from amalgam.embeddings.relations import all_pairs, some_pairs
     from amalgam.losses import stepwise
 
-    said = [
-        (unit, count(10)) for unit, count in (lexical.counted(loss, 3) for loss in (all_pairs, some_pairs, stepwise))
-    ]
-    assert said == [("pairs", 30 * 29 // 2), ("pairs", 10), ("words", 10)]
+    asked = ((all_pairs, 1), (all_pairs, 3), (some_pairs, 2), (stepwise, 1))
+    said = [(unit, count(10)) for unit, count in (lexical.counted(loss, words) for loss, words in asked)]
+    assert said == [("pairs", 10 * 9 // 2), ("words", 30), ("pairs", 10), ("words", 10)]
 
 
 def test_load_says_what_reads_words(run: Path) -> None:

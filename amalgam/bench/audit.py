@@ -30,9 +30,9 @@ def audit(
         truth: (N, L) of 0, 1 and NaN.
 
     Returns:
-        Shares, NaN where there was nothing to judge: `targets wrong` of the row-label pairs that a student learns, which
-        those of weight 0 are not; of ANT also `transfers right` among the labels that were told, `changed labels right`
-        among the others that a told teacher changed.
+        Shares, NaN where there was nothing to judge: `targets wrong` of the row-label pairs that a student learns,
+        which those of weight 0 are not; of ANT also `transfers right` among the labels that were told, `changed labels
+        right` among the others that a told teacher changed.
     """
     if not isinstance(targets, ProbabilityTargets):
         return {}

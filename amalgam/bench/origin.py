@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from amalgam import datasets, run, wordtests
 from amalgam.bench.ground import within
@@ -14,6 +15,7 @@ from amalgam.bench.word_table import Panel, WordTable
 from amalgam.embeddings import specs
 from amalgam.errors import RequestError
 from amalgam.fingerprint import fingerprint, of_code, of_file
+from amalgam.recipe import OF_PAIRS
 
 SHOWING = {
     "__main__", "api", "cli", "compare", "doctor", "explain", "figures", "finished", "progress", "report", "results",
@@ -49,7 +51,7 @@ def origins(table: Table) -> dict[str, Origin]:
     code, known, where = computed_by(), dict[Path, str](), f"table {table.name}, setting "
     if isinstance(table, WordTable):
         return {
-            name: Origin(code, asked_of_words(table, panel), read_of_words(panel, where + name, known))
+            name: Origin(code, asked_of_words(table, panel), read_of_words(table, panel, where + name, known))
             for name, panel in table.settings.items()
         }
     if isinstance(table, RowTable):
@@ -118,23 +120,33 @@ def asked_of_words(table: WordTable, panel: Panel) -> str:
     return fingerprint(
         {
             "methods": {
-                key: [one.strategy, one.training, panel.methods.get(key)] for key, one in table.methods.items()
+                key: [_without_files(one.strategy), one.training, _without_files(panel.methods.get(key, {}))]
+                for key, one in table.methods.items()
             },
             "sources": list(panel.sources),
             "vocabulary": panel.vocabulary.model_dump(exclude={"words"}),  # a file, which is part of the data
             "tests": panel.tests,
+            "least": {key: one.least for key, one in table.methods.items()},
             "student": {**table.student, **panel.student},
             "training": {**table.training, **panel.training},
         }
     )
 
 
-def read_of_words(panel: Panel, where: str, known: dict[Path, str]) -> str:
-    """The fingerprint of a panel's sources and of its tests, by content; as `read_from`."""
+def _without_files(strategy: Mapping[str, Any]) -> dict[str, Any]:
+    """A strategy's settings without the files of pairs, which are part of the data."""
+    return {key: value for key, value in strategy.items() if key not in OF_PAIRS}
+
+
+def read_of_words(table: WordTable, panel: Panel, where: str, known: dict[Path, str]) -> str:
+    """The fingerprint of a panel's sources, of its tests and of methods' pairs, by content; as `read_from`."""
     with within(where):
-        files = [specs.file_of(spec) for spec in panel.sources.values()]
+        files = [file for spec in panel.sources.values() for file in specs.files_of(spec)]
         files += [wordtests.find(test).require() for test in panel.tests]
         files += [panel.vocabulary.words] if panel.vocabulary.words is not None else []
+        for key, one in table.methods.items():
+            strategy = {**one.strategy, **panel.methods.get(key, {})}
+            files += [Path(strategy[file]) for file in OF_PAIRS if strategy.get(file) is not None]
         return fingerprint(_contents(files, known))
 
 

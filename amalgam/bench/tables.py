@@ -8,7 +8,7 @@ from amalgam.bench.row_table import RowTable
 from amalgam.bench.table import Table
 from amalgam.bench.word_table import WordTable
 from amalgam.errors import RequestError, nearest
-from amalgam.recipe import anchored
+from amalgam.recipe import OF_PAIRS, anchor_files, anchored
 from amalgam.schema import parse, read_yaml
 from amalgam.shelf import names, shelf
 from amalgam.training.settings import Training
@@ -35,13 +35,12 @@ def read_table(name: str) -> Table:
         path = shelf("recipes/papers") / f"{name}.yaml"
     where = f"table {path.name}"
     content = read_yaml(path, "table")
+    settings, methods = content.get("settings"), content.get("methods")
     for folder in (path.parent, Path.cwd()):
-        _anchor(content.get("settings"), folder)
-    settings = content.get("settings")
-    of_words = isinstance(settings, dict) and any(
-        isinstance(one, dict) and "sources" in one for one in settings.values()
-    )
-    table: Table = parse(WordTable, content, where) if of_words else parse(RowTable, content, where)
+        _anchor(settings, folder)
+        for one in methods.values() if isinstance(methods, dict) else ():
+            anchor_files(one.get("strategy") if isinstance(one, dict) else None, OF_PAIRS, folder)
+    table: Table = parse(WordTable if _is_of_words(settings) else RowTable, content, where)
     for kind in ("teacher_training", "training") if isinstance(table, RowTable) else ("training",):
         common = getattr(table, kind)
         parse(Training, common, f"{where}, {kind}")
@@ -63,6 +62,9 @@ def _anchor(settings: object, folder: Path) -> None:
         if isinstance(setting, dict):
             options = setting.get("options")
             sources = setting.get("sources")
+            anchor_files(setting.get("vocabulary"), ("words",), folder)
+            for strategy in (setting.get("methods") or {}).values() if isinstance(setting.get("methods"), dict) else ():
+                anchor_files(strategy, OF_PAIRS, folder)
             paths = [(setting, "data"), (options, "xml")]
             paths += [(sources, name) for name in sources] if isinstance(sources, dict) else []
             for where, key in paths:

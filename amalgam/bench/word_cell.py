@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -23,8 +23,10 @@ from amalgam.processes import nonce, processes
 from amalgam.progress import Silent
 from amalgam.recipe import WordRecipe
 from amalgam.schema import parse
+from amalgam.wordtests import Outcome
 
 _SOURCES = 0.05  # of a cell's time, about
+_FEWEST = 20  # items that a test must ask, or it says nothing
 
 
 def ready(table: WordTable) -> None:
@@ -35,7 +37,7 @@ def ready(table: WordTable) -> None:
     """
     for name, panel in table.settings.items():
         here = f"table {table.name}, setting {name}"
-        for key in table.methods:
+        for key in methods(table, panel):
             recipe, _ = asked(table, panel, key, 0, here)
             with within(f"{here}, training"):
                 processes(recipe.training)
@@ -68,18 +70,18 @@ def run(table: WordTable, name: str, seed: int, tell: Tell) -> Cell:
     scores = dict[str, Score]()
     with ExitStack() as passing:
         journal = Journal(Silent(), nonce(), passing)
-        for number, key in enumerate(table.methods):
+        for number, key in enumerate(methods(table, panel)):
             tell(_SOURCES + (1 - _SOURCES) * number / len(table.methods), table.shown(key))
             with within(f"method {key}"):
                 recipe, method = asked(table, panel, key, seed, f"table {table.name}, setting {name}")
-                scores[key] = scored(recipe, method, lexicon, panel, journal)
+                scores[key], outcomes = scored(recipe, method, lexicon, panel, journal)
     return Cell(
         setting=name,
         seed=seed,
         labels=len(panel.tests),
         rows={"words": len(lexicon.words)},
         scores=scores,
-        notes=(*lexicon.notes, *journal.notes),
+        notes=(f"{name} asks {told(panel, outcomes)}", *lexicon.notes, *journal.notes),
         seconds=round(time.monotonic() - began, 3),
         names=panel.tests,
         test=fingerprint("word tests", panel.tests, lexicon.words),
@@ -107,21 +109,36 @@ def asked(table: WordTable, panel: Panel, key: str, seed: int, where: str) -> tu
     return recipe, strategies.build_embedding(strategy, f"{where}, method {key}")
 
 
+def methods(table: WordTable, panel: Panel) -> list[str]:
+    """The methods that a panel has enough sources for."""
+    return [key for key, one in table.methods.items() if len(panel.sources) >= one.least]
+
+
+def told(panel: Panel, outcomes: Sequence[Outcome]) -> str:
+    """How many items of each test are asked, for the reader; of every method the same."""
+    return ", ".join(
+        f"{one.asked:,} of {one.items:,} of {test}" for test, one in zip(panel.tests, outcomes, strict=True)
+    )
+
+
 def sources(panel: Panel) -> Lexicon:
     """A panel's sources, aligned; a word that several know is asked for in every test."""
-    return align([specs.find(f"{spec}?name={name}") for name, spec in panel.sources.items()], panel.vocabulary)
+    return align([specs.find(spec, name=name) for name, spec in panel.sources.items()], panel.vocabulary)
 
 
-def scored(recipe: WordRecipe, method: MetaEmbedding, lexicon: Lexicon, panel: Panel, journal: Journal) -> Score:
-    """A method's embedding in every test of a panel."""
+def scored(
+    recipe: WordRecipe, method: MetaEmbedding, lexicon: Lexicon, panel: Panel, journal: Journal
+) -> tuple[Score, list[Outcome]]:
+    """A method's embedding in every test of a panel, and what came of each; a test that asks too little has NaN."""
     began = time.monotonic()
     vectors, history = embedded(recipe, method, lexicon, None, journal)
     seconds = time.monotonic() - began
     error = similarity_error(lexicon, vectors)
     words = WordVectors(lexicon.words, vectors.numpy())
-    found = [wordtests.measure(test, words, recipe.seed, among=words.places).main[1] for test in panel.tests]
+    outcomes = [wordtests.measure(test, words, recipe.seed, among=words.places) for test in panel.tests]
+    found = [one.main[1] if one.asked >= _FEWEST else math.nan for one in outcomes]
     facts = {"numbers a word": float(vectors.shape[1]), "similarity error": math.nan if error is None else error}
-    return Score(Merits(tuple(found)), len(panel.tests), facts, len(history), round(seconds, 3))
+    return Score(Merits(tuple(found)), len(panel.tests), facts, len(history), round(seconds, 3)), outcomes
 
 
 def cost(table: WordTable, name: str) -> float:

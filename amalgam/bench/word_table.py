@@ -15,9 +15,11 @@ class Made(Method):
 
     Attributes:
         training: what is added to the table's `training`: embeddings and autoencoders are trained in different ways.
+        least: how many sources a panel has at least that has the method: there is no third source of two.
     """
 
     training: dict[str, Any] = Field(default={})
+    least: int = Field(default=2, ge=2)
 
 
 class Panel(Column):

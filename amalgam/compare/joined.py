@@ -83,7 +83,12 @@ def _plain(value: Any) -> str:
 def _has(table: Table, key: str, method: Method) -> bool:
     """Whether a table has a method, of the same role and with the same settings."""
     own = table.methods.get(key)
-    return own is not None and (own.role, own.strategy) == (method.role, method.strategy)
+    return own is not None and _computed(own) == _computed(method)
+
+
+def _computed(method: Method) -> dict[str, Any]:
+    """What a method's numbers follow from; what it is called does not count."""
+    return method.model_dump(exclude={"shown", "note"})
 
 
 def _content(table: Table, setting: str) -> dict[str, Any]:

@@ -68,8 +68,8 @@ def _read(folder: Path) -> WordReport:
 
 
 def _alike(one: Measured, other: Measured) -> bool:
-    """Whether two runs were asked as many items of a test, by the same measure."""
-    return (one.measure, one.items, one.asked) == (other.measure, other.items, other.asked)
+    """Whether two runs were asked the same items of a test, by the same measure."""
+    return (one.measure, one.items, one.asked, one.which) == (other.measure, other.items, other.asked, other.which)
 
 
 def _says(called: Sequence[str], measured: Sequence[Row]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,8 @@ class Sieve:
             return "no UTF-8 text"
         if not word:
             return "no word"
+        if "\n" in word or "\r" in word:
+            return "a line break within the word"
         if word in self.seen:
             return "there before"
         return unfit
@@ -82,13 +84,20 @@ class Sieve:
         ]
 
 
+def single(numbers: NDArray[Any]) -> Floats:
+    """Numbers in single precision; one that is too large for it is infinite."""
+    with np.errstate(over="ignore"):
+        return numbers.astype(np.float32, copy=False)
+
+
 def _decoded(words: Sequence[bytes]) -> list[str | None]:
     """Words as text without blanks around them; None for what is not UTF-8."""
     try:
-        together = b"\n".join(words).decode()
+        found = b"\n".join(words).decode().split("\n") if words else []
     except UnicodeDecodeError:
-        return [_text(word) for word in words]
-    return [word.strip() for word in together.split("\n")] if words else []
+        found = []
+    # One decoding is much faster than one a word, but cannot tell breaks between words from those within.
+    return [word.strip() for word in found] if len(found) == len(words) else [_text(word) for word in words]
 
 
 def _text(word: bytes) -> str | None:

@@ -43,12 +43,18 @@ class Lexicon:
         words: V words, each once: those of the word list in its order, else the first source's, the second's, ….
         rows: (K, V), a word's row in a source; `ABSENT` where that source does not know it.
         notes: what a reader should know of the alignment.
+        fold: whether words were written in lower case first, so that what is looked up in it should be.
     """
 
     sources: tuple[Source, ...]
     words: tuple[str, ...]
     rows: NDArray[np.int64]
     notes: tuple[str, ...] = ()
+    fold: bool = False
+
+    def __deepcopy__(self, memo: object) -> Lexicon:
+        """Itself: nobody changes it, and its sources are large."""
+        return self
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -70,7 +76,7 @@ def align(sources: Sequence[Source], vocabulary: Vocabulary | None = None) -> Le
         vocabulary: which words; by default all that any source knows.
 
     Raises:
-        RequestError: no word is left, or a source shares none with any other.
+        RequestError: no word is left, or sources share none with the others.
     """
     wanted = vocabulary or Vocabulary()
     if wanted.minimum > len(sources):
@@ -78,7 +84,6 @@ def align(sources: Sequence[Source], vocabulary: Vocabulary | None = None) -> Le
             f"a word cannot be in {wanted.minimum} sources where there are {len(sources)}; lower vocabulary.minimum"
         )
     places = [_places(source, wanted.fold) for source in sources]
-    _require_common(sources, places)
     asked = None if wanted.words is None else _listed(wanted.words, wanted.fold)
     words = tuple(asked) if asked is not None else tuple(dict.fromkeys(word for own in places for word in own))
     rows = np.stack([np.fromiter((own.get(word, ABSENT) for word in words), np.int64, len(words)) for own in places])
@@ -86,13 +91,14 @@ def align(sources: Sequence[Source], vocabulary: Vocabulary | None = None) -> Le
     if not kept.any():
         least = "in any source" if wanted.minimum == 1 else f"in {wanted.minimum} sources or more"
         raise RequestError(f"no word is {least}{'' if wanted.words is None else f' that {wanted.words} lists'}")
+    _require_common(sources, rows[:, kept] != ABSENT, words)
     notes = []
     if asked is not None and not kept.all():
         lost = [word for word, there in zip(words, kept, strict=True) if not there]
         notes.append(f"{len(lost):,} of {len(words):,} listed words are in too few sources: {listed(lost, 5)}")
     notes += _folded(sources, places, wanted.fold)
     chosen = tuple(word for word, there in zip(words, kept, strict=True) if there)
-    return Lexicon(tuple(sources), chosen, np.ascontiguousarray(rows[:, kept]), tuple(notes))
+    return Lexicon(tuple(sources), chosen, np.ascontiguousarray(rows[:, kept]), tuple(notes), wanted.fold)
 
 
 def _places(source: Source, fold: bool) -> dict[str, int]:
@@ -103,16 +109,32 @@ def _places(source: Source, fold: bool) -> dict[str, int]:
     return found
 
 
-def _require_common(sources: Sequence[Source], places: Sequence[Mapping[str, int]]) -> None:
-    """A source that shares no word with any other has nothing to be joined by."""
-    for number, (source, own) in enumerate(zip(sources, places, strict=True)):
-        others = [one for place, one in enumerate(places) if place != number]
-        if others and not any(word in one for one in others for word in own):
-            raise RequestError(
-                f"source {source.name!r} has no word in common with any other (it begins with "
-                f"{listed(list(own)[:3])}, {sources[number - 1].name!r} with {listed(list(places[number - 1])[:3])}); "
-                "look whether their words are written alike: vocabulary.fold makes them lower case"
-            )
+def _require_common(sources: Sequence[Source], known: NDArray[np.bool_], words: Sequence[str]) -> None:
+    """Sources that share no word with the others, not even by way of third ones, have nothing to be joined by.
+
+    Args:
+        sources: K of them.
+        known: (K, V), whether a source knows a word.
+        words: V words.
+    """
+    from scipy.sparse.csgraph import connected_components
+
+    shared = known.astype(np.float32)
+    count, groups = connected_components(shared @ shared.T > 0, directed=False)
+    if count < 2:
+        return
+    own = groups == groups[-1]
+
+    def told(some: NDArray[np.bool_]) -> tuple[str, str]:
+        first = [words[place] for place in np.flatnonzero(known[some].any(0))[:3]]
+        names = listed(source.name for source, there in zip(sources, some, strict=True) if there)
+        return names, listed(first) if first else "no word of the vocabulary"
+
+    (names, begin), (others, others_begin) = told(own), told(~own)
+    raise RequestError(
+        f"{names} and {others} have no word in common (they begin with {begin}, and with {others_begin}); look whether "
+        "their words are written alike: vocabulary.fold makes them lower case"
+    )
 
 
 def _folded(sources: Sequence[Source], places: Sequence[Mapping[str, int]], fold: bool) -> Iterator[str]:

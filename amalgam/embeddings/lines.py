@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from amalgam.datasets.text import floats
-from amalgam.embeddings.entries import Block, Floats
+from amalgam.embeddings.entries import Block, Floats, single
 from amalgam.errors import RequestError
 
 _BLOCK = 2**22  # bytes parsed at once
@@ -73,7 +72,7 @@ def _parsed(path: Path, lines: list[bytes], first: int, dimensions: int, header:
     if any(b"\t" in line for line in lines):
         lines = [line.replace(b"\t", b" ") for line in lines]
     places: Sequence[int] = range(first, first + len(lines))
-    if not all(lines):
+    if not all(line.strip() for line in lines):
         places = [place for place, line in zip(places, lines, strict=True) if line.strip()]
         lines = [line for line in lines if line.strip()]
     pieces = [line.partition(b" ") for line in lines]
@@ -82,7 +81,7 @@ def _parsed(path: Path, lines: list[bytes], first: int, dimensions: int, header:
     if all(rest.count(b" ") == dimensions - 1 for rest in rests):
         numbers = floats(b" ".join(rests).decode("latin-1"))
         if numbers is not None and numbers.size == len(lines) * dimensions:
-            return Block([word for word, _, _ in pieces], _single(numbers).reshape(-1, dimensions), places)
+            return Block([word for word, _, _ in pieces], single(numbers).reshape(-1, dimensions), places)
     words, rows = list[bytes](), list[Floats]()
     for place, line in zip(places, lines, strict=True):
         word, row = _entry(path, place, line, dimensions, header)
@@ -106,7 +105,7 @@ def _entry(path: Path, place: int, line: bytes, dimensions: int, header: Header 
             f"{path} line {place}: value {at} of {pieces[0].decode(errors='replace')!r} is "
             f"{pieces[at].decode(errors='replace')!r}, expected a number"
         )
-    return b" ".join(pieces[0].split()), _single(numbers)
+    return b" ".join(pieces[0].split()), single(numbers)
 
 
 def _wrong_count(path: Path, place: int, count: int, dimensions: int, header: Header | None) -> NoReturn:
@@ -115,9 +114,3 @@ def _wrong_count(path: Path, place: int, count: int, dimensions: int, header: He
         f"{path} line {place} has {count} numbers, expected {dimensions} {promised}; the line is damaged or the file "
         "cut short"
     )
-
-
-def _single(numbers: NDArray[np.float64]) -> Floats:
-    """In single precision; what is too large for it is infinite."""
-    with np.errstate(over="ignore"):
-        return numbers.astype(np.float32)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
 from amalgam.embeddings.lexicon import Lexicon
+from amalgam.embeddings.relations import Common
 from amalgam.errors import RequestError
 from amalgam.signals import Loss, Targets
 from amalgam.strategy import Paper
@@ -25,6 +26,7 @@ class Learn(Protocol):
         targets: Targets,
         loss: Callable[[Any, Any], Loss],
         settings: Mapping[str, Any] | None = None,
+        note: str = "",
     ) -> None:
         """Train a network on N rows of words.
 
@@ -34,6 +36,7 @@ class Learn(Protocol):
             targets: N targets.
             loss: of what the network answers and its targets.
             settings: what is changed in the run's settings of the training.
+            note: what a reader should know of the rows.
         """
 
 
@@ -44,10 +47,12 @@ class MetaEmbedding(ABC):
     Attributes:
         paper: where it comes from.
         trains: whether it learns with the run's trainer; the others compute their vectors at once.
+        curve: what its losses are of, for the caption of their curve.
     """
 
     paper: ClassVar[Paper | None] = None
     trains: ClassVar[bool] = False
+    curve: ClassVar[str] = ""
 
     @abstractmethod
     def vectors(self, lexicon: Lexicon, width: int, learn: Learn) -> Tensor:
@@ -58,6 +63,10 @@ class MetaEmbedding(ABC):
             width: d, for methods that can choose it.
             learn: trains a network of the method's own.
         """
+
+    def without(self, lexicon: Lexicon) -> Sequence[Common]:
+        """What is taken off the sources, one each, before the method looks at them; nothing by default."""
+        return ()
 
     def extended(self, lexicon: Lexicon, width: int, bound: float, learn: Learn) -> Tensor:
         """The vectors (V, d) of a lexicon whose first source is an embedding of d dimensions that is to be extended.

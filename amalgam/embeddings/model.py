@@ -64,16 +64,20 @@ class Embedding(nn.Module):
 
     @torch.no_grad()
     def _bring_back(self, words: Tensor) -> None:
-        """Bring held words (B,) that went too far back to the bound, along the way they went."""
+        """Bring held words (B,) that went too far back to the bound, on the way they went, at the length they had."""
         was = cast(Tensor, self.held)[words]
         if self.bound == 0:
             self.weight[words] = was
             return
-        home, now = (nn.functional.normalize(one) for one in (was, self.weight[words]))
-        cosine, furthest = (home * now).sum(1, keepdim=True), 2 * math.asin(min(self.bound, 2) / 2)
-        turned = math.cos(furthest) * home + math.sin(furthest) * nn.functional.normalize(now - cosine * home)
-        far = (cosine < math.cos(furthest)).squeeze(1)
-        self.weight[words[far]] = (turned * was.norm(dim=1, keepdim=True))[far]
+        went = (self.weight[words] != was).any(1)
+        words, was = words[went], was[went].double()
+        # Cosines near 1 say little in single precision: .9999999 is a distance of .0004.
+        home, now = nn.functional.normalize(was), nn.functional.normalize(self.weight[words].double())
+        angle = 2 * math.asin(min(self.bound, 2) / 2)
+        sideways = nn.functional.normalize(now - (home * now).sum(1, keepdim=True) * home)
+        furthest = math.cos(angle) * home + math.sin(angle) * sideways
+        there = torch.where((now - home).norm(dim=1, keepdim=True) > self.bound, furthest, now)
+        self.weight[words] = (there * was.norm(dim=1, keepdim=True)).to(self.weight)
 
 
 class GaussNewton(Embedding):
@@ -117,10 +121,8 @@ class GaussNewton(Embedding):
         with torch.no_grad():
             lengths = torch.linalg.vector_norm(found, dim=1, keepdim=True).clamp_min(1e-12)
             own = found / lengths
-            _, places, times = torch.unique(flat, return_inverse=True, return_counts=True)
-            # `backward` is told the mean over B (B - 1) / 2 pairs of twice the errors, and a word's own share of it as
-            # often as the word stands in the batch: to the mean over B words of the errors, once.
-            scale = (len(flat) - 1) / 4 / ((self.reach[flat] + _REACH) * times[places])
+            # `backward` is told the mean over B (B - 1) / 2 pairs of unlike words of twice the errors.
+            scale = (len(torch.unique(flat)) - 1) / 4 / (self.reach[flat] + _REACH)
         return cast(Tensor, _Solved.apply(found, own, self._inverse(own), scale[:, None] * lengths.square()))
 
     @torch.no_grad()
@@ -137,7 +139,9 @@ class GaussNewton(Embedding):
         self.moment.lerp_(own.T @ own / len(own), torch.clamp(1 / self.steps, min=_NEW))
         damped = self.moment.clone()
         damped.diagonal().add_(_DAMPING * self.moment.diagonal().mean())
-        return torch.cholesky_inverse(torch.linalg.cholesky(damped))
+        factor, failed = torch.linalg.cholesky_ex(damped)
+        # What diverged has no inverse; the trainer says so of a loss that is no number, and what to do.
+        return torch.full_like(damped, math.nan) if failed else torch.cholesky_inverse(factor)
 
 
 class _Solved(torch.autograd.Function):

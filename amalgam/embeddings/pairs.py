@@ -16,7 +16,7 @@ from amalgam.errors import RequestError
 
 _TEXT = 2**18  # words of a text whose pairs are formed together
 _AROUND = ".,;:!?\"'()[]{}<>*_-–—…“”‘’"  # punctuation around words
-_BLOCK = 1024  # words whose cosines with all others are looked at together
+_COSINES = 2**25  # that are looked at together
 
 
 def nearest(vectors: Tensor, count: int) -> Tensor:
@@ -26,9 +26,9 @@ def nearest(vectors: Tensor, count: int) -> Tensor:
         vectors: (V, D), at length one.
         count: k, fewer than V.
     """
-    found = []
-    for start in range(0, len(vectors), _BLOCK):
-        cosines = vectors[start : start + _BLOCK] @ vectors.T
+    found, block = [], max(1, _COSINES // len(vectors))
+    for start in range(0, len(vectors), block):
+        cosines = vectors[start : start + block] @ vectors.T
         cosines[torch.arange(len(cosines)), torch.arange(start, start + len(cosines))] = -torch.inf
         found.append(cosines.topk(count, dim=1).indices)
     return torch.cat(found)
@@ -53,11 +53,11 @@ def with_neighbours(lexicon: Lexicon, count: int) -> Tensor:
 
 
 def listed_pairs(path: Path, lexicon: Lexicon) -> Tensor:
-    """The pairs of a file that the lexicon has both words of, (P, 2).
+    """The pairs of a file that the lexicon has both words of, (P, 2), each as often as it is there.
 
     Args:
         path: two words a line, with a tab or blanks between; what follows them is not read.
-        lexicon: the words.
+        lexicon: the words; where it is folded, so is the list.
 
     Raises:
         RequestError: a line with one word, or no pair is left.
@@ -66,11 +66,12 @@ def listed_pairs(path: Path, lexicon: Lexicon) -> Tensor:
     pairs = list[tuple[int, int]]()
     with opened_text(path) as text:
         for number, line in enumerate(text, start=1):
-            words = [one.strip() for one in line.split("\t")] if "\t" in line else line.split()
+            written = line.lower() if lexicon.fold else line
+            words = [one.strip() for one in written.split("\t")] if "\t" in line.strip() else written.split()
             if not any(words):
                 continue
-            if len(words) < 2:
-                raise RequestError(f"{path} line {number} has one word, {words[0]!r}, expected two")
+            if len(words) < 2 or not all(words[:2]):
+                raise RequestError(f"{path} line {number} has one word, {''.join(words)!r}, expected two")
             if words[0] != words[1] and words[0] in places and words[1] in places:
                 pairs.append((places[words[0]], places[words[1]]))
     if not pairs:
@@ -78,7 +79,7 @@ def listed_pairs(path: Path, lexicon: Lexicon) -> Tensor:
     return torch.tensor(pairs)
 
 
-def written_together(path: Path, lexicon: Lexicon, window: int, fold: bool) -> Tensor:
+def written_together(path: Path, lexicon: Lexicon, window: int) -> Tensor:
     """The pairs of words that stand near each other in a text, each once, (P, 2).
 
     The authors make their pairs of the texts of a task, and do not print how; here two words are a pair that stand in
@@ -86,9 +87,8 @@ def written_together(path: Path, lexicon: Lexicon, window: int, fold: bool) -> T
 
     Args:
         path: the texts, a line each; words are what blanks divide, without the punctuation around them.
-        lexicon: the words; others stand in the way, and are in no pair.
+        lexicon: the words; others stand in the way, and are in no pair. Where it is folded, so are the texts.
         window: how far apart, in words; 1 are neighbours.
-        fold: whether the texts are read in lower case.
 
     Raises:
         RequestError: no pair is there.
@@ -104,7 +104,8 @@ def written_together(path: Path, lexicon: Lexicon, window: int, fold: bool) -> T
     with opened_text(path) as text:
         for line in text:
             words = (
-                word if word in places else word.strip(_AROUND) for word in (line.lower() if fold else line).split()
+                word if word in places else word.strip(_AROUND)
+                for word in (line.lower() if lexicon.fold else line).split()
             )
             block.extend(places.get(word, ABSENT) for word in words)
             block.extend([ABSENT] * window)  # so that no pair reaches into the next line

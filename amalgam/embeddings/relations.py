@@ -17,6 +17,8 @@ from amalgam.signals import Index, Loss, Targets
 
 _ROWS = 2**14  # that are looked at together
 _GROUPS = 128  # of words; each has one opposite, so that one pair in so many is held out
+_FEWEST = 100  # words that can tell what all have in common
+_SHARE = 12  # of this many dimensions, one may be common to all words
 
 
 def units(vectors: Tensor) -> Tensor:
@@ -33,22 +35,31 @@ class Sight:
         vectors: K tensors (B, D_k), at length one; zeros where a source does not know the word.
         known: (B, K), 1 where a source knows the word, else 0.
         weights: (K,), how much a source counts.
-        held: (2, P), the places in the batch of the pairs that are held out, the first before the second.
-        apart: whether these are what is asked about, instead of all the others.
+        groups: (B,), the group of each word; pairs of words whose groups are `opposite` are held out. None holds out
+            none.
+        apart: whether those are what is asked about, instead of all the others.
     """
 
     words: Tensor
     vectors: tuple[Tensor, ...]
     known: Tensor
     weights: Tensor
-    held: Tensor
+    groups: Tensor | None = None
     apart: bool = False
 
     def to(self, device: torch.device) -> Sight:
         """The same on a device."""
         vectors = tuple(one.to(device) for one in self.vectors)
-        known, weights, held = (one.to(device) for one in (self.known, self.weights, self.held))
-        return Sight(self.words.to(device), vectors, known, weights, held, self.apart)
+        words, known, weights = (one.to(device) for one in (self.words, self.known, self.weights))
+        return Sight(
+            words, vectors, known, weights, None if self.groups is None else self.groups.to(device), self.apart
+        )
+
+    def at(self, places: Tensor) -> Sight:
+        """Of some of the words alone."""
+        groups = None if self.groups is None else self.groups[places]
+        vectors = tuple(one[places] for one in self.vectors)
+        return Sight(self.words[places], vectors, self.known[places], self.weights, groups, self.apart)
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,14 @@ class Common:
 
     @classmethod
     def of(cls, source: Source, count: int) -> Common:
-        """Of a source's words: their mean, and the t strongest directions about it."""
+        """Of a source's words: their mean, and the t strongest directions about it.
+
+        At most a twelfth of its dimensions is taken for common (the authors took a hundredth, of sources that had 300),
+        and nothing where there are fewer than 100 words: what differs between so few may be what they mean.
+        """
+        if len(source.words) < _FEWEST:
+            return cls(torch.zeros(source.dimensions), torch.empty(source.dimensions, 0))
+        count = min(count, source.dimensions // _SHARE)
         total, products = torch.zeros(source.dimensions), torch.zeros(source.dimensions, source.dimensions)
         for start in range(0, len(source.words), _ROWS):
             some = units(torch.from_numpy(source.taken(slice(start, start + _ROWS))))
@@ -143,19 +161,20 @@ class Relations(Targets):
             found = units(torch.from_numpy(source.taken(np.maximum(place, 0))))
             found = units(self.common[number].off(found)) if self.common else found
             vectors.append(found * there[:, None])
-        none = torch.empty(2, 0, dtype=torch.long)
-        held = none if self.groups is None else opposite(self.groups[words])
-        return Sight(words, tuple(vectors), known.T.contiguous(), self.weights, held, self.apart)
+        groups = None if self.groups is None else self.groups[words]
+        return Sight(words, tuple(vectors), known.T.contiguous(), self.weights, groups, self.apart)
 
 
-def reach(lexicon: Lexicon, weights: Sequence[float] = ()) -> Tensor:
+def reach(lexicon: Lexicon, weights: Sequence[float] = (), words: Tensor | None = None) -> Tensor:
     """How much the sources weigh that know a word and another, (V,), on average over the others.
 
     Args:
         lexicon: the sources, aligned.
         weights: (K,), how much a source counts; 1 each by default.
+        words: (N,), which others; all by default.
     """
-    shares = lexicon.known.mean(1) * (np.array(weights) if weights else 1.0)
+    others = lexicon.known if words is None else lexicon.known[:, words.numpy()]
+    shares = others.mean(1) * (np.array(weights) if weights else 1.0)
     return torch.from_numpy((shares[:, None] * lexicon.known).sum(0).astype(np.float32))
 
 
@@ -164,13 +183,29 @@ def groups_of(words: int) -> Tensor:
     return torch.randint(_GROUPS, (words,), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def opposite(groups: Tensor) -> Tensor:
-    """The pairs of places, (2, P), of B groups (B,) that add up to a multiple of their number.
+def opposite(groups: Tensor, others: Tensor) -> Tensor:
+    """Whether groups (...) and others (...) are opposite: they add up to a multiple of their number.
 
     Whether a pair is held out follows from its two words, whatever batch they meet in, and no list of pairs is kept.
     """
-    together = (groups[:, None] + groups).bitwise_and_(_GROUPS - 1) == 0
-    return together.triu_(1).nonzero().T
+    together: Tensor = (groups + others).bitwise_and_(_GROUPS - 1) == 0
+    return together
+
+
+def held_out(sight: Sight) -> Tensor:
+    """The places (2, P) of the pairs of a batch that are held out, the first before the second."""
+    if sight.groups is None:
+        return torch.empty(2, 0, dtype=torch.long, device=sight.words.device)
+    return opposite(sight.groups[:, None], sight.groups).triu_(1).nonzero().T
+
+
+def distinct(words: Tensor) -> Tensor:
+    """Where each of B words (B,) stands first, in order: a word that several rows have has its pairs once."""
+    _, places = torch.unique(words, return_inverse=True)
+    firsts = places.new_full((int(places.max()) + 1,), len(words)).scatter_reduce_(
+        0, places, torch.arange(len(words), device=words.device), "amin"
+    )
+    return torch.sort(firsts).values
 
 
 def all_pairs(vectors: Tensor, sight: Sight) -> Loss:
@@ -184,21 +219,49 @@ def all_pairs(vectors: Tensor, sight: Sight) -> Loss:
         sight: what the sources say of them.
 
     Returns:
-        The sum over the B (B - 1) / 2 pairs but those that are held out, or over those alone, and their number: pairs
+        The sum over the pairs of unlike words but those that are held out, or over those alone, and their number: pairs
         that no source knows count, as n does in print.
     """
-    total = cast(Tensor, _AllPairs.apply(units(vectors), sight))
-    every, held = len(vectors) * (len(vectors) - 1) // 2, sight.held.shape[1]
-    return Loss(total, total.new_tensor(held if sight.apart else every - held))
+    places = distinct(sight.words)
+    if len(places) < len(vectors):
+        vectors, sight = vectors[places], sight.at(places)
+    held = held_out(sight)
+    total = cast(Tensor, _AllPairs.apply(units(vectors), sight, held))
+    every, apart = len(vectors) * (len(vectors) - 1) // 2, held.shape[1]
+    return Loss(total, total.new_tensor(apart if sight.apart else every - apart))
+
+
+@torch.no_grad()
+def difference(vectors: Tensor, sight: Sight) -> float | None:
+    """The mean squared difference between cosines and those of each source, over the pairs that are held out.
+
+    Unlike Eq. (4), whose n counts pairs that no source knows, and a pair once that several know, it is a mean over what
+    sources say, so that it can be compared between panels.
+
+    Args:
+        vectors: (B, d), of unlike words.
+        sight: what the sources say of them.
+
+    Returns:
+        the mean over pairs and the sources that know both words; None where there is none.
+    """
+    first, second = held_out(sight)
+    own, total, count = units(vectors), 0.0, 0.0
+    said = (own[first] * own[second]).sum(1)
+    for theirs, known in zip(sight.vectors, sight.known.T, strict=True):
+        both = known[first] * known[second]
+        total += float((both * (said - (theirs[first] * theirs[second]).sum(1)).square()).sum())
+        count += float(both.sum())
+    return total / count if count else None
 
 
 class _AllPairs(torch.autograd.Function):
     """The sum over pairs of B words of unit length, with its gradient by one more product."""
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor, sight: Sight) -> Tensor:
-        """The loss () of unit vectors (B, d)."""
-        first, second = sight.held
+    def forward(ctx: Any, own: Tensor, sight: Sight, apart: Tensor) -> Tensor:
+        """The loss () of unit vectors (B, d), without the pairs at places (2, P), or of those alone."""
+        first, second = apart
         said = torch.mm(own, own.T)
         asked, squares, squares_held = torch.zeros_like(said), said.new_zeros(()), said.new_zeros(())
         for vectors, weight in zip(sight.vectors, sight.weights, strict=True):
@@ -218,10 +281,10 @@ class _AllPairs(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, of_total: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, of_total: Tensor) -> tuple[Tensor, None, None]:
         """d/dE of Σ_kl ½ f(e_k · e_l) is (f' + f'ᵀ) E / 2, and f' = 2 (C y - T) is symmetric."""
         own, rest = ctx.saved_tensors
-        return torch.mm(rest, own).mul_(2 * of_total), None
+        return torch.mm(rest, own).mul_(2 * of_total), None, None
 
 
 def some_pairs(vectors: Tensor, sight: Sight) -> Loss:
@@ -232,15 +295,18 @@ def some_pairs(vectors: Tensor, sight: Sight) -> Loss:
         sight: what the sources say of them.
 
     Returns:
-        The sum over the P pairs, and their number.
+        The sum over the P pairs but those that are held out, or over those alone, and their number.
     """
 
     def cosines(of: Tensor) -> Tensor:
         return (of[0::2] * of[1::2]).sum(1)
 
     said = cosines(units(vectors))
+    counting = torch.ones_like(said)
+    if sight.groups is not None:
+        counting = (opposite(sight.groups[0::2], sight.groups[1::2]) == sight.apart).to(said)
     total = said.new_zeros(())
     for place, (own, weight) in enumerate(zip(sight.vectors, sight.weights, strict=True)):
-        both = sight.known[0::2, place] * sight.known[1::2, place]
+        both = counting * sight.known[0::2, place] * sight.known[1::2, place]
         total = total + weight * (both * (said - cosines(own)).square()).sum()
-    return Loss(total, total.new_tensor(float(len(said))))
+    return Loss(total, counting.sum())

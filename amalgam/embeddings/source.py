@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import zipfile
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +16,9 @@ from numpy.typing import NDArray
 
 from amalgam import store
 from amalgam.datasets.compressed import opened, plain_name
+from amalgam.datasets.text import floats
 from amalgam.embeddings import binary, lines
-from amalgam.embeddings.entries import Block, Floats, Sieve
+from amalgam.embeddings.entries import Block, Floats, Sieve, single
 from amalgam.errors import RequestError
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_file
 from amalgam.progress import Bar, Progress, Silent
@@ -67,7 +70,7 @@ class Source:
 
     def taken(self, rows: NDArray[np.int64] | slice) -> Floats:
         """A copy (n, D) of some rows; of what is mapped, the system may forget the rest, so that memory stays flat."""
-        found = np.array(self.vectors[rows])
+        found = np.array(self.vectors[rows]) if isinstance(rows, slice) else np.asarray(self.vectors[rows])
         if isinstance(self.vectors, Mapped):
             self.vectors.forget()
         return found
@@ -82,14 +85,15 @@ def from_arrays(name: str, words: Sequence[str], vectors: Floats) -> Source:
         vectors: (V, D).
 
     Raises:
-        RequestError: not a vector for each word.
+        RequestError: not a vector for each word, or no word is fit for use.
     """
-    numbers = np.ascontiguousarray(vectors, dtype=np.float32)
-    if numbers.ndim != 2 or len(numbers) != len(words) or not len(words):
+    given = np.asarray(vectors)
+    if given.dtype.kind not in "fiu" or given.ndim != 2 or len(given) != len(words) or not len(words):
         raise RequestError(
-            f"source {name!r} has {len(words)} words and vectors of the shape {numbers.shape}; expected a row for each "
-            "word"
+            f"source {name!r} has {len(words)} words and vectors of the type {given.dtype} and shape {given.shape}; "
+            "expected a row of numbers for each word"
         )
+    numbers = np.ascontiguousarray(single(given))
     sieve = Sieve("entry")
     entries = Block([str(word).encode(errors="surrogatepass") for word in words], numbers, range(1, len(words) + 1))
     ((_, kept),) = sieve.fit([entries])
@@ -122,8 +126,8 @@ def read(path: Path, name: str = "", form: Form | None = None, progress: Progres
         kept = store.put_folder(
             "vectors", key, lambda folder: _convert(path, form, folder, bar), {"source": path.name}, bar
         )
-    words = (kept / _WORDS).read_text(encoding="utf-8").split("\n")[:-1]
-    notes = tuple((kept / _NOTES).read_text(encoding="utf-8").split("\n")[:-1])
+    words = (kept / _WORDS).read_bytes().decode().split("\n")[:-1]
+    notes = tuple((kept / _NOTES).read_bytes().decode().split("\n")[:-1])
     vectors = np.load(kept / _VECTORS, mmap_mode="r", allow_pickle=False).view(Mapped)
     return Source(called, words, vectors, key, notes)
 
@@ -159,6 +163,8 @@ def _entries(path: Path, stream: Any, form: Form | None) -> _Entries:
         stream: its content; it can `peek`.
         form: what it is, where it shall not be guessed.
     """
+    if stream.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+        stream.read(len(BOM_UTF8))
     head = stream.peek(_SNIFFED)[:_SNIFFED]
     if head[:1] == b"\x80":
         raise RequestError(
@@ -168,10 +174,10 @@ def _entries(path: Path, stream: Any, form: Form | None) -> _Entries:
     if head[:4] == _FASTTEXT:
         raise RequestError(f"{path} is fastText's own model; name the .vec file beside it, which has the vectors")
     if (form or plain_name(path).rpartition(".")[2]) == "npz":
-        return _Entries([_of_arrays(path)], "entry", None)
+        return _Entries([_of_arrays(path, stream)], "entry", None)
     begun = stream.readline()
     header = lines.header_of(begun)
-    if form == "binary" or (form is None and header is not None and not _is_text(stream.peek(_SNIFFED))):
+    if form == "binary" or (form is None and header is not None and not _is_text(stream.peek(_SNIFFED), header)):
         if header is None:
             raise RequestError(
                 f"{path} begins with {begun[:20]!r}; word2vec's binary form begins with two numbers, of words "
@@ -181,27 +187,38 @@ def _entries(path: Path, stream: Any, form: Form | None) -> _Entries:
     return _Entries(lines.blocks(path, stream, header, b"" if header else begun), "line", header)
 
 
-def _is_text(sample: bytes) -> bool:
-    """Whether most of a sample is what numbers are written with; of single-precision numbers, a tenth is."""
+def _is_text(sample: bytes, header: lines.Header) -> bool:
+    """Whether the entries after a header are text.
+
+    They are where the first line, or what is here of it, ends with D numbers; or else, since that line may be damaged,
+    where most of the sample is what numbers are written with: of single-precision numbers, a tenth is.
+    """
+    first, end, _ = sample.partition(b"\n")
+    last = first.split()[1:][-header.dimensions :] if end else first.split()[1:-1]
+    numbers = floats(b" ".join(last).decode("latin-1"))
+    if last and numbers is not None and numbers.size == (header.dimensions if end else len(last)):
+        return True
     return 2 * sum(sample.count(sign) for sign in _OF_NUMBERS) > len(sample)
 
 
-def _of_arrays(path: Path) -> Block:
+def _of_arrays(path: Path, stream: IO[bytes]) -> Block:
     """The entries of an `.npz` file."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # A compressed stream cannot go back to where the archive's index says without being read again.
+        with np.load(stream if path.suffix == ".npz" else io.BytesIO(stream.read()), allow_pickle=False) as arrays:
             words, vectors = arrays["words"], arrays["vectors"]
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise RequestError(
             f"{path} cannot be read ({error}); it should have the arrays `words`, of text, and `vectors`"
         ) from None
-    if words.dtype.kind not in "US" or words.ndim != 1 or vectors.ndim != 2 or len(words) != len(vectors):
+    texts = words.dtype.kind in "US" and words.ndim == 1
+    if not texts or vectors.dtype.kind not in "fiu" or vectors.ndim != 2 or len(words) != len(vectors):
         raise RequestError(
-            f"{path} has `words` of the type {words.dtype} and shape {words.shape} and `vectors` of the shape "
-            f"{vectors.shape}; expected words as text, and a row of numbers for each"
+            f"{path} has `words` of the type {words.dtype} and shape {words.shape} and `vectors` of the type "
+            f"{vectors.dtype} and shape {vectors.shape}; expected words as text, and a row of numbers for each"
         )
-    texts = words.astype("U").tolist()
-    return Block([text.encode() for text in texts], vectors.astype(np.float32), range(1, len(texts) + 1))
+    every = [word if isinstance(word, bytes) else word.encode(errors="surrogatepass") for word in words.tolist()]
+    return Block(every, single(vectors), range(1, len(every) + 1))
 
 
 def _fit(sieve: Sieve, entries: Iterable[Block], words: IO[str], bar: Bar) -> Iterator[Floats]:

@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 from urllib.parse import parse_qsl
 
 from amalgam.embeddings.source import Form, Source, from_arrays, read
-from amalgam.embeddings.words import WordVectors
+from amalgam.embeddings.words import WordVectors, student_files
 from amalgam.errors import RequestError, listed, nearest
 from amalgam.progress import Progress
 
@@ -18,7 +18,7 @@ _ENDINGS = (".vec", ".w2v")
 _KEYS = ("form", "name")
 
 
-def find(spec: str, progress: Progress | None = None) -> Source:
+def find(spec: str, progress: Progress | None = None, name: str = "") -> Source:
     """The source of a SPEC.
 
     Args:
@@ -26,6 +26,7 @@ def find(spec: str, progress: Progress | None = None) -> Source:
             the files that gensim brings with it; or the directory of a finished run, whose student it is. After a path,
             `?form=binary` says what the file is where its beginning does not tell, and `?name=news` what to call it.
         progress: who shows the reading.
+        name: what it is called; by default as the SPEC says.
 
     Raises:
         RequestError: nothing of that name, or it cannot be read.
@@ -37,10 +38,14 @@ def find(spec: str, progress: Progress | None = None) -> Source:
     form = told.get("form")
     if form is not None and form not in get_args(Form):
         raise RequestError(f"source {spec!r}: form is {form!r}, expected {', '.join(get_args(Form))}")
+    file, called = file_of(spec), name or told.get("name", "")
+    return _of_run(file, called) if file.is_dir() else read(file, called, cast("Form | None", form), progress)
+
+
+def files_of(spec: str) -> list[Path]:
+    """What the source of a SPEC is read from; RequestError when there is none."""
     file = file_of(spec)
-    if file.is_dir():
-        return _of_run(file, told.get("name", ""))
-    return read(file, told.get("name", ""), cast("Form | None", form), progress)
+    return student_files(file) if file.is_dir() else [file]
 
 
 def file_of(spec: str) -> Path:

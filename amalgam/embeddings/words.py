@@ -60,6 +60,10 @@ class WordVectors:
 
         with draft(folder / VECTORS) as path:
             save_file({_KEY: np.ascontiguousarray(self.vectors, dtype=np.float32)}, path)
+        if broken := [word for word in self.words if "\n" in word or "\r" in word]:
+            raise RequestError(
+                f"a word of an embedding has no line break, since {WORDS} has a word a line: {broken[0]!r}"
+            )
         write_text(folder / WORDS, "".join(f"{word}\n" for word in self.words))
 
     @classmethod
@@ -75,11 +79,10 @@ class WordVectors:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
-        if not (folder / WORDS).is_file() and (folder / "student" / WORDS).is_file():
-            folder = folder / "student"
+        of_vectors, of_words = student_files(folder)
         try:
-            vectors = load_file(folder / VECTORS)[_KEY]
-            words = tuple((folder / WORDS).read_text(encoding="utf-8").split("\n")[:-1])
+            vectors = load_file(of_vectors)[_KEY]
+            words = tuple(of_words.read_bytes().decode().split("\n")[:-1])
         except FileNotFoundError:
             raise RequestError(f"{folder} holds no embedding ({VECTORS} and {WORDS}); name a finished run") from None
         except (SafetensorError, KeyError, UnicodeDecodeError) as error:
@@ -91,7 +94,7 @@ class WordVectors:
             )
         return cls(words, vectors)
 
-    def write_word2vec(self, path: Path, binary: bool) -> list[str]:
+    def write_word2vec(self, path: str | Path, binary: bool) -> list[str]:
         """Write it as word2vec does, for gensim's `KeyedVectors.load_word2vec_format`.
 
         Blanks end a word there, so words are written with `_` instead.
@@ -106,7 +109,7 @@ class WordVectors:
         written = dict[str, int]()
         for place, word in enumerate(self.words):
             written.setdefault("_".join(word.split()), place)
-        with draft(path) as temporary, temporary.open("wb") as file:
+        with draft(Path(path)) as temporary, temporary.open("wb") as file:
             file.write(f"{len(written)} {self.vectors.shape[1]}\n".encode())
             for some in _batched(written.items(), _ROWS):
                 rows = self.vectors[[place for _, place in some]].astype("<f4")
@@ -117,6 +120,13 @@ class WordVectors:
                 )
         kept = set(written.values())
         return [word for place, word in enumerate(self.words) if place not in kept]
+
+
+def student_files(folder: Path) -> list[Path]:
+    """The files of an embedding: of vectors, and of words."""
+    if not (folder / WORDS).is_file() and (folder / "student" / WORDS).is_file():
+        folder = folder / "student"
+    return [folder / VECTORS, folder / WORDS]
 
 
 def _cosines(vectors: Floats, own: Floats) -> Floats:

@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 
 from amalgam.embeddings.lexicon import Lexicon
@@ -81,11 +81,12 @@ class Autoencoded(MetaEmbedding):
     """
 
     trains: ClassVar[bool] = True
+    curve: ClassVar[str] = "What the decoders lose of a word's vectors; no word is held out."
 
     unknown: Unknown = "learned"
     activation: Activation = "relu"
     noise: Share = 0.05
-    weights: tuple[float, ...] = ()
+    weights: tuple[NonNegativeFloat, ...] = ()
 
     @abstractmethod
     def widths(self, sources: int, width: int) -> Sequence[int]:

@@ -184,7 +184,8 @@ class Learning:
             validation: their numbers.
         """
         loss = self._finite("training", float(self.epoch_loss / self.epoch_count.clamp_min(1e-12)))
-        measured = self._finite("validation", self.measure(feed, validation)) if len(validation) else loss
+        found = self.measure(feed, validation) if len(validation) else None
+        measured = loss if found is None else self._finite("validation", found)
         now = time.monotonic()
         self.history.append(
             {
@@ -224,8 +225,8 @@ class Learning:
         return self.average if self.average is not None else self.lesson
 
     @torch.no_grad()
-    def measure(self, feed: Feed, validation: Tensor) -> float:
-        """The mean loss against the surrogate targets of the held-out rows, over all processes."""
+    def measure(self, feed: Feed, validation: Tensor) -> float | None:
+        """The mean loss against the surrogate targets of the held-out rows, over all processes; None of nothing."""
         self.candidate.eval()
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         total = self.epoch_loss.new_zeros(2)
@@ -236,7 +237,7 @@ class Learning:
                 total += torch.stack(self.candidate(inputs, targets)).to(total.dtype)
         self.model.train()
         total = self.accelerator.reduce(total, reduction="sum")
-        return float(total[0] / total[1].clamp_min(1e-12))
+        return float(total[0] / total[1]) if total[1] > 0 else None
 
     def adopt_best(self) -> None:
         """Give the student and its companion their best weights, and leave them in evaluation mode."""

@@ -190,11 +190,14 @@ def _of_few_rows(module: nn.Module, settings: Training) -> torch.optim.Optimizer
         "momentum": settings.optimizer == "sgd" and settings.momentum > 0,
         "weight_decay": settings.weight_decay > 0,
         "clip_norm": settings.clip_norm is not None,
+        "accumulate": settings.accumulate > 1,
+        "precision": settings.precision != "no",
     }
     for key in (key for key, is_wrong in wrong.items() if is_wrong):
         raise RequestError(
             f"training.{key} is {getattr(settings, key)}; a step changes a few words' vectors alone, which is done "
-            "with optimizer: sgd, momentum: 0, weight_decay: 0 and clip_norm: null"
+            "with optimizer: sgd, momentum: 0, weight_decay: 0 and clip_norm: null, a batch at a time (accumulate: 1, "
+            "precision: no)"
         )
     return torch.optim.SGD(module.parameters(), lr=settings.learning_rate)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from amalgam import shelf
 from amalgam.errors import RequestError, WorkError
 from amalgam.progress import shown
 from amalgam.views.console import console, options
-from amalgam.views.words import distill_words, evaluate_words, export_words
+from amalgam.views.words import distill_words, evaluate_words, export_words, none_of
 
 if TYPE_CHECKING:
     from amalgam.evaluation import Evaluation
@@ -142,6 +143,7 @@ def evaluate_run(folder: Path, data: str | None, labels: str | None, given: Sequ
     from amalgam.finished import evaluate_again
 
     if run.is_of_words(folder):
+        none_of({"--labels": labels, "--option": given or None}, folder)
         evaluate_words(folder, data)
         return
     if data is None and given:
@@ -153,10 +155,16 @@ def evaluate_run(folder: Path, data: str | None, labels: str | None, given: Sequ
 
 def predict_rows(folder: Path, data: str | None, labels: str | None, given: Sequence[str], out: Path | None) -> None:
     """`amalgam predict`: a header of label names, then a line of probabilities a row."""
+    from amalgam import run
     from amalgam.files import draft, writable
     from amalgam.parts import rows_for
     from amalgam.student import load
 
+    if run.is_of_words(folder):
+        raise RequestError(
+            f"{folder} is a run of words, which has no rows; ask for a word's neighbours: amalgam predict "
+            f"{shlex.quote(str(folder))} --nearest WORD"
+        )
     if data is None:
         raise RequestError(f"nothing says which rows to predict: name them after {folder}, as a file or a name")
     if out is not None and out.is_file():
@@ -183,8 +191,7 @@ def export_run(folder: Path, out: Path | None, check: str | None, given: Sequenc
     from amalgam import run
 
     if run.is_of_words(folder):
-        if check is not None:
-            raise RequestError(f"{folder} is a run of words; its ONNX file is always checked, leave --check out")
+        none_of({"--check": check, "--option": given or None}, folder)
         export_words(folder, out)
         return
     from amalgam.export import facts

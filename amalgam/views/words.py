@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,10 +44,24 @@ def evaluate_words(folder: Path, tests: str | None) -> None:
     _show(report)
 
 
-def nearest_words(folder: Path, words: Sequence[str], count: int) -> None:
-    """`amalgam predict --nearest`: the words whose cosine with one is largest."""
+def none_of(given: Mapping[str, object], folder: Path) -> None:
+    """Refuse options that speak of rows, option → what was given, of a run of words."""
+    for option in (option for option, value in given.items() if value is not None):
+        raise RequestError(f"{option} is of runs of rows, and {folder} is a run of words; leave it out")
+
+
+def nearest_words(folder: Path, words: Sequence[str], count: int, rows: Mapping[str, object]) -> None:
+    """`amalgam predict --nearest`: the words whose cosine with one is largest.
+
+    Args:
+        folder: a run of words.
+        words: that are asked for.
+        count: how many neighbours of each.
+        rows: options that speak of rows → what was given.
+    """
     from amalgam.embeddings.words import WordVectors
 
+    none_of(rows, folder)
     embedding = WordVectors.load(folder)
     table = columns("word", "nearest", "cosine")
     for word in words:

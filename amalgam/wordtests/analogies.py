@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amalgam.embeddings.lexicon import ABSENT
+from amalgam.fingerprint import fingerprint, of_array
 from amalgam.wordtests.asked import Asked, Entries
 from amalgam.wordtests.outcome import Outcome
 
@@ -34,20 +35,21 @@ def analogies(asked: Asked, sections: Mapping[str, Sequence[Analogy]]) -> Outcom
         name: _outcome(right[end - len(some) : end], chosen[end - len(some) : end], covered[end - len(some) : end])
         for (name, some), end in zip(sections.items(), ends, strict=True)
     }
-    return _outcome(right, chosen, covered, parts)
+    return _outcome(right, chosen, covered, fingerprint(of_array(chosen), list(asked.places)), parts)
 
 
 def _outcome(
     right: NDArray[np.bool_],
     chosen: NDArray[np.bool_],
     covered: NDArray[np.bool_],
+    which: str = "",
     parts: Mapping[str, Outcome] | None = None,
 ) -> Outcome:
     """Of some questions (N,)."""
     accuracy = float(right[chosen].mean()) if chosen.any() else math.nan
     missing = "a question with a word that the embedding does not know is answered wrongly"
     counts = len(right), int(chosen.sum()), int(covered.sum())
-    return Outcome({"accuracy": accuracy}, *counts, missing, parts=parts or {})
+    return Outcome({"accuracy": accuracy}, *counts, missing, which, parts=parts or {})
 
 
 def answers(asked: Asked, given: Entries) -> Entries:

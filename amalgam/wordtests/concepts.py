@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amalgam.embeddings.lexicon import ABSENT
+from amalgam.fingerprint import fingerprint, of_array
 from amalgam.wordtests.asked import Asked
 from amalgam.wordtests.outcome import Outcome
 
@@ -37,11 +38,12 @@ def concepts(asked: Asked, given: Concepts, seed: int) -> Outcome:
     categories = np.unique(np.array(list(first.values()), dtype=np.str_)[chosen], return_inverse=True)[1]
     known = asked.known(entries[chosen])
     measures = {"nmi": math.nan, "purity": math.nan}
-    if known.any():
-        clusters = clustered(asked.units(entries[chosen]), known, int(categories.max()) + 1, seed)
+    count = int(categories.max(initial=-1)) + 1
+    if known.any() and 2 <= count < len(known):  # else every clustering is as good
+        clusters = clustered(asked.units(entries[chosen]), known, count, seed)
         measures = {"nmi": nmi(categories, clusters), "purity": purity(categories, clusters)}
     missing = "a word that the embedding does not know gets the mean of those that it knows"
-    return Outcome(measures, len(first), len(known), int(known.sum()), missing)
+    return Outcome(measures, len(first), len(known), int(known.sum()), missing, fingerprint(of_array(chosen), seed))
 
 
 def clustered(vectors: NDArray[np.float32], known: NDArray[np.bool_], count: int, seed: int) -> NDArray[np.int64]:

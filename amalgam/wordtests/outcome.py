@@ -16,6 +16,7 @@ class Outcome:
         asked: how many of them were asked: those whose words are all among those that may be asked for. Of texts, all.
         covered: how many of the asked ones the embedding knows all words of; of texts, any word.
         missing: what was done with the asked items that are not covered.
+        which: a fingerprint of what was asked, equal where the same was.
         notes: what a reader should know.
         parts: section of the test → how the embedding did in it.
     """
@@ -25,6 +26,7 @@ class Outcome:
     asked: int
     covered: int
     missing: str
+    which: str
     notes: tuple[str, ...] = ()
     parts: Mapping[str, Outcome] = field(default_factory=dict)
 

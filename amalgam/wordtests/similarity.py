@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amalgam.embeddings.lexicon import ABSENT
+from amalgam.fingerprint import of_array
 from amalgam.wordtests.asked import PAIRS, Asked
 from amalgam.wordtests.outcome import Outcome
 
@@ -31,7 +32,7 @@ def similarity(asked: Asked, rated: Rated) -> Outcome:
     cosines, covered = asked.cosines(pairs[chosen])
     scores = rated.scores[chosen]
     measures = {"spearman": spearman(cosines, scores), "pearson": pearson(cosines, scores)}
-    return Outcome(measures, len(pairs), len(scores), int(covered.sum()), PAIRS)
+    return Outcome(measures, len(pairs), len(scores), int(covered.sum()), PAIRS, of_array(chosen))
 
 
 def pearson(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

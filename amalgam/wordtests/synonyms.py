@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amalgam.embeddings.lexicon import ABSENT
+from amalgam.fingerprint import fingerprint, of_array
 from amalgam.wordtests.asked import PAIRS, Asked, Entries
 from amalgam.wordtests.outcome import Outcome
 
@@ -60,7 +61,8 @@ def synonyms(asked: Asked, known: Synonyms, seed: int) -> Outcome:
     cosines, covered = asked.cosines(np.concatenate([pairs, others]))
     measures = {"auc": area(np.arange(len(cosines)) < len(pairs), cosines)}
     note = f"{len(pairs):,} pairs of synonyms, {len(others):,} other pairs"
-    return Outcome(measures, len(known.pairs), len(pairs), int(covered[: len(pairs)].sum()), PAIRS, (note,))
+    which = fingerprint(of_array(np.concatenate([pairs, others])), list(asked.places))
+    return Outcome(measures, len(known.pairs), len(pairs), int(covered[: len(pairs)].sum()), PAIRS, which, (note,))
 
 
 def other_pairs(pairs: Entries, generator: np.random.Generator) -> Entries:
@@ -110,7 +112,7 @@ def choices(asked: Asked, questions: Sequence[Question]) -> Outcome:
     flat = asked.entries(word for one in questions for choice in one.choices for word in (one.word, choice))
     pairs = flat.reshape(-1, 2)
     if not len(pairs):
-        return Outcome({"accuracy": math.nan}, len(questions), 0, 0, _GUESSED)
+        return Outcome({"accuracy": math.nan}, len(questions), 0, 0, _GUESSED, "")
     starts = np.cumsum(counts) - counts
     chosen = np.logical_and.reduceat((pairs != ABSENT).all(1), starts)
     cosines, there = asked.cosines(pairs)
@@ -119,4 +121,5 @@ def choices(asked: Asked, questions: Sequence[Question]) -> Outcome:
     answers = starts + np.array([one.choices.index(one.answer) for one in questions])
     right = np.where(covered, best[answers] / np.add.reduceat(best, starts, dtype=np.int64), 1 / counts)
     accuracy = float(right[chosen].mean()) if chosen.any() else math.nan
-    return Outcome({"accuracy": accuracy}, len(questions), int(chosen.sum()), int(covered[chosen].sum()), _GUESSED)
+    many = len(questions), int(chosen.sum()), int(covered[chosen].sum())
+    return Outcome({"accuracy": accuracy}, *many, _GUESSED, of_array(chosen))

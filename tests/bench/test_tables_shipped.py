@@ -307,3 +307,47 @@ def test_teachers_of_many_tasks_share_fewer_and_fewer() -> None:
         "small75": (7, 9, 9), "small50": (3, 7, 7), "small25": (1, 6, 6),
         "voc75": (12, 16, 16), "voc50": (6, 13, 13), "voc25": (4, 12, 12),
     }  # fmt: skip
+
+
+WORD_METHODS = {
+    "Average": "average", "Concat": "concat", "LLE": "lle", "AAEME": "aaeme", "CAEME": "caeme", "DAEME": "daeme",
+    "SimME": "simme-paper",
+}  # fmt: skip
+WORD_TESTS = (
+    "card-660", "rare-words", None, None, "wordnet", "airline", "movies", "pros-cons", "esslli-2008",
+)  # fmt: skip
+"""The columns of SimME's table; `None` is a test that we have not."""
+
+
+def test_published_numbers_of_words_are_the_papers() -> None:
+    if not PAPER.is_file():
+        pytest.skip("the text of the paper is not on this machine")
+    lines = iter(PAPER.read_text(encoding="utf-8").splitlines())
+    found = dict[str, dict[str, dict[str, float]]]()
+    panel, sources = "", list[str]()
+    next(line for line in lines if line.startswith("Datasets Methods\tSemantics prediction"))
+    for line in lines:
+        if line.startswith("Table 1:"):
+            break
+        head, *cells = line.split("\t")
+        if head.startswith("<b>"):
+            panel, sources = re.sub("<.*?>", "", head).lower(), []
+        elif panel:
+            if head not in WORD_METHODS:
+                sources.append(head)
+            method = WORD_METHODS.get(head, f"source-{len(sources)}")
+            for test, cell in zip(WORD_TESTS, cells, strict=False):
+                if test is not None:
+                    value = float(re.sub("<.*?>", "", cell).split()[0])
+                    found.setdefault(panel, {}).setdefault(test, {})[method] = value
+    table = read_table("simme-table1")
+    ours = {
+        key: {
+            test: {method: numbers[0][0] for method, numbers in methods.items()}
+            for test, methods in setting.expected_by_task.items()
+        }
+        for key, setting in table.settings.items()
+        if setting.expected_by_task
+    }
+    assert ours == found
+    assert sum(len(methods) for tests in found.values() for methods in tests.values()) == 7 * (9 * 3 + 10)

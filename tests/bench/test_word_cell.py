@@ -35,6 +35,7 @@ CONTENT: dict[str, Any] = {
         "patience": None, "keep": "last", "threads": 1,
     },
     "methods": {
+        "source-3": {"role": "variant", "least": 3, "strategy": {"name": "single_source", "number": 3}},
         "source-1": {"strategy": {"name": "single_source"}},
         "average": "average",
         "caeme": {"strategy": "caeme", "training": {"optimizer": "adam", "learning_rate": 0.01, "epochs": 2}},
@@ -44,7 +45,7 @@ CONTENT: dict[str, Any] = {
     "settings": {
         "small": {
             "sources": {"news": "gensim:lee_fasttext.vec", "films": "gensim:pang_lee_polarity_fasttext.vec"},
-            "vocabulary": {"fold": True, "minimum": 2},
+            "vocabulary": {"fold": True},
             "tests": list(TESTS),
             "expected_by_task": {"wordsim353": {"simme-paper": [[0.3, 0.1]], "average": [[0.2, 0.1]]}},
         }
@@ -66,16 +67,36 @@ def test_a_cell_is_what_each_method_and_test_says() -> None:
     told = list[float]()
     cell = run(of, "small", 3, lambda share, _: told.append(share))
     assert (cell.setting, cell.seed, cell.labels, cell.names) == ("small", 3, 2, TESTS)
-    assert list(cell.scores) == list(of.methods)
+    assert list(cell.scores) == list(of.methods)[1:]  # there is no third source
     assert told == sorted(told)
     lexicon = sources(of.settings["small"])
     assert cell.rows == {"words": len(lexicon.words)}
     assert any("words are others in lower case" in note for note in cell.notes)
+    asked = [wordtests.measure(test, WordVectors(lexicon.words, np.eye(len(lexicon.words), 1)), 0) for test in TESTS]
+    told_of = ", ".join(f"{one.asked} of {one.items} of {test}" for one, test in zip(asked, TESTS, strict=True))
+    assert f"small asks {told_of}" in cell.notes
     mean = WordVectors(lexicon.words, Average().vectors(lexicon, 12, never).numpy())
     wanted = [wordtests.measure(test, mean, 3, among=lexicon.words).main[1] for test in TESTS]
     assert list(cell.scores["average"].measures.score_per_task) == wanted  # type: ignore[union-attr]
     assert cell.scores["simme"].facts["numbers a word"] == 12
     assert [cell.scores[key].epochs for key in ("average", "caeme", "simme")] == [0, 2, 1]
+
+
+def test_a_test_of_few_items_says_nothing() -> None:
+    """And a third source is asked where there is one."""
+    of = table(settings={"small": {
+        **CONTENT["settings"]["small"],
+        "sources": {**CONTENT["settings"]["small"]["sources"], "again": "gensim:lee_fasttext.vec"},
+        "vocabulary": {"fold": True, "minimum": 3},
+        "expected_by_task": {},
+    }})  # fmt: skip
+    cell = run(of, "small", 0, quiet)
+    assert list(cell.scores) == list(of.methods)
+    (note,) = (note for note in cell.notes if note.startswith("small asks"))
+    few = [int(said.split(" of ")[0]) < 20 for said in note.removeprefix("small asks ").split(", ")]
+    assert True in few
+    for score in cell.scores.values():
+        assert np.isnan(score.measures.score_per_task).tolist() == few  # type: ignore[union-attr]
 
 
 def test_a_cell_is_the_same_to_the_last_digit_and_seeds_differ() -> None:
@@ -130,6 +151,12 @@ def test_cells_go_by_what_is_asked_and_by_the_sources(tmp_path: Path) -> None:
     def of(**changes: Any) -> Any:
         return origins(table(settings={"small": {**panel, **changes}}))["small"]
 
+    pairs = tmp_path / "pairs.txt"
+    pairs.write_text("king queen")
+    listed = {"simme-paper": {"pairs": "list", "list": str(pairs)}}
+    with_pairs = of(methods=listed)
+    pairs.write_text("queen king")
+    assert (of(methods=listed).table, of(methods=listed).data == with_pairs.data) == (with_pairs.table, False)
     before = of()
     assert of() == before
     assert of(tests=["simlex999"]).table != before.table

@@ -62,7 +62,32 @@ def test_it_learns_what_the_sources_say_and_pairs_it_never_saw(lexicon: Lexicon)
     assert found.history[-1]["validation"] < 0.3 * found.history[0]["validation"]
 
 
-def test_the_last_weights_are_kept_and_a_few_rows_change(lexicon: Lexicon) -> None:
+def test_the_last_weights_are_kept() -> None:
+    """Where the best are others: of noise, what is held out cannot be learned."""
+    draw, words = np.random.default_rng(0), [f"w{number}" for number in range(64)]
+    noise = align([from_arrays(name, words, draw.normal(size=(64, 4)).astype(np.float32)) for name in "ab"])
+    settings = TRAINING.model_copy(update={"epochs": 12, "learning_rate": 5.0})
+    last, found = trained(noise, settings)
+    best, again = trained(noise, settings.model_copy(update={"keep": "best"}))
+    assert found.best_epoch == again.best_epoch < 12
+    shorter, _ = trained(noise, settings.model_copy(update={"epochs": found.best_epoch}))
+    assert torch.equal(best.weight, shorter.weight)
+    assert not torch.equal(last.weight, best.weight)
+
+
+def test_of_what_nothing_is_held_out_the_training_is_measured(lexicon: Lexicon) -> None:
+    """The groups of these words are such that no two are opposite; a loss of nothing is not 0."""
+    torch.manual_seed(0)
+    model, rows = Embedding(64, 5), torch.arange(64)[:, None]
+    relations = Relations(lexicon, rows, groups=torch.ones(64, dtype=torch.uint8))
+    found = fit(
+        model, TensorRows(values=rows), relations, all_pairs, TRAINING,
+        seed=0, accelerator=Accelerator(cpu=True), held=relations.held_out(),
+    )  # fmt: skip
+    assert [one["validation"] for one in found.history] == [one["loss"] for one in found.history]
+
+
+def test_a_few_rows_change(lexicon: Lexicon) -> None:
     torch.manual_seed(0)
     before = Embedding(64, 5)
     model, _ = trained(lexicon, TRAINING.model_copy(update={"epochs": 1}))

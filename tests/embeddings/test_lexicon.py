@@ -66,15 +66,21 @@ def test_the_fingerprint_is_of_sources_and_words() -> None:
     assert len({one.fingerprint for one in [align([NEWS, FILMS]), *others]}) == 4
 
 
-def test_a_source_that_shares_no_word_is_refused() -> None:
+def test_a_source_that_shares_no_word_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError) as error:
         align([NEWS, FILMS, source("emoji", "🙂", "👔")])
     assert str(error.value) == (
-        "source 'emoji' has no word in common with any other (it begins with '🙂', '👔', 'films' with 'a', 'c', 'd'); "
-        "look whether their words are written alike: vocabulary.fold makes them lower case"
+        "'emoji' and 'news', 'films' have no word in common (they begin with '🙂', '👔', and with 'b', 'a', 'C'); look "
+        "whether their words are written alike: vocabulary.fold makes them lower case"
     )
-    with pytest.raises(RequestError, match="source 'upper' has no word in common"):
+    with pytest.raises(RequestError, match="'films' and 'upper' have no word in common"):
         align([source("upper", "A", "B"), FILMS])
+    with pytest.raises(RequestError, match="'c', 'd' and 'a', 'b' have no word in common"):
+        align([source("a", "x", "y"), source("b", "y", "z"), source("c", "u", "v"), source("d", "v", "w")])
+    listed = tmp_path / "words.txt"
+    listed.write_text("a\nb")
+    with pytest.raises(RequestError, match="'second' and 'first' have no word in common"):  # of the words that are left
+        align([source("first", "a", "x"), source("second", "b", "x")], Vocabulary(words=listed))
     assert align([source("upper", "A", "B"), FILMS], Vocabulary(fold=True)).words == ("a", "b", "c", "d")
 
 
@@ -89,3 +95,11 @@ def test_no_word_is_left(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("\n \n", encoding="utf-8")
     with pytest.raises(RequestError, match="has no word; write one a line"):
         align([NEWS, FILMS], Vocabulary(words=tmp_path / "words.txt"))
+
+
+def test_a_copy_of_a_lexicon_is_itself() -> None:
+    """A moving average of networks copies what they hold, and sources are large."""
+    from copy import deepcopy
+
+    lexicon = align([NEWS, FILMS])
+    assert deepcopy([lexicon])[0] is lexicon

@@ -11,7 +11,16 @@ from torch import Tensor
 
 from amalgam.embeddings import Lexicon, align, from_arrays
 from amalgam.embeddings.model import Embedding
-from amalgam.embeddings.relations import Relations, Sight, all_pairs, groups_of, opposite, some_pairs
+from amalgam.embeddings.relations import (
+    Relations,
+    Sight,
+    all_pairs,
+    difference,
+    distinct,
+    groups_of,
+    held_out,
+    some_pairs,
+)
 from tests.reference import simme as slow
 
 WORDS = tuple("abcdefg")
@@ -155,13 +164,63 @@ def test_held_out_pairs_are_neither_learned_nor_forgotten(lexicon: Lexicon) -> N
     assert torch.allclose(made.weight.grad.to_dense(), torch.tensor(of_matrix).double(), atol=1e-6)
 
 
+def pairs_of(groups: Tensor) -> Tensor:
+    """The pairs (2, P) of words of these groups that are held out."""
+    nothing = torch.empty(len(groups), 0)
+    return held_out(Sight(torch.arange(len(groups)), (), nothing, nothing, groups))
+
+
 def test_one_pair_in_128_is_held_out_whatever_the_batch() -> None:
     groups = groups_of(2000)
     assert torch.equal(groups, groups_of(2000))
-    first, second = opposite(groups)
+    first, second = pairs_of(groups)
     assert bool((first < second).all())
     assert len(first) == pytest.approx(2000 * 1999 / 2 / 128, rel=0.05)
     assert set(((groups[first].int() + groups[second].int()) % 128).tolist()) == {0}
     some = torch.randperm(2000)[:100]
-    mine = {frozenset(some[pair].tolist()) for pair in opposite(groups[some]).T}
-    assert mine == {pair for pair in map(frozenset, opposite(groups).T.tolist()) if pair <= set(some.tolist())}
+    mine = {frozenset(some[pair].tolist()) for pair in pairs_of(groups[some]).T}
+    assert mine == {pair for pair in map(frozenset, pairs_of(groups).T.tolist()) if pair <= set(some.tolist())}
+
+
+def test_held_out_pairs_of_a_list_are_neither_learned_nor_forgotten(lexicon: Lexicon) -> None:
+    groups = torch.tensor([1, 127, 64, 64, 3, 1, 0], dtype=torch.uint8)
+    pairs = torch.tensor([[1, 0], [2, 4], [5, 1], [3, 2], [6, 5]])  # the first, third and fourth are held out
+    made = model(lexicon)
+    relations = Relations(lexicon, pairs, groups=groups)
+    for asked, some in ((relations, [1, 4]), (relations.held_out(), [0, 2, 3])):
+        sight = exact(asked.at(slice(None)))
+        said = some_pairs(made(sight.words), sight)
+        alone = exact(Relations(lexicon, pairs[some]).at(slice(None)))
+        assert int(said.count) == len(some)
+        assert said.sum.item() == pytest.approx(some_pairs(made(alone.words), alone).sum.item())
+
+
+def test_a_word_that_stands_in_a_batch_again_has_its_pairs_once(lexicon: Lexicon) -> None:
+    made, found = model(lexicon), []
+    for words in ([[0], [3], [6], [2]], [[0, 3, 0], [6, 6, 2], [3, 0, 0]]):
+        rows = torch.tensor(words)
+        sight = exact(Relations(lexicon, rows, groups=groups_of(7)).at(slice(None)))
+        said = all_pairs(made(sight.words), sight)
+        (gradient,) = torch.autograd.grad(said.sum, made.weight)
+        found.append((said.sum.item(), said.count.item(), gradient.to_dense()))
+    assert found[0][:2] == pytest.approx(found[1][:2])
+    assert torch.allclose(found[0][2], found[1][2])
+    assert distinct(torch.tensor([4, 2, 4, 7, 2])).tolist() == [0, 1, 3]
+
+
+def test_the_difference_is_that_of_plain_loops(lexicon: Lexicon) -> None:
+    vectors, groups = torch.randn(7, 3, generator=torch.Generator().manual_seed(2)), torch.arange(7) % 2 * 64
+    sight = Relations(lexicon, torch.arange(7)[:, None], groups=groups.to(torch.uint8)).at(slice(None))
+    squares = []
+    for one in range(7):
+        for other in range(one):
+            if (groups[one] + groups[other]) % 128:
+                continue
+            said = slow.cosine(vectors[one].tolist(), vectors[other].tolist())
+            for source in plain(lexicon):
+                if {lexicon.words[one], lexicon.words[other]} <= set(source):
+                    pair = lexicon.words[one], lexicon.words[other]
+                    squares.append((said - slow.source_similarity(source, pair)) ** 2)
+    assert len(squares) > 0
+    assert difference(vectors, sight) == pytest.approx(sum(squares) / len(squares), rel=1e-5)
+    assert difference(vectors, replace(sight, groups=torch.full((7,), 3, dtype=torch.uint8))) is None

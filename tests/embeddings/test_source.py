@@ -210,6 +210,7 @@ def test_a_form_can_be_told(tmp_path: Path) -> None:
             "expected words as text, and a row of numbers",
         ),
         ({"words": np.array(["a"], dtype=object), "vectors": np.ones((1, 3))}, "allow_pickle=False"),
+        ({"words": np.array(["a"]), "vectors": np.array([["x"]])}, "expected words as text, and a row of numbers"),
     ],
 )
 def test_arrays_that_are_no_embeddings_are_refused(arrays: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
@@ -225,8 +226,56 @@ def test_a_source_in_memory_is_sifted_too() -> None:
     assert source.notes == (
         "1 left out, there before: 'a' in entry 2", "1 left out, a vector of zeros: 'b' in entry 3",
     )  # fmt: skip
-    with pytest.raises(RequestError, match="has 1 words and vectors of the shape"):
-        from_arrays("mine", ["a"], np.ones((2, 2)))
+    for wrong in (np.ones((2, 2)), np.array([["1", "2"]])):
+        with pytest.raises(RequestError, match=r"has 1 words and vectors of the type .*; expected a row of numbers"):
+            from_arrays("mine", ["a"], wrong)
+
+
+def test_a_line_break_within_a_word_is_told_and_shifts_no_other(tmp_path: Path) -> None:
+    """`words.txt` has a word a line; what reads it may take a carriage return for its end, too."""
+    broken = ("a\nb", "the", "c\rd", "of")
+    for source in (from_arrays("mine", broken, VECTORS), read(written(tmp_path / "a.bin", binary(broken)))):
+        assert list(source.words) == ["the", "of"]
+        assert np.array_equal(source.vectors, VECTORS[[1, 3]])
+        assert source.notes == (r"2 left out, a line break within the word: 'a\nb' in entry 1, 'c\rd' in entry 3",)
+    source = read(written(tmp_path / "b.txt", "the 1 2\nfoo\rbar 3 4\nof 5 6\n"))
+    assert (list(source.words), source.vectors.tolist()) == (["the", "of"], [[1, 2], [5, 6]])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "extraordinarily 0.5 0.7\nunbelievable 0.1 0.2\n",  # mostly letters; its bytes would be singles, too
+        "привет 0.5 0.7\nмир 0.1 0.2\n",
+        "a 0.5 0.7\nunbelievably_long_words_" + "x" * 400 + " 0.1 0.2\n",
+    ],
+)
+def test_text_of_few_numbers_is_text(content: str, tmp_path: Path) -> None:
+    numbers = np.array([[0.5, 0.7], [0.1, 0.2]], dtype=np.float32)
+    assert np.array_equal(read(written(tmp_path / "a.vec", "2 2\n" + content)).vectors, numbers)
+
+
+def test_text_of_many_numbers_is_text(tmp_path: Path) -> None:
+    """More of them than the beginning that a file is known by."""
+    wide = np.random.default_rng(0).normal(size=(2, 2000)).astype(np.float32)
+    content = "".join(f"{word} {' '.join(map(repr, row.tolist()))}\n" for word, row in zip("ab", wide, strict=True))
+    assert np.array_equal(read(written(tmp_path / "a.vec", "2 2000\n" + content)).vectors, wide)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path: Path) -> None:
+    for number, head in enumerate(("", "4 3\n")):
+        same(read(written(tmp_path / f"a{number}.txt", "\ufeff" + head + text())))
+
+
+def test_blank_lines_of_any_kind_are_none(tmp_path: Path) -> None:
+    same(read(written(tmp_path / "a.txt", text(end="\r\n") + "\r\n   \r\n")))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_compressed_arrays_are_read(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", words=np.array([word.encode() for word in WORDS]), vectors=VECTORS)
+    ending = {gzip.compress: ".gz", lzma.compress: ".xz"}[pack]
+    same(read(written(tmp_path / f"b.npz{ending}", pack((tmp_path / "a.npz").read_bytes()))))
 
 
 def test_there_is_no_such_file(tmp_path: Path) -> None:

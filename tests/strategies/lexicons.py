@@ -43,6 +43,7 @@ def learn(
     targets: Targets,
     loss: Callable[[Any, Any], Loss],
     settings: Mapping[str, Any] | None = None,
+    note: str = "",
 ) -> None:
     """Train as a run does, with these tests' settings."""
     held = targets.held_out() if isinstance(targets, Relations) and targets.groups is not None else None

@@ -9,7 +9,7 @@ import pytest
 
 from amalgam.errors import RequestError
 from amalgam.wordtests.asked import Asked
-from amalgam.wordtests.texts import Texts, means, texts, tokens
+from amalgam.wordtests.texts import Texts, folds, means, texts, tokens
 
 from .words import asking, embedding, of, vector
 
@@ -66,7 +66,7 @@ def sayings(count: int, seed: int, told: float) -> Texts:
     for number in range(count):
         right = number % 2 == 0
         own = (GOOD if right else BAD) if generator.random() < told else GOOD + BAD
-        said.append(" ".join(["it", "is", str(generator.choice(own)), "zzz"]))
+        said.append(" ".join(["it", "is", str(generator.choice(own)), f"zzz{number}"]))
         classes.append("good" if right else "bad")
     return Texts(said, classes)
 
@@ -91,13 +91,15 @@ def test_a_text_is_classified_by_what_others_taught_alone() -> None:
 def test_the_accuracy_is_that_of_the_steps_one_by_one() -> None:
     """Five folds, features standardised by the texts that are learned from alone."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
 
     tiny = embedding(["it", "is", *GOOD, *BAD], dimensions=4)
     own, given = Asked.of(replace(tiny, vectors=tiny.vectors / 1000)), sayings(150, 1, 0.7)
     rows, truth = means(own, given.texts).vectors.astype(np.float64), np.array(given.classes)
     rights = []
-    for learned, tested in StratifiedKFold(5, shuffle=True, random_state=5).split(rows, truth):
+    fold = folds(given, 5)
+    for one in range(5):
+        learned, tested = fold != one, fold == one
+        assert truth[tested].tolist().count("good") == pytest.approx(15, abs=1)
         middle, spread = rows[learned].mean(0), rows[learned].std(0)
         model = LogisticRegression(max_iter=2000).fit((rows[learned] - middle) / spread, truth[learned])
         rights.append((model.predict((rows[tested] - middle) / spread) == truth[tested]).mean())
@@ -123,4 +125,17 @@ def test_too_few_texts_are_refused() -> None:
     for classes in (["x"] * 9, ["x"] * 5 + ["y"] * 4):
         with pytest.raises(RequestError, match="expected two classes or more, of 5 texts each or more"):
             texts(asking("a b"), Texts(["a"] * 9, classes), seed=0)
-    assert texts(asking("a b"), Texts(["a", "b"] * 5, ["x", "y"] * 5), seed=0).measures == {"accuracy": 1.0}
+    with pytest.raises(RequestError, match="different texts of the classes"):
+        texts(asking("a b"), Texts(["a", "b"] * 5, ["x", "y"] * 5), seed=0)
+    different = Texts([f"{word} {number}" for number in range(5) for word in "ab"], ["x", "y"] * 5)
+    assert texts(asking("a b"), different, seed=0).measures == {"accuracy": 1.0}
+
+
+def test_texts_of_the_same_words_are_in_one_fold() -> None:
+    """Learned by heart in one and asked in another, words that tell nothing would tell a class."""
+    given = sayings(60, 3, 0.0)
+    twice = Texts([*given.texts, *(text.upper() + " !" for text in given.texts)], [*given.classes, *given.classes])
+    fold = folds(twice, 1)
+    assert fold[:60].tolist() == fold[60:].tolist() == folds(given, 1).tolist()
+    assert sorted(np.bincount(fold).tolist()) == [24] * 5
+    assert fold.tolist() != folds(twice, 2).tolist()
