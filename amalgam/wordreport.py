@@ -158,13 +158,13 @@ def says(report: WordReport) -> Iterator[str]:
     """The result, in sentences."""
     yield f"The student has {plain(report.words)} words of {report.width} numbers."
     if report.error is not None:
+        whole = f"{math.sqrt(report.error):.3f} from the sources'"
         without = "" if report.error_without is None else (
-            f", and by {math.sqrt(report.error_without):.3f} from what it learns, the sources without what all of "
-            "their words have in common"
+            f"{math.sqrt(report.error_without):.3f} from what it learns, the sources' without what all of their words "
+            "have in common, and by "
         )  # fmt: skip
         yield (
-            f"Its cosines differ from the sources' by {math.sqrt(report.error):.3f}{without} (root mean square over "
-            "pairs that SimME's training leaves out)."
+            f"Its cosines differ by {without}{whole} (root mean square over pairs that SimME's training leaves out)."
         )
     told = [test for test in report.tests if _best(test.values)]
     if not told:

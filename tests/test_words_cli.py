@@ -122,7 +122,7 @@ def test_the_report_says_how_far_cosines_are_from_the_sources_and_from_what_is_l
     assert report.error is not None
     assert report.error_without < report.error
     assert (
-        "from what it learns, the sources without what all of their words have in common"
+        "from what it learns, the sources' without what all of their words have in common"
         in (run / "README.md").read_text()
     )
 

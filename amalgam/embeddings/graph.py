@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,8 +49,16 @@ def export(words: WordVectors, path: Path) -> dict[str, str | int | float | None
 
 
 def _write(words: WordVectors, path: Path) -> None:
-    """The graph: one look-up in a table."""
-    from onnx import TensorProto, checker, helper, save
+    """Write the graph and check the file."""
+    from onnx import checker, save
+
+    save(_graph(words), path)
+    checker.check_model(path)
+
+
+def _graph(words: WordVectors) -> Any:
+    """One look-up in a table; it has a copy of the vectors, and saving it makes another."""
+    from onnx import TensorProto, helper
 
     table = helper.make_tensor(
         "table", TensorProto.FLOAT, words.vectors.shape, words.vectors.astype("<f4", copy=False).tobytes(), raw=True
@@ -64,5 +73,4 @@ def _write(words: WordVectors, path: Path) -> None:
     helper.set_model_props(
         model, {"amalgam.version": __version__, "amalgam.ids": "a word's line in words.txt, from 0 on"}
     )
-    save(model, path)
-    checker.check_model(path)
+    return model

@@ -13,6 +13,8 @@ from amalgam.fingerprint import of_array
 from amalgam.wordtests.asked import PAIRS, Asked
 from amalgam.wordtests.outcome import Outcome
 
+_BY_CHANCE = 1.96  # standard errors, 1/√(n - 1), within which 95 % of the correlations of what is unrelated lie
+
 
 class Rated(NamedTuple):
     """P pairs of words and how alike people find them: first (P,) and second (P,) words, and scores (P,)."""
@@ -32,7 +34,9 @@ def similarity(asked: Asked, rated: Rated) -> Outcome:
     cosines, covered = asked.cosines(pairs[chosen])
     scores = rated.scores[chosen]
     measures = {"spearman": spearman(cosines, scores), "pearson": pearson(cosines, scores)}
-    return Outcome(measures, len(pairs), len(scores), int(covered.sum()), PAIRS, of_array(chosen))
+    count = len(scores)
+    note = f"of {count:,} pairs, correlations within ±{_BY_CHANCE / math.sqrt(max(1, count - 1)):.2f} can be chance"
+    return Outcome(measures, len(pairs), count, int(covered.sum()), PAIRS, of_array(chosen), (note,))
 
 
 def pearson(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
