@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from amalgam.api import distill
+    from amalgam.api import distill, distill_words, load_words
+    from amalgam.embeddings.words import WordVectors
     from amalgam.errors import AmalgamError, RequestError, WorkError
     from amalgam.strategy import Strategy
     from amalgam.student import Student, load
@@ -24,12 +25,15 @@ __version__ = "0.1.0"
 
 _HOME = {
     "distill": "amalgam.api",
+    "distill_words": "amalgam.api",
     "load": "amalgam.student",
+    "load_words": "amalgam.api",
     "Student": "amalgam.student",
     "Strategy": "amalgam.strategy",
     "Scorer": "amalgam.teacher",
     "ConditionalScorer": "amalgam.teacher",
     "FeatureScorer": "amalgam.teacher",
+    "WordVectors": "amalgam.embeddings.words",
     "AmalgamError": "amalgam.errors",
     "RequestError": "amalgam.errors",
     "WorkError": "amalgam.errors",
@@ -43,10 +47,13 @@ __all__ = [
     "Scorer",
     "Strategy",
     "Student",
+    "WordVectors",
     "WorkError",
     "__version__",
     "distill",
+    "distill_words",
     "load",
+    "load_words",
 ]
 
 

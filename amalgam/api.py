@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from amalgam import datasets, parts
+from amalgam import datasets, lexical, parts
+from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError
 from amalgam.pipeline import distill as run
 from amalgam.progress import shown
-from amalgam.recipe import resolve
+from amalgam.recipe import WordRecipe, read_any, resolve
 from amalgam.registry import IN_MEMORY, name_of
 from amalgam.signals import Rows
+from amalgam.strategies import embedding_class
 from amalgam.student import Student
 
 
@@ -97,6 +99,77 @@ def distill(
         )
     made.report = report
     return made
+
+
+def distill_words(
+    sources: Sequence[Any],
+    strategy: str | Mapping[str, Any] = "simme",
+    *,
+    width: int = 100,
+    vocabulary: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    tests: Sequence[str] = (),
+    extend: str | Path | None = None,
+    bound: float = 0.0,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: bool = False,
+) -> WordVectors:
+    """Make one embedding of what several know together.
+
+    Args:
+        sources: each a path, a SPEC such as `gensim:lee_fasttext.vec`, a run directory, gensim's KeyedVectors, or a
+            pair (words, vectors (V, D)).
+        strategy: its name, or a mapping with `name` and hyperparameters; `simme` as recipes/simme.yaml has it.
+        width: how many numbers a word has, for strategies that can choose it.
+        vocabulary: which words, such as `{"minimum": 2}` for those that two sources know.
+        training: the trainer's settings that differ from the recipe's.
+        tests: word tests to measure it by, see `amalgam.wordtests.names`.
+        extend: a run directory whose words are kept, and the sources' added to.
+        bound: how far the unit vector of a kept word may move.
+        seed: of everything random.
+        out: a run directory to write; None writes none.
+        progress: whether to show progress on standard error.
+
+    Raises:
+        RequestError: something in the request must be mended.
+        WorkError: the work failed.
+    """
+    if isinstance(sources, str | Path) or not isinstance(sources, Sequence):
+        raise RequestError("sources is a list of embeddings")
+    changes: dict[str, object] = {
+        "teachers": [str(one) if _is_spec(one) else IN_MEMORY + str(place) for place, one in enumerate(sources, 1)],
+        "vocabulary": dict(vocabulary or {}),
+        "student": {"name": "embedding", "width": width},
+        "measured": list(tests),
+        "seed": seed,
+    } | {f"training.{key}": value for key, value in (training or {}).items()}
+    if extend is not None:
+        changes["extend"] = {"run": str(extend), "bound": bound}
+    name = strategy if isinstance(strategy, str) else str(strategy.get("name"))
+    embedding_class(name)
+    if not isinstance(strategy, str):
+        changes["strategy"] = dict(strategy)
+    recipe = read_any(name, changes)
+    if not isinstance(recipe, WordRecipe):
+        raise RequestError(f"recipe {name} has rows; name a strategy that makes one embedding of several")
+    with shown(progress) as display:
+        words, _ = lexical.distill(
+            recipe, sources=sources, out=None if out is None else Path(out), keep=out is not None, progress=display
+        )
+    return words
+
+
+def load_words(folder: str | Path) -> WordVectors:
+    """The embedding that a run of words made.
+
+    Args:
+        folder: its run directory, or `student/` in it.
+
+    Raises:
+        RequestError: none is there, or it is damaged.
+    """
+    return WordVectors.load(Path(folder))
 
 
 def _is_spec(given: Any) -> bool:

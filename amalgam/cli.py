@@ -69,12 +69,18 @@ def distill(
     strategy: Annotated[str | None, typer.Option(help="The strategy: `amalgam show NAME` says what it does.")] = None,
     teacher: Annotated[
         list[str] | None,
-        typer.Option(help="A teacher: a card's name or path, or adapter:source[@labels]. Repeat it for several."),
+        typer.Option(
+            help="A teacher: a card's name or path, adapter:source[@labels], or a file of word embeddings. Repeat it "
+            "for several."
+        ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="The rows: a name (digits) or a file.")] = None,
     series: Series = False,
     student: Annotated[
         str | None, typer.Option(help="The student: label_chain, mlp, recurrent or convolutional.")
+    ] = None,
+    extend: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="The run of words that the teachers' words are added to.")
     ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Any key of the recipe, as key=value: --set training.epochs=40")
@@ -86,7 +92,9 @@ def distill(
     """Distil a panel of teachers into one student: the main job."""
     from amalgam.views.runs import distill_and_show
 
-    distill_and_show(recipe, strategy, teacher or [], data, series, student, set_ or [], out, resume, trust_code)
+    distill_and_show(
+        recipe, strategy, teacher or [], data, series, student, set_ or [], extend, out, resume, trust_code
+    )
 
 
 @teachers_app.command("list", epilog="Example: amalgam teachers list")
@@ -160,7 +168,10 @@ def show(strategy: Annotated[str, typer.Argument(help="A strategy's name.")]) ->
 @app.command(epilog="Example: amalgam evaluate runs/ant-1")
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    data: Annotated[str | None, typer.Option(help="Annotated rows; the run's own test part by default.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Annotated rows, or word tests; the run's own test part, or tests, by default."),
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Label columns of a table, comma-separated.")] = None,
     option: Options = None,
     trust_code: Trust = False,
@@ -224,12 +235,22 @@ def bench(
 @app.command(epilog="Example: amalgam predict runs/ant-1 digits --out predictions.csv")
 def predict(
     run: Annotated[Path, typer.Argument(help="A run directory or a saved student.")],
-    data: Annotated[str, typer.Argument(help="Rows: a name or a file.")],
+    data: Annotated[str | None, typer.Argument(help="Rows: a name or a file.")] = None,
+    nearest: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="In a run of words, the words nearest to it: film"),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many of them.")] = 10,
     labels: Annotated[str | None, typer.Option(help="Label columns of a table, which are no inputs.")] = None,
     option: Options = None,
     out: Annotated[Path | None, typer.Option(help="A CSV file; standard output by default.")] = None,
 ) -> None:
-    """The probability of every label for every row, as CSV."""
+    """The probability of every label for every row, as CSV; or the words nearest to one."""
+    if nearest:
+        from amalgam.views.words import nearest_words
+
+        nearest_words(run, nearest, count, {"DATA": data, "--labels": labels, "--option": option, "--out": out})
+        return
     from amalgam.views.runs import predict_rows
 
     predict_rows(run, data, labels, option or [], out)
@@ -238,11 +259,14 @@ def predict(
 @app.command(epilog="Example: amalgam export runs/ant-1 --check digits")
 def export(
     run: Annotated[Path, typer.Argument(help="A run directory or a saved student.")],
-    out: Annotated[Path | None, typer.Option(help="The ONNX file; RUN/student.onnx by default.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The ONNX file; RUN/student.onnx by default. Words can also be .txt, .vec and .bin."),
+    ] = None,
     check: Annotated[str | None, typer.Option(help="Rows on which ONNX must say what torch says.")] = None,
     option: Options = None,
 ) -> None:
-    """A student as one ONNX file, checked against torch."""
+    """A student as one ONNX file, checked against torch; an embedding also as word2vec writes them."""
     from amalgam.views.runs import export_run
 
     export_run(run, out, check, option or [])

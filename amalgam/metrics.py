@@ -48,7 +48,13 @@ AUC = Measure("auc", "AUC", "higher")
 """Of a bench alone: it needs the scores of all rows at once."""
 
 EVERY = tuple(dict.fromkeys((*CLASS_MEASURES, *MEASURES, AUC)))
-"""All measures there are."""
+"""All measures of predictions."""
+
+SCORE = Measure("score", "score", "higher")
+"""Of a word test: its own main measure."""
+
+BENCHED = (*EVERY, SCORE)
+"""All measures that a table can have."""
 
 
 def measures_of(exclusive: bool, tasks: bool = False) -> tuple[Measure, ...]:

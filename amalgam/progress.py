@@ -24,7 +24,7 @@ class Progress(Protocol):
     """Who shows the steps."""
 
     def step(self, name: str, total: int, unit: str = "rows") -> AbstractContextManager[Bar]:
-        """A step of `total` rows, as a context that yields its Bar."""
+        """A step of `total` rows, 0 where nobody knows how many, as a context that yields its Bar."""
 
     def say(self, line: str) -> None:
         """A line worth reading: what was reused, repaired, skipped."""
@@ -46,9 +46,13 @@ class Silent:
 
 
 class Lines:
-    """Plain lines, for logs: at most one every two seconds and one at the end of each step."""
+    """Plain lines, for logs, and one at the end of each step.
 
-    every = 2.0
+    They come every two seconds at first, and after a minute a thirtieth of a step's own time apart, at most half a
+    minute, so that the log of an hour can still be read.
+    """
+
+    every, share, longest = 2.0, 1 / 30, 30.0
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -69,13 +73,17 @@ class _LineBar:
     def __init__(self, lines: Lines, name: str, total: int, unit: str) -> None:
         self.lines, self.name, self.total, self.unit = lines, name, total, unit
         self.done, self.note = 0, ""
-        self.start = self.said = time.monotonic()
+        self.start, self.due = time.monotonic(), lines.every
 
     def advance(self, rows: int, note: str = "") -> None:
         self.done, self.note = self.done + rows, note
-        if time.monotonic() - self.said >= self.lines.every:
-            self.said = time.monotonic()
-            left = (self.total - self.done) * (self.said - self.start) / self.done if self.done else math.nan
+        spent = time.monotonic() - self.start
+        if spent >= self.due:
+            self.due = spent + min(max(self.lines.every, spent * self.lines.share), self.lines.longest)
+            if not self.total:
+                self._print(f"{self.done:,}", f"{spent:.0f} s so far")
+                return
+            left = (self.total - self.done) * spent / self.done if self.done else math.nan
             self._print(f"{self.done:,}/{self.total:,}", f"{left:.0f} s left" if self.done else "waiting")
 
     def finish(self) -> None:
@@ -147,7 +155,7 @@ class Live:
     @contextmanager
     def step(self, name: str, total: int, unit: str = "rows") -> Iterator[Bar]:
         """A step as a bar."""
-        task, done = self.bars.add_task(name, total=total, unit=unit, note=""), 0
+        task, done = self.bars.add_task(name, total=total or None, unit=unit, note=""), 0
         bars = self.bars
 
         class LiveBar:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator
 
 from amalgam.datasets import DataOptions
+from amalgam.embeddings.lexicon import Vocabulary
 from amalgam.errors import RequestError
 from amalgam.schema import assigned, parse, read_yaml
 from amalgam.shelf import find_recipe
 from amalgam.teacher import NETWORKS
 from amalgam.training.settings import Training
+
+OF_PAIRS = ("list", "texts")
+"""The settings of a strategy that are files of pairs of words."""
 
 _FORBID = ConfigDict(extra="forbid", frozen=True)
 
@@ -83,21 +87,17 @@ class Labels(BaseModel):
         return names
 
 
-class Recipe(BaseModel):
-    """One run.
+class Run(BaseModel):
+    """What every recipe says.
 
     Attributes:
         name: what the run is called.
         description: what it shows.
         strategy: the strategy's `name` and its hyperparameters.
-        teachers: SPECs: card names, paths to cards, or `adapter:source[@labels]`.
-        data: where rows come from.
-        labels: how the teachers' labels meet.
+        teachers: whom to learn from, as SPECs.
         student: the student's `name` and its settings.
         training: the trainer's settings.
         seed: of everything random but the split.
-        live: ask the teachers anew about every random view that the student sees (`training.augment`), instead of once
-            about the plain rows.
         export: whether the run ends with an ONNX file.
         made_with: versions a resolved recipe was run with; for readers.
     """
@@ -108,12 +108,9 @@ class Recipe(BaseModel):
     description: str = ""
     strategy: dict[str, Any]
     teachers: tuple[StrictStr, ...] = ()
-    data: Data
-    labels: Labels = Labels()
-    student: dict[str, Any] = {"name": "label_chain"}
+    student: dict[str, Any]
     training: Training = Training()
     seed: int = Field(default=0, ge=0, lt=2**31)
-    live: bool = False
     export: bool = True
     made_with: dict[str, str] = {}
 
@@ -137,7 +134,66 @@ class Recipe(BaseModel):
         return name
 
 
+class Recipe(Run):
+    """A run whose teachers answer rows, and whose student learns to.
+
+    Attributes:
+        teachers: SPECs: card names, paths to cards, or `adapter:source[@labels]`.
+        data: where rows come from.
+        labels: how the teachers' labels meet.
+        live: ask the teachers anew about every random view that the student sees (`training.augment`), instead of once
+            about the plain rows.
+    """
+
+    data: Data
+    labels: Labels = Labels()
+    student: dict[str, Any] = {"name": "label_chain"}
+    live: bool = False
+
+
+class Extension(BaseModel):
+    """An embedding that is extended.
+
+    Attributes:
+        run: the directory of a finished run, whose words are kept.
+        bound: how far the unit vector of one of these may move; at 0 their vectors stay as they are.
+    """
+
+    model_config = _FORBID
+
+    run: Path
+    bound: float = Field(default=0.0, ge=0, le=2)
+
+
+class WordRecipe(Run):
+    """A run whose teachers are embeddings of words, and so is its student.
+
+    Attributes:
+        teachers: SPECs of embeddings, see `embeddings.specs.find`.
+        vocabulary: which words the student has.
+        extend: the embedding that the teachers' words are added to; None makes a new one.
+        student: an `embedding` and its `width`.
+        measured: the sets that it is measured on, beside its teachers, see `amalgam.wordtests`.
+    """
+
+    vocabulary: Vocabulary
+    extend: Extension | None = None
+    student: dict[str, Any] = {"name": "embedding"}
+    measured: tuple[StrictStr, ...] = ()
+
+
+AnyRecipe: TypeAlias = Recipe | WordRecipe
+
+
 def read(name: str, changes: Mapping[str, object] | None = None, assignments: Sequence[str] = ()) -> Recipe:
+    """A recipe of rows by name or path, with what the user changed; see `read_any`."""
+    found = read_any(name, changes, assignments)
+    if isinstance(found, Recipe):
+        return found
+    raise RequestError(f"recipe {name} has a `vocabulary`: it makes one embedding of several, and has no rows")
+
+
+def read_any(name: str, changes: Mapping[str, object] | None = None, assignments: Sequence[str] = ()) -> AnyRecipe:
     """A recipe by name or path, with what the user changed.
 
     Args:
@@ -151,6 +207,8 @@ def read(name: str, changes: Mapping[str, object] | None = None, assignments: Se
     """
     path = find_recipe(name)
     content = read_yaml(path, "recipe")
+    if "vocabulary" in content and "data" in (changes or {}):
+        raise RequestError(f"recipe {name} makes one embedding of several; name them with --teacher, and no --data")
     if not content.get("made_with"):  # a resolved recipe names its paths in full
         _anchor(content, path.parent)
     for key, value in (changes or {}).items():
@@ -158,7 +216,9 @@ def read(name: str, changes: Mapping[str, object] | None = None, assignments: Se
     for assignment in assignments:
         key, value = assigned(assignment, "--set", "training.epochs=50")
         _put(content, key, value)
-    return resolve(content, f"recipe {path}")
+    _anchor(content, Path.cwd())
+    where = f"recipe {path}"
+    return parse(WordRecipe, content, where) if "vocabulary" in content else parse(Recipe, content, where)
 
 
 def resolve(content: dict[str, Any], where: str) -> Recipe:
@@ -183,7 +243,7 @@ def _change(content: dict[str, Any], key: str, value: object) -> None:
     _put(content, key, value)
 
 
-def dump(recipe: Recipe) -> str:
+def dump(recipe: Run) -> str:
     """The recipe as YAML; reading it again gives the same recipe."""
     text: str = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
     return text
@@ -193,6 +253,8 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
     """Make paths absolute that exist in a folder: the recipe's own, or the one where the user typed them."""
     if isinstance(content.get("teachers"), list):
         content["teachers"] = [anchored(spec, folder) for spec in content["teachers"]]
+    for part, keys in (("vocabulary", ("words",)), ("extend", ("run",)), ("strategy", OF_PAIRS)):
+        anchor_files(content.get(part), keys, folder)
     data = content.get("data")
     if isinstance(data, dict):
         data.update({key: anchored(data[key], folder) for key in ("source", "held_out") if key in data})
@@ -201,9 +263,16 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
                 options["xml"] = anchored(options["xml"], folder)
 
 
+def anchor_files(content: object, keys: Iterable[str], folder: Path) -> None:
+    """Make the paths under some keys absolute that exist in a folder."""
+    for key in keys:
+        if isinstance(content, dict) and isinstance(content.get(key), str) and (folder / content[key]).exists():
+            content[key] = str((folder / content[key]).resolve())
+
+
 def anchored(spec: object, folder: Path) -> object:
     """A SPEC `[adapter:]path[@labels][?key=value]` with absolute paths; what is no path there stays as it is."""
-    if not isinstance(spec, str) or spec.startswith("custom:"):
+    if not isinstance(spec, str) or spec.startswith(("custom:", "gensim:")):  # names, no paths
         return spec
     head, question, query = spec.partition("?")
     adapter, colon, source = head.rpartition(":")

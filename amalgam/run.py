@@ -9,9 +9,11 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
+from amalgam.embeddings.words import WORDS
 from amalgam.errors import RequestError
 from amalgam.files import writable, write_text
-from amalgam.recipe import Recipe, dump, read
+from amalgam.recipe import Run, dump, read_any
+from amalgam.schema import read_yaml
 
 RECIPE, REPORT, STUDENT, ONNX, CHECKPOINTS, LOGS = (
     "recipe.yaml", "report.json", "student", "student.onnx", "checkpoints", "logs",
@@ -21,6 +23,13 @@ RECIPE, REPORT, STUDENT, ONNX, CHECKPOINTS, LOGS = (
 def finished(folder: Path) -> bool:
     """Whether a run has its report, which is written last."""
     return (folder / REPORT).is_file()
+
+
+def is_of_words(folder: Path) -> bool:
+    """Whether a directory holds a run of words, or the embedding that one made; False where nothing is there."""
+    if any((folder / below / WORDS).is_file() for below in (".", STUDENT)):
+        return True
+    return (folder / RECIPE).is_file() and "vocabulary" in read_yaml(folder / RECIPE, "recipe")
 
 
 def chief() -> bool:
@@ -43,7 +52,7 @@ def fresh(name: str, parent: Path = Path("runs")) -> Path:
 
 
 @contextmanager
-def opened(out: Path | None, recipe: Recipe, resume: bool, keep: bool, chief: bool) -> Iterator[Path | None]:
+def opened(out: Path | None, recipe: Run, resume: bool, keep: bool, chief: bool) -> Iterator[Path | None]:
     """The run directory of a recipe, locked until the work ends.
 
     Args:
@@ -121,12 +130,12 @@ def _refuse_foreign(folder: Path, resume: bool) -> None:
         )
 
 
-def _agree(path: Path, recipe: Recipe) -> None:
+def _agree(path: Path, recipe: Run) -> None:
     """Write the recipe, or refuse to go on with a run that was made with another one."""
     if not path.is_file():
         write_text(path, dump(recipe.model_copy(update={"made_with": versions()})))
         return
-    before = read(str(path)).model_dump(exclude={"made_with"})
+    before = read_any(str(path)).model_dump(exclude={"made_with"})
     now = recipe.model_dump(exclude={"made_with"})
     changed = sorted(key for key in now if now[key] != before[key])
     if changed:

@@ -37,6 +37,19 @@ class Sheet:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A figure of a page.
+
+    Attributes:
+        says: what it shows.
+        svg: of matplotlib, which has escaped the names in it.
+    """
+
+    says: str
+    svg: str
+
+
+@dataclass(frozen=True)
 class Sheets:
     """What is told of several runs or benches beside each other.
 
@@ -47,6 +60,7 @@ class Sheets:
         settings: what was set otherwise, a line each.
         notes: what a reader must know to read the tables.
         facts: the same for programs; JSON can hold it.
+        pictures: of the page alone.
     """
 
     title: str
@@ -55,6 +69,7 @@ class Sheets:
     settings: tuple[str, ...]
     notes: tuple[str, ...]
     facts: dict[str, Any]
+    pictures: tuple[Picture, ...] = ()
 
 
 def shown(comparison: Sheets) -> list[RenderableType]:

@@ -40,7 +40,7 @@ CHUNK = 4096
 
 CARD = "card.json"
 KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
-Kind = Literal["teachers", "votes", "targets"]
+Kind = Literal["teachers", "votes", "targets", "vectors"]
 _QUIET: Bar = Silent()
 
 

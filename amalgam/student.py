@@ -240,6 +240,8 @@ def load(folder: str | Path) -> Student:
         if (folder / _SEEN).is_file():
             student.seen = np.load(folder / _SEEN, allow_pickle=False)
     except FileNotFoundError:
+        if any((folder / below / "words.txt").is_file() for below in (".", "student")):
+            raise RequestError(f"{folder} holds an embedding of words; amalgam.load_words reads it") from None
         raise RequestError(
             f"no student in {folder}: expected config.json and model.safetensors (or a run directory with student/)"
         ) from None

@@ -1,6 +1,6 @@
 """Run the benchmarks, print their tables, and write them into `docs/benchmarks.md`.
 
-python -m benchmarks [--only floor|tasks|targets|memory|reuse|together] [--quick] [--device cpu]
+python -m benchmarks [--only floor|tasks|targets|memory|reuse|together|words] [--quick] [--device cpu]
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.common import ROOT, Result
 
-NAMES = ("floor", "tasks", "targets", "memory", "reuse", "together")
+NAMES = ("floor", "tasks", "targets", "memory", "reuse", "together", "words")
 PAGE = ROOT / "docs" / "benchmarks.md"
 HEAD = """\
 # Benchmarks

@@ -82,7 +82,7 @@ HYPERPARAMETERS = ", ".join(field.name for field in dataclasses.fields(ANT))  # 
             "adapter:source@labels with "
             "an adapter of custom, onnx, sklearn, timm, torch, torchvision)",
         ),
-        ("cache clear --kind vote", "--kind 'vote' is none of teachers, votes, targets"),
+        ("cache clear --kind vote", "--kind 'vote' is none of teachers, votes, targets, vectors"),
     ],
 )
 def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: str) -> None:

@@ -30,7 +30,7 @@ def variants(name: str) -> Iterator[Any]:
 
 
 OWN_WAY = (Single, Sup)  # which ask one teacher alone, or none
-EVERY = [one for name in strategies.names() for one in variants(name)]
+EVERY = [one for name in strategies.of_rows() for one in variants(name)]
 LABELS = [pytest.param(one, id=str(one)) for one in EVERY if not one.exclusive and not isinstance(one, OWN_WAY)]
 CLASSES = [pytest.param(one, id=str(one)) for one in EVERY if one.exclusive is not False]
 

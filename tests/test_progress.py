@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 
 import pytest
@@ -32,12 +33,36 @@ def test_lines_come_every_two_seconds_and_at_the_end(clock: list[float]) -> None
     ]
 
 
+def test_the_log_of_an_hour_can_be_read(clock: list[float]) -> None:
+    stream = io.StringIO()
+    with Lines(Console(file=stream, width=200)).step("cells", 3600, "s") as bar:
+        for _ in range(3600):
+            clock[0] += 1.0
+            bar.advance(1)
+    at = [int(line.split()[1].split("/")[0].replace(",", "")) for line in stream.getvalue().splitlines()]
+    assert at[:30] == list(range(2, 62, 2))
+    assert max(later - sooner for sooner, later in itertools.pairwise(at)) == 30
+    assert len(at) < 250
+
+
 def test_waiting_is_no_eternity(clock: list[float]) -> None:
     stream = io.StringIO()
     with Lines(Console(file=stream, width=200)).step("votes", 1000) as bar:
         clock[0] = 3.0
         bar.advance(0, "waits for another process")
     assert stream.getvalue().splitlines()[0] == "votes: 0/1,000 rows, 0.0 rows/s, waiting · waits for another process"
+
+
+def test_where_nobody_knows_how_many_there_are_no_end_is_promised(clock: list[float]) -> None:
+    stream = io.StringIO()
+    with Lines(Console(file=stream, width=200)).step("reading", 0, "words") as bar:
+        clock[0] = 4.0
+        bar.advance(800)
+        clock[0] = 5.0
+    assert stream.getvalue().splitlines() == [
+        "reading: 800 words, 200 words/s, 4 s so far",
+        "reading: 800 words, 160 words/s, 5.0 s",
+    ]
 
 
 def test_bars_fit_a_terminal_and_keep_names_as_they_are() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from amalgam import recipe, shelf, strategies
+from amalgam import recipe, shelf, strategies, wordtests
 from amalgam.datasets import DataOptions
+from amalgam.embeddings import specs
 from amalgam.errors import RequestError
 from amalgam.labels import told_tasks
 from amalgam.registry import find_card
@@ -16,8 +17,13 @@ from amalgam.registry import find_card
 
 @pytest.mark.parametrize("name", shelf.names("recipes"))
 def test_every_built_in_recipe_is_sound(name: str) -> None:
-    wanted = recipe.read(name)
+    wanted = recipe.read_any(name)
     assert wanted.description
+    if isinstance(wanted, recipe.WordRecipe):
+        strategies.build_embedding(wanted.strategy, name)
+        assert all(specs.file_of(teacher).is_file() for teacher in wanted.teachers)
+        assert all(wordtests.find(test).is_here for test in wanted.measured)
+        return
     strategies.build(wanted.strategy, name)
     for teacher in wanted.teachers:
         card, _ = find_card(teacher)

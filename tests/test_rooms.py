@@ -14,7 +14,7 @@ import networkx
 import pytest
 
 from amalgam import shelf, strategies
-from amalgam.strategies import equations, strategy_class
+from amalgam.strategies import equations, method_class, strategy_class
 
 PACKAGE = Path(__file__).parents[1] / "amalgam"
 
@@ -23,6 +23,7 @@ SEES = {
     "strategies": {
         "classes",
         "conditional",
+        "embeddings",
         "errors",
         "habit",
         "labels",
@@ -38,6 +39,18 @@ SEES = {
         "surprise",
         "teacher",
     },
+    "embeddings": {
+        "datasets",
+        "embeddings",
+        "errors",
+        "files",
+        "fingerprint",
+        "progress",
+        "signals",
+        "store",
+        "strategy",
+    },
+    "wordtests": {"datasets", "embeddings", "errors", "fingerprint", "wordtests"},
     "classes": set(),
     "strategy": {"classes", "labels", "losses", "panel", "signals", "teacher"},
     "training": {"classes", "errors", "files", "losses", "progress", "signals", "training"},
@@ -174,7 +187,7 @@ def test_importing_amalgam_imports_no_torch() -> None:
 @pytest.mark.parametrize("name", strategies.names())
 def test_a_strategy_is_whole(name: str) -> None:
     """Docstring, paper, every equation it claims, hyperparameters explained, a recipe and a test."""
-    strategy = strategy_class(name)
+    strategy = method_class(name)
     assert strategy.__doc__
     assert strategy.paper is not None
     found = {int(n) for one in equations(strategy) for n in _numbers(one.number)}
@@ -200,7 +213,7 @@ def test_stored_targets_go_by_the_code_of_all_that_strategies_compute_with() -> 
 
     sees = {name: set(imported(tree)) for name, tree in modules()}
     saying = {"", "errors", "files", "fingerprint", "schema", "teacher", "progress"}  # which compute nothing
-    for name in strategies.names():
+    for name in strategies.of_rows():
         waiting, needed = {f"strategies.{name}"}, set[str]()
         while waiting:
             one = waiting.pop()

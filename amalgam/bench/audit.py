@@ -30,14 +30,16 @@ def audit(
         truth: (N, L) of 0, 1 and NaN.
 
     Returns:
-        Shares, NaN where there was nothing to judge: `targets wrong` of all row-label pairs; of ANT also `transfers
-        right` among the labels that were told, `changed labels right` among the others that a told teacher changed.
+        Shares, NaN where there was nothing to judge: `targets wrong` of the row-label pairs that a student learns,
+        which those of weight 0 are not; of ANT also `transfers right` among the labels that were told, `changed labels
+        right` among the others that a told teacher changed.
     """
     if not isinstance(targets, ProbabilityTargets):
         return {}
     whole = torch.as_tensor(targets.probabilities[: len(truth)])
+    counting = torch.as_tensor(targets.weights[: len(truth)]) > 0
     said = by_task(whole, targets.spans, one_hot, lambda some: some > 0.5)
-    judged = {"targets wrong": _share((said != (truth > 0.5))[~truth.isnan()])}
+    judged = {"targets wrong": _share((said != (truth > 0.5))[~truth.isnan() & counting])}
     if not isinstance(strategy, ANT):
         return judged
     told, changed = list[Tensor](), list[Tensor]()

@@ -13,8 +13,8 @@ import torch
 from amalgam.bench.audit import audit
 from amalgam.bench.checks import methods_of
 from amalgam.bench.ground import Ground, bounds, built, extent, prepared, within
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scores import Cell, Score, Tell
-from amalgam.bench.table import Table
 from amalgam.classes import as_targets, by_task, decided
 from amalgam.collect import surrogate, weighed
 from amalgam.journal import Journal
@@ -61,7 +61,7 @@ class Task:
     seconds: float
 
 
-def run(table: Table, name: str, seed: int, tell: Tell) -> Cell:
+def run(table: RowTable, name: str, seed: int, tell: Tell) -> Cell:
     """One setting under one seed: everything random in it follows from the seed.
 
     Args:
@@ -215,7 +215,7 @@ def scored(task: Task, learned: tuple[int, float], ground: Ground) -> Score:
     )  # fmt: skip
 
 
-def cost(table: Table, name: str) -> float:
+def cost(table: RowTable, name: str) -> float:
     """The work of a setting's cell, beside other settings' of the table: numbers that a training multiplies."""
     setting = table.settings[name]
     data = extent(setting, f"table {table.name}, setting {name}")

@@ -7,7 +7,8 @@ from typing import Any
 from amalgam import strategies
 from amalgam.adapters.torch import wrap
 from amalgam.bench.ground import Extent, built, extent, lessons, within
-from amalgam.bench.table import SUPERVISED, Setting, Table
+from amalgam.bench.row_table import RowTable, Setting
+from amalgam.bench.table import SUPERVISED
 from amalgam.errors import RequestError, listed, nearest
 from amalgam.panel import Panel, Seat, seat
 from amalgam.processes import processes
@@ -16,7 +17,7 @@ from amalgam.strategy import Strategy
 from amalgam.training.settings import Training
 
 
-def ready(table: Table) -> None:
+def ready(table: RowTable) -> None:
     """Refuse what is wrong with a table's methods, data, labels, teachers, students or trainings.
 
     The data of every setting is read for it; nothing is trained.
@@ -55,13 +56,13 @@ def ready(table: Table) -> None:
                     panel.require(method.needs, type(method).__name__, method.exclusive)
 
 
-def methods_of(table: Table, setting: Setting, where: str) -> dict[str, Strategy[Any] | None]:
+def methods_of(table: RowTable, setting: Setting, where: str) -> dict[str, Strategy[Any] | None]:
     """Every method's strategy in a setting, None for the supervised bound.
 
     Raises:
         RequestError: no such strategy, or a hyperparameter that is wrong.
     """
-    known = [*strategies.names(), SUPERVISED]
+    known = [*strategies.of_rows(), SUPERVISED]
     made = dict[str, Strategy[Any] | None]()
     for key, method in table.methods.items():
         here, spec = f"{where}, method {key}", {**method.strategy, **setting.methods.get(key, {})}
@@ -76,7 +77,7 @@ def methods_of(table: Table, setting: Setting, where: str) -> dict[str, Strategy
     return made
 
 
-def untaught(table: Table, setting: Setting, data: Extent, where: str) -> Panel:
+def untaught(table: RowTable, setting: Setting, data: Extent, where: str) -> Panel:
     """A setting's panel before its teachers have learned anything: what it knows and what it can be asked.
 
     Raises:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from amalgam.bench.significance import ALPHA, Friedman, critical_difference, friedman, holm, ranks, signed_rank
-from amalgam.metrics import EVERY
+from amalgam.metrics import BENCHED
 
-MEASURE = {measure.key: measure for measure in EVERY}
+MEASURE = {measure.key: measure for measure in BENCHED}
 Key = tuple[str, str, str]
 """Setting, method, measure."""
 Block = tuple[str, str]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process, resource_tracker
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from amalgam.bench.folder import Bench, packed
 from amalgam.bench.origin import Origin
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-Run: TypeAlias = Callable[[Table, str, int, Tell], Cell]
+Run: TypeAlias = Callable[[Any, str, int, Tell], Cell]
 """How the cell of a table in a setting under a seed is computed; a module's function, which other processes import."""
-Cost: TypeAlias = Callable[[Table, str], float]
+Cost: TypeAlias = Callable[[Any, str], float]
 """The work of a setting's cell, beside other settings'."""
 
 _PARTS = 1000

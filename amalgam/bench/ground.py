@@ -16,8 +16,8 @@ from amalgam import datasets, schooling, student
 from amalgam.adapters.torch import wrap
 from amalgam.bench.draw import Draw, Schooled
 from amalgam.bench.naming import ORACLE
+from amalgam.bench.row_table import RowTable, Setting
 from amalgam.bench.scores import Score, Tell
-from amalgam.bench.table import Setting, Table
 from amalgam.classes import among, one_hot
 from amalgam.collect import vote
 from amalgam.datasets.few import few
@@ -84,7 +84,7 @@ _EXTENTS: dict[tuple[str, str], Extent] = {}  # of every setting that was looked
 
 
 def prepared(
-    table: Table, setting: Setting, seed: int, where: str, journal: Journal, features: bool, tell: Tell
+    table: RowTable, setting: Setting, seed: int, where: str, journal: Journal, features: bool, tell: Tell
 ) -> Ground:
     """The split, the trained teachers, and their votes on every row.
 
@@ -219,7 +219,7 @@ def built(spec: dict[str, Any], shape: tuple[int, ...], labels: tuple[str, ...],
     return student.build(spec, shape, labels, where)
 
 
-def shares(table: Table, teachers: int) -> dict[str, float]:
+def shares(table: RowTable, teachers: int) -> dict[str, float]:
     """The shares of the split: a part for the test, one for students alone if wanted, the rest for the teachers."""
     apart = {"apart": table.apart} if table.apart else {}
     each = (1.0 - table.test - table.apart) / teachers

@@ -47,7 +47,7 @@ def caveat(standing: Standing) -> str:
     if standing.table.by_task:
         return "Tasks of one data set depend on each other, so all p-values and critical differences are optimistic."
     data = standing.table.settings
-    alike = of_one_data_set(data[setting].data for setting in dict.fromkeys(setting for setting, _ in blocks))
+    alike = of_one_data_set(data[setting].rows_of for setting in dict.fromkeys(setting for setting, _ in blocks))
     if alike:
         return (
             f"{alike}. {'Settings and measures' if several else 'Settings'} of one data set depend on each other, so "

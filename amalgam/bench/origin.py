@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from amalgam import datasets, run
+from amalgam import datasets, run, wordtests
 from amalgam.bench.ground import within
-from amalgam.bench.table import Setting, Table
+from amalgam.bench.row_table import RowTable, Setting
+from amalgam.bench.table import Table
+from amalgam.bench.word_table import Panel, WordTable
+from amalgam.embeddings import specs
 from amalgam.errors import RequestError
 from amalgam.fingerprint import fingerprint, of_code, of_file
+from amalgam.recipe import OF_PAIRS
 
 SHOWING = {
     "__main__", "api", "cli", "compare", "doctor", "explain", "figures", "finished", "progress", "report", "results",
-    "sheets", "views",
+    "sheets", "views", "wordreport",
     "bench.comparison", "bench.conduct", "bench.diagram", "bench.folder", "bench.notes", "bench.origin", "bench.pages",
     "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.tasks", "bench.terminal",
     "bench.verdict", "bench.words",
@@ -42,11 +48,18 @@ def origins(table: Table) -> dict[str, Origin]:
     Raises:
         RequestError: the data of a setting is not there.
     """
-    code, known = computed_by(), dict[Path, str]()
-    return {
-        name: Origin(code, asked(table, setting), read_from(setting, f"table {table.name}, setting {name}", known))
-        for name, setting in table.settings.items()
-    }
+    code, known, where = computed_by(), dict[Path, str](), f"table {table.name}, setting "
+    if isinstance(table, WordTable):
+        return {
+            name: Origin(code, asked_of_words(table, panel), read_of_words(table, panel, where + name, known))
+            for name, panel in table.settings.items()
+        }
+    if isinstance(table, RowTable):
+        return {
+            name: Origin(code, asked(table, setting), read_from(setting, where + name, known))
+            for name, setting in table.settings.items()
+        }
+    raise TypeError(f"a {type(table).__name__} is no table of rows nor of words")
 
 
 def computed_by() -> str:
@@ -62,7 +75,7 @@ def counts(module: str) -> bool:
     return not {module, module.partition(".")[0]} & SHOWING
 
 
-def asked(table: Table, setting: Setting) -> str:
+def asked(table: RowTable, setting: Setting) -> str:
     """The fingerprint of what a table asks for in a setting: nothing that is only shown, and no published number.
 
     The order of the methods counts: their students are trained together.
@@ -99,9 +112,51 @@ def read_from(setting: Setting, where: str, known: dict[Path, str]) -> str:
     """
     with within(where):
         files = datasets.files(setting.data, setting.options)
-        for path in files:
-            try:
-                known[path] = known.get(path) or of_file(path)
-            except OSError as error:
-                raise RequestError(f"data {path} cannot be read: {error.strerror}") from None
-    return fingerprint([[path.name, known[path]] for path in files] or setting.data)
+        return fingerprint(_contents(files, known) or setting.data)
+
+
+def asked_of_words(table: WordTable, panel: Panel) -> str:
+    """The fingerprint of what a table of words asks for in a panel; each method is computed by itself."""
+    return fingerprint(
+        {
+            "methods": {
+                key: [_without_files(one.strategy), one.training, _without_files(panel.methods.get(key, {}))]
+                for key, one in table.methods.items()
+            },
+            "sources": list(panel.sources),
+            "vocabulary": panel.vocabulary.model_dump(exclude={"words"}),  # a file, which is part of the data
+            "tests": panel.tests,
+            "least": {key: one.least for key, one in table.methods.items()},
+            "student": {**table.student, **panel.student},
+            "training": {**table.training, **panel.training},
+        }
+    )
+
+
+def _without_files(strategy: Mapping[str, Any]) -> dict[str, Any]:
+    """A strategy's settings without the files of pairs, which are part of the data."""
+    return {key: value for key, value in strategy.items() if key not in OF_PAIRS}
+
+
+def read_of_words(table: WordTable, panel: Panel, where: str, known: dict[Path, str]) -> str:
+    """The fingerprint of a panel's sources, of its tests and of methods' pairs, by content; as `read_from`."""
+    with within(where):
+        files = [file for spec in panel.sources.values() for file in specs.files_of(spec)]
+        files += [wordtests.find(test).require() for test in panel.tests]
+        files += [panel.vocabulary.words] if panel.vocabulary.words is not None else []
+        for key, one in table.methods.items():
+            strategy = {**one.strategy, **panel.methods.get(key, {})}
+            files += [Path(strategy[file]) for file in OF_PAIRS if strategy.get(file) is not None]
+        return fingerprint(_contents(files, known))
+
+
+def _contents(files: Iterable[Path], known: dict[Path, str]) -> list[list[str]]:
+    """Files by name and content."""
+    found = list[list[str]]()
+    for path in files:
+        try:
+            known[path] = known.get(path) or of_file(path)
+        except OSError as error:
+            raise RequestError(f"data {path} cannot be read: {error.strerror}") from None
+        found.append([path.name, known[path]])
+    return found

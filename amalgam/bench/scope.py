@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amalgam.bench.table import Table, read_table
+from amalgam.bench.table import Table
+from amalgam.bench.tables import read_table
 from amalgam.errors import RequestError, listed, nearest
 from amalgam.fingerprint import fingerprint
 from amalgam.schema import parse, read_yaml

@@ -13,11 +13,27 @@ Tell: TypeAlias = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
+class Merits:
+    """An embedding in word tests.
+
+    Attributes:
+        score_per_task: the main measure of each test, in the cell's order; NaN where it cannot be told.
+    """
+
+    score_per_task: tuple[Number, ...]
+
+    @property
+    def score(self) -> float:
+        """The mean over tests."""
+        return sum(self.score_per_task) / len(self.score_per_task)
+
+
+@dataclass(frozen=True)
 class Score:
     """A method in a cell.
 
     Attributes:
-        measures: on the cell's test rows.
+        measures: on the cell's test rows, or in its word tests.
         labels: how many labels it was measured on: all of the cell's, but for a teacher alone, which knows its own.
         facts: what the method counted (transfers, contradictions, …), in words; NaN where there was nothing to count.
         epochs: that its student was trained for; 0 without a student.
@@ -25,7 +41,7 @@ class Score:
         names: of the labels it was measured on, where these are not all of the cell's.
     """
 
-    measures: Measures
+    measures: Measures | Merits
     labels: int
     facts: Mapping[str, Number] = field(default_factory=dict)
     epochs: int = 0
@@ -40,13 +56,13 @@ class Cell:
     Attributes:
         setting: its name in the table.
         seed: of its split, its teachers and its students.
-        labels: how many labels the panel knows.
+        labels: how many labels the panel knows, or how many word tests there are.
         rows: part → how many rows.
         scores: method → its score, bounds among them, in the table's order.
         notes: sentences for the reader of the table.
         seconds: that the cell took.
-        names: of those labels.
-        test: the fingerprint of the rows that were measured on, with all their annotations.
+        names: of those labels, or tests.
+        test: the fingerprint of what was measured on: rows with all their annotations, or word tests.
     """
 
     setting: str

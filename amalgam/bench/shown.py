@@ -13,6 +13,7 @@ from amalgam.bench.comparison import MEASURE, Comparison, Says
 from amalgam.bench.notes import caveat
 from amalgam.bench.scores import Cell
 from amalgam.bench.standing import Standing
+from amalgam.bench.word_table import WordTable
 from amalgam.bench.words import ABSENT, chance, decimal, rank, span, spread
 from amalgam.results import Entry, plain
 from amalgam.sheets import Row, Sheet
@@ -213,7 +214,10 @@ def settings(standing: Standing) -> Sheet:
         counts = [[cell.labels for cell in cells]]
         counts += [[cell.rows[part] for cell in cells if part in cell.rows] for part in parts]
         rows.append((setting, [Mark(span(one) if one else ABSENT) for one in counts] + [Mark(str(len(cells)))]))
-    return Sheet("", ("setting", "labels", *(f"{part} rows" for part in parts), "seeds"), (rows,))
+    named = (
+        ("tests", *parts) if isinstance(standing.table, WordTable) else ("labels", *(f"{part} rows" for part in parts))
+    )
+    return Sheet("", ("setting", *named, "seeds"), (rows,))
 
 
 def methods(standing: Standing) -> Sheet:

@@ -1,33 +1,17 @@
-"""The file of a table: methods × settings, the protocol, and the published numbers."""
+"""What every table is: methods × settings, the protocol, and the published numbers."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StrictStr,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, model_validator
 
-from amalgam.bench.draw import Draw, Schooled
 from amalgam.bench.naming import check_keys, check_methods, check_shown
-from amalgam.datasets import DataOptions
-from amalgam.errors import RequestError, nearest
-from amalgam.metrics import EVERY, MEASURES
-from amalgam.recipe import anchored
-from amalgam.schema import parse, read_yaml
-from amalgam.shelf import names, shelf
-from amalgam.training.settings import Training
+from amalgam.errors import RequestError
+from amalgam.metrics import MEASURES
 
-_FORBID = ConfigDict(extra="forbid", frozen=True)
+FORBID = ConfigDict(extra="forbid", frozen=True)
 
 Role = Literal["compared", "variant", "bound"]
 
@@ -56,7 +40,7 @@ class Method(BaseModel):
         note: what a reader should know of it.
     """
 
-    model_config = _FORBID
+    model_config = FORBID
 
     shown: Annotated[str, AfterValidator(check_shown)] = ""
     strategy: Named
@@ -73,43 +57,29 @@ class Method(BaseModel):
         return given
 
 
-def _drawn_or_schooled(given: object) -> str:
-    return "draw" if isinstance(given, dict | Draw) else "schooled"
-
-
-Teachers = Annotated[
-    Annotated[Draw, Tag("draw")] | Annotated[tuple[Schooled, ...], Field(min_length=1), Tag("schooled")],
-    Discriminator(_drawn_or_schooled),
-]
-"""The discriminator lets a refusal speak of what was meant, not of what else it could have been."""
-
-
-class Setting(BaseModel):
-    """A column group of the table: data, teachers and what the students are.
+class Column(BaseModel):
+    """A setting of a table: a column group.
 
     Attributes:
-        data: the data SPEC.
-        options: how it is read.
-        teachers: each teacher's labels, or how they are drawn.
         student: what is added to the table's `student`.
-        training: what is added to the table's `training`, for teachers and students.
-        labelled: the share of the students' rows whose annotations methods see that learn from a few labelled rows.
+        training: what is added to the table's `training`.
         methods: method → what is added to its strategy here, where a paper chose for each data set.
         expected: method → the published measures, `[mean, sd]` in the order of the table's `measures`.
         expected_by_task: task → method → these, of a table that is ranked by task.
     """
 
-    model_config = _FORBID
+    model_config = FORBID
 
-    data: StrictStr
-    options: DataOptions = DataOptions()
-    teachers: Teachers
     student: dict[str, Any] = {}
     training: dict[str, Any] = {}
-    labelled: float | None = Field(default=None, gt=0, le=1)
     methods: dict[str, dict[str, Any]] = {}
     expected: dict[str, tuple[tuple[float, float], ...]] = {}
     expected_by_task: dict[str, dict[str, tuple[tuple[float, float], ...]]] = {}
+
+    @property
+    def rows_of(self) -> str:
+        """What is measured on, so that settings of the same are known to depend on each other."""
+        raise NotImplementedError
 
 
 class Quick(BaseModel):
@@ -121,7 +91,7 @@ class Quick(BaseModel):
         training: what is added to every training.
     """
 
-    model_config = _FORBID
+    model_config = FORBID
 
     settings: tuple[str, ...] = Field(min_length=1)
     seeds: int = Field(default=2, gt=0)
@@ -129,22 +99,17 @@ class Quick(BaseModel):
 
 
 class Table(BaseModel):
-    """A paper's table.
+    """A paper's table: what its statistics need to know of it.
 
     Attributes:
         name: what it is called.
         title: what it shows.
         paper: where it is printed.
         protocol: how it is measured, in plain words; printed with every output.
-        measures: the keys of `metrics.EVERY` it compares, in the paper's order.
+        measures: the keys of `metrics.BENCHED` it compares, in the paper's order.
         headline: the method that the tests are against.
         exclusive: whether labels exclude each other: teachers and students choose one class a row.
-        by_task: whether every label is ranked on its own, as a task that is yes or no; averages over tasks follow.
-        test: the share of the rows that is measured on.
-        apart: the share of the rows that only students see. At 0 they learn from the teachers' own rows, without the
-            annotations; the teachers share the rest evenly, none sees another's.
-        teacher: the student that teachers are, `name` and settings.
-        teacher_training: the trainer's settings for teachers.
+        by_task: whether every label is ranked on its own, as a task; averages over tasks follow.
         student: the student, `name` and settings.
         training: the trainer's settings for students.
         methods: the rows, by key (see `naming.check_keys`).
@@ -152,7 +117,7 @@ class Table(BaseModel):
         quick: what `--quick` runs.
     """
 
-    model_config = _FORBID
+    model_config = FORBID
 
     name: StrictStr = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     title: str
@@ -162,29 +127,14 @@ class Table(BaseModel):
     headline: StrictStr
     exclusive: bool = False
     by_task: bool = False
-    test: float = Field(default=0.2, gt=0, lt=1)
-    apart: float = Field(default=0.0, ge=0, lt=1)
-    teacher: Named
-    teacher_training: dict[str, Any] = {}
     student: Named
     training: dict[str, Any] = {}
-    methods: dict[str, Method] = Field(min_length=1)
-    settings: dict[str, Setting] = Field(min_length=1)
+    methods: Mapping[str, Method] = Field(min_length=1)
+    settings: Mapping[str, Column] = Field(min_length=1)
     quick: Quick | None = None
 
-    @field_validator("measures")
-    @classmethod
-    def _known_measures(cls, measures: tuple[str, ...]) -> tuple[str, ...]:
-        known = [measure.key for measure in EVERY]
-        for key in measures:
-            if key not in known:
-                raise ValueError(f"measures among {', '.join(known)}, not {key!r}")
-        if not measures or len(set(measures)) < len(measures):
-            raise ValueError("at least one measure, each once")
-        return measures
-
     @model_validator(mode="after")
-    def _meets(self) -> Table:
+    def _meets(self) -> Self:
         check_keys("methods", self.methods)
         check_keys("settings", self.settings)
         check_methods({key: self.shown(key) for key in self.methods})
@@ -210,7 +160,7 @@ class Table(BaseModel):
             self._check_published(name, setting)
         return self
 
-    def _check_published(self, name: str, setting: Setting) -> None:
+    def _check_published(self, name: str, setting: Column) -> None:
         """Published numbers are of the table's methods, one pair for each measure, and by task where the ranks are."""
         idle, where = ("expected", "expected_by_task") if self.by_task else ("expected_by_task", "expected")
         if getattr(setting, idle):
@@ -243,7 +193,7 @@ class Table(BaseModel):
         """A method's name for readers; a bound that no key names is its own name."""
         return self.methods[method].shown or method if method in self.methods else method
 
-    def quickly(self) -> Table:
+    def quickly(self) -> Self:
         """The table that `--quick` runs."""
         if self.quick is None:
             raise RequestError(f"table {self.name!r} has no `quick:`, which says what --quick runs; run it whole")
@@ -253,47 +203,3 @@ class Table(BaseModel):
             if name in self.quick.settings
         }
         return self.model_copy(update={"settings": settings})
-
-
-def tables() -> list[str]:
-    """The names of the tables on the shelf."""
-    return names("recipes/papers")
-
-
-def read_table(name: str) -> Table:
-    """A table by name or path.
-
-    Paths of data are relative to the file, or else to the folder where the user is; they come back absolute.
-
-    Raises:
-        RequestError: no such table, or the first key that is wrong.
-    """
-    path = Path(name)
-    if not path.is_file():
-        known = tables()
-        if name not in known:
-            raise RequestError(f"no table {name!r}{nearest(name, known)} (built in: {', '.join(known)}; or a file)")
-        path = shelf("recipes/papers") / f"{name}.yaml"
-    where = f"table {path.name}"
-    content = read_yaml(path, "table")
-    for folder in (path.parent, Path.cwd()):
-        _anchor(content.get("settings"), folder)
-    table = parse(Table, content, where)
-    for kind in ("teacher_training", "training"):
-        common = getattr(table, kind)
-        parse(Training, common, f"{where}, {kind}")
-        for key, setting in table.settings.items():
-            parse(Training, {**common, **setting.training}, f"{where}, settings.{key}.training")
-        if table.quick is not None:
-            parse(Training, {**common, **table.quick.training}, f"{where}, quick.training")
-    return table
-
-
-def _anchor(settings: object, folder: Path) -> None:
-    """Make the data paths of settings absolute that exist in a folder."""
-    for setting in settings.values() if isinstance(settings, dict) else ():
-        if isinstance(setting, dict):
-            options = setting.get("options")
-            for where, key in ((setting, "data"), (options, "xml")):
-                if isinstance(where, dict) and key in where:
-                    where[key] = anchored(where[key], folder)

@@ -1,4 +1,4 @@
-"""A table of tasks: every label is ranked on its own, as a setting of one label."""
+"""A table of tasks: every label, or word test, is ranked on its own, as a setting of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from amalgam.bench.scores import Cell, Score
+from amalgam.bench.scores import Cell, Merits, Score
 from amalgam.bench.table import Table
 from amalgam.metrics import Measures
 
@@ -54,6 +54,8 @@ def _of_task(score: Score, cell: Cell, task: str) -> Score | None:
     if task not in names:
         return None
     place, whole = names.index(task), score.measures
+    if isinstance(whole, Merits):
+        return replace(score, measures=Merits((whole.score_per_task[place],)), labels=1, names=())
     f1, lost = whole.f1_per_label[place], whole.loss_per_label[place]
     area = whole.auc_per_label[place] if whole.auc_per_label else math.nan
     return replace(

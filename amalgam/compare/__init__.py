@@ -46,19 +46,19 @@ def account(folders: Sequence[Path], joined: bool = False) -> Account:
     """
     kinds = {folder: kind(folder) for folder in folders}
     if len(set(kinds.values())) > 1:
-        run, bench = (next(folder for folder, one in kinds.items() if one == which) for which in ("run", "bench"))
+        first, other = folders[0], next(folder for folder in folders if kinds[folder] != kinds[folders[0]])
         raise RequestError(
-            f"{run} is a run and {bench} a bench, which have no numbers in common; compare runs with runs, and benches "
-            "with benches"
+            f"{first} is a {kinds[first]} and {other} a {kinds[other]}, which have no numbers in common; compare like "
+            "with like"
         )
     if joined:
         return _joined(folders, kinds)
-    if len(folders) == 1:
+    if len(folders) == 1 and kinds[folders[0]] != "run of words":
         return _run(folders[0]) if kinds[folders[0]] == "run" else _bench(folders[0])
     from amalgam import sheets
-    from amalgam.compare import benches, runs
+    from amalgam.compare import benches, runs, words
 
-    found = runs.compare(folders) if kinds[folders[0]] == "run" else benches.compare(folders)
+    found = {"run": runs.compare, "run of words": words.compare, "bench": benches.compare}[kinds[folders[0]]](folders)
     return Account(sheets.shown(found), lambda: sheets.markdown(found), lambda: sheets.page(found), facts=found.facts)
 
 
@@ -92,7 +92,7 @@ def _joined(folders: Sequence[Path], kinds: Mapping[Path, str]) -> Account:
     from amalgam.compare.cells import read_bench
     from amalgam.compare.joined import command, join
 
-    if "run" in kinds.values() or len(folders) < 2:
+    if set(kinds.values()) != {"bench"} or len(folders) < 2:
         raise RequestError("--joined ranks methods over several benches; name two or more, --out of `amalgam bench`")
     benches = [read_bench(name, folder) for name, folder in zip(names(folders), folders, strict=True)]
     return _stood(join(benches), command(benches))

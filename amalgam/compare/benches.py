@@ -215,7 +215,7 @@ def _notes(
 def _over_all(first: Bench, numbers: Sequence[Number]) -> list[str]:
     """What the test over settings × measures does, and what it takes for granted."""
     data = first.table.settings
-    alike = of_one_data_set(data[setting].data for setting in dict.fromkeys(number.setting for number in numbers))
+    alike = of_one_data_set(data[setting].rows_of for setting in dict.fromkeys(number.setting for number in numbers))
     return [
         "for p over settings × measures, the differences by each measure are divided by their root mean square over "
         "the settings, so that no measure counts for more because its numbers are larger",

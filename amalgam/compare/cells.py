@@ -16,11 +16,12 @@ from amalgam.bench.scope import SCOPE, TABLE, Key, Scope
 from amalgam.bench.scores import Cell, Score
 from amalgam.bench.significance import signed_rank
 from amalgam.bench.standing import Standing
-from amalgam.bench.table import Table, read_table
+from amalgam.bench.table import Table
+from amalgam.bench.tables import read_table
 from amalgam.bench.verdict import verdict
 from amalgam.compare.common import differences, flat, told
 from amalgam.errors import RequestError, listed
-from amalgam.metrics import EVERY, Measure
+from amalgam.metrics import BENCHED, Measure
 from amalgam.schema import parse, read_yaml
 
 FEW = 6  # with fewer pairs even the smallest p-value of the signed-rank test is above 0.05
@@ -191,7 +192,7 @@ def numbers_of(benches: Sequence[Bench], setting: str, level: tuple[bool, ...]) 
     methods = [one.methods(setting) for one in benches]
     found = []
     for method in (one for one in methods[0] if all(one in others for others in methods)):
-        for measure in (one for one in EVERY if all(one.key in bench.table.measures for bench in benches)):
+        for measure in (one for one in BENCHED if all(one.key in bench.table.measures for bench in benches)):
             values = tuple(
                 _values(one, setting, method, measure.key, common or own)
                 for one, own in zip(benches, seeds, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from amalgam import run
 from amalgam.bench.scope import TABLE
@@ -14,10 +14,15 @@ from amalgam.errors import RequestError
 ABSENT = "–"
 
 
-def kind(folder: Path) -> Literal["run", "bench"]:
+Kind: TypeAlias = Literal["run", "run of words", "bench"]
+
+
+def kind(folder: Path) -> Kind:
     """What a directory holds; RequestError when it is neither a run nor a bench."""
     if (folder / TABLE).is_file():
         return "bench"
+    if run.is_of_words(folder):
+        return "run of words"
     if (folder / run.RECIPE).is_file() or run.finished(folder):
         return "run"
     what = "holds neither" if folder.is_dir() else "is not there" if not folder.exists() else "is a file"

@@ -15,6 +15,7 @@ from amalgam.compare.cells import Bench
 from amalgam.compare.common import differences, flat, told
 from amalgam.errors import RequestError
 
+_SHARED = {"test", "apart", "exclusive", "teacher", "teacher_training", "student"}
 _ALIKE = ("headline", "measures", "exclusive", "by_task")
 """What tables must agree on, or their ranks mean different things."""
 
@@ -82,19 +83,24 @@ def _plain(value: Any) -> str:
 def _has(table: Table, key: str, method: Method) -> bool:
     """Whether a table has a method, of the same role and with the same settings."""
     own = table.methods.get(key)
-    return own is not None and (own.role, own.strategy) == (method.role, method.strategy)
+    return own is not None and _computed(own) == _computed(method)
+
+
+def _computed(method: Method) -> dict[str, Any]:
+    """What a method's numbers follow from; what it is called does not count."""
+    return method.model_dump(exclude={"shown", "note"})
 
 
 def _content(table: Table, setting: str) -> dict[str, Any]:
     """All that the numbers of a setting depend on, beside the methods."""
     own = table.settings[setting].model_dump(mode="json", exclude={"expected", "expected_by_task"})
-    shared = table.model_dump(mode="json", include={"test", "apart", "exclusive", "teacher", "student"})
+    shared = table.model_dump(mode="json", include=_SHARED)
     return {
         **own,
         **shared,
         "student": {**shared["student"], **own["student"]},
         "training": {**table.training, **own["training"]},
-        "teacher_training": {**table.teacher_training, **own["training"]},
+        "teacher_training": {**shared.get("teacher_training", {}), **own["training"]},
     }
 
 

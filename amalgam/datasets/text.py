@@ -113,7 +113,7 @@ def _refuse_lengths(path: Path, block: list[Row], counts: NDArray[np.int64], wid
 
 def _numbers(path: Path, block: list[Row], texts: list[str], separator: str, count: int) -> NDArray[np.float32]:
     """All cells of a block, one after the other."""
-    numbers = _floats(_spaced("\n".join(texts), separator))
+    numbers = floats(_spaced("\n".join(texts), separator))
     if numbers is None or len(numbers) != count:
         _complain(path, block, separator)
     return as_float32(numbers)
@@ -136,8 +136,8 @@ def _spaced(text: str, separator: str) -> str:
     return text.replace("?", "nan")
 
 
-def _floats(text: str) -> NDArray[np.float64] | None:
-    """The numbers in a text, or None where something is no number."""
+def floats(text: str) -> NDArray[np.float64] | None:
+    """The numbers in a text with blanks between them, or None where something is no number."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # of an older numpy, where a newer one raises ValueError
         try:
@@ -151,7 +151,7 @@ def _complain(path: Path, block: list[Row], separator: str) -> NoReturn:
     for row in block:
         for channel, text in enumerate(row.channels, start=1):
             for step, cell in enumerate(text.split(None if separator == " " else separator), start=1):
-                numbers = _floats(_spaced(cell, separator))
+                numbers = floats(_spaced(cell, separator))
                 if numbers is None or len(numbers) != 1:
                     of = f" of dimension {channel}" if len(row.channels) > 1 else ""
                     raise RequestError(

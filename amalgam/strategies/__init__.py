@@ -7,10 +7,11 @@ import dataclasses
 import re
 from importlib import import_module
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeAlias, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from amalgam.embeddings.method import MetaEmbedding
 from amalgam.errors import RequestError, nearest
 from amalgam.strategy import Strategy
 
@@ -20,29 +21,68 @@ def names() -> list[str]:
     return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
-def strategy_class(name: str) -> type[Strategy[Any]]:
-    """The strategy of a name; RequestError for an unknown one."""
+Method: TypeAlias = Strategy[Any] | MetaEmbedding
+"""What a file of this folder holds: a way from votes to targets, or from embeddings to one."""
+
+
+def method_class(name: str) -> type[Method]:
+    """The strategy of a name, of either kind; RequestError for an unknown one."""
     if name not in names():
         raise RequestError(f"unknown strategy {name!r}{nearest(name, names())} (known: {', '.join(names())})")
     module = import_module(f"amalgam.strategies.{name}")
     return next(
         one
         for one in vars(module).values()
-        if isinstance(one, type) and issubclass(one, Strategy) and one.__module__ == module.__name__
+        if isinstance(one, type) and issubclass(one, Strategy | MetaEmbedding) and one.__module__ == module.__name__
     )
 
 
+def of_rows() -> list[str]:
+    """The strategies that make targets of votes."""
+    return [name for name in names() if issubclass(method_class(name), Strategy)]
+
+
+def strategy_class(name: str) -> type[Strategy[Any]]:
+    """The strategy of a name; RequestError for an unknown one, and for one whose teachers are embeddings."""
+    found = method_class(name)
+    if issubclass(found, Strategy):
+        return found
+    raise RequestError(
+        f"strategy {name!r} makes one embedding of several; its recipe has a `vocabulary`, and no `data`"
+    )
+
+
+def embedding_class(name: str) -> type[MetaEmbedding]:
+    """The way of a name to make one embedding of several; RequestError for any other strategy."""
+    found = method_class(name)
+    if issubclass(found, MetaEmbedding):
+        return found
+    raise RequestError(f"strategy {name!r} learns from rows, not from embeddings; its recipe has `data`")
+
+
 def build(spec: dict[str, Any], where: str) -> Strategy[Any]:
-    """The strategy `{"name": ..., **hyperparameters}`.
+    """The strategy `{"name": ..., **hyperparameters}`; raises what `checked` does."""
+    kind = strategy_class(str(spec["name"]))
+    return kind(**checked(kind, spec, where))
+
+
+def build_embedding(spec: dict[str, Any], where: str) -> MetaEmbedding:
+    """The way to make one embedding of several `{"name": ..., **hyperparameters}`; raises what `checked` does."""
+    kind = embedding_class(str(spec["name"]))
+    return kind(**checked(kind, spec, where))
+
+
+def checked(kind: type[Method], spec: dict[str, Any], where: str) -> dict[str, Any]:
+    """The hyperparameters that a spec gives a strategy.
 
     Args:
+        kind: the strategy.
         spec: its name and hyperparameters.
         where: who asks, for messages ("recipe ant").
 
     Raises:
         RequestError: an unknown name, a misspelt hyperparameter, or a value of the wrong kind.
     """
-    kind = strategy_class(str(spec["name"]))
     known = [field.name for field in dataclasses.fields(kind)]
     given = {key: value for key, value in spec.items() if key != "name"}
     for key in given:
@@ -51,13 +91,15 @@ def build(spec: dict[str, Any], where: str) -> Strategy[Any]:
                 f"{where}: unknown key 'strategy.{key}'{nearest(key, known)} (known: {', '.join(known)})"
             )
     hints = get_type_hints(kind, include_extras=True)
+    paths = [key for key in given if Path in (hints[key], *get_args(hints[key])) and isinstance(given[key], str)]
+    given |= {key: Path(given[key]) for key in paths}
     for key, value in given.items():
         try:
             TypeAdapter(hints[key]).validate_python(value, strict=True)
         except ValidationError as error:
             said = error.errors()[0]["msg"].removeprefix("Input should be ")
             raise RequestError(f"{where}: strategy.{key} is {value!r}, expected {said}") from None
-    return kind(**given)
+    return given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +119,7 @@ class Equation:
     says: str
 
 
-def equations(strategy: type[Strategy[Any]]) -> list[Equation]:
+def equations(strategy: type[Method]) -> list[Equation]:
     """The functions of a strategy's files whose docstrings open with an equation's number, by number."""
     package = Path(__file__).parents[1]
     found = []

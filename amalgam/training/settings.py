@@ -38,6 +38,8 @@ class Training(BaseModel):
         improvement: by what share of all that was gained since the first epoch the best validation loss must be beaten
             to count as better; above 0, a loss that creeps on for ever stops, too. A share of the loss itself would be
             no fair measure: soft targets leave it far above zero, hard ones do not.
+        keep: which weights the student ends with: the `best` by validation loss, or the `last`, of which no copy is
+            kept: where the weights are most of the memory.
         compile: torch.compile the student.
         threads: CPU threads of torch while training; None leaves torch its own choice. One is best for a small student:
             its operations are too short to share.
@@ -64,6 +66,7 @@ class Training(BaseModel):
     validation: float = Field(default=0.1, ge=0, lt=1)
     patience: int | None = Field(default=20, gt=0)
     improvement: float = Field(default=0.0, ge=0, lt=1)
+    keep: Literal["best", "last"] = "best"
     compile: bool = False
     threads: int | None = Field(default=None, gt=0)
     workers: int = Field(default=0, ge=0)

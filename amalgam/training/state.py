@@ -102,11 +102,6 @@ class Learning:
         return self.epoch * self.steps_per_epoch + self.step
 
     @property
-    def rows_done(self) -> int:
-        """Rows learned so far, over all epochs."""
-        return self.epoch * self.rows + min(self.step * self.settings.batch_size, self.rows)
-
-    @property
     def finished(self) -> bool:
         """Whether the last epoch is over, or patience is."""
         patience = self.settings.patience
@@ -182,9 +177,15 @@ class Learning:
                 mean.lerp_(now, 1.0 - self.settings.ema)
 
     def close_epoch(self, feed: Feed, validation: Tensor) -> None:
-        """Measure, remember the best weights, count the bad epochs."""
+        """Measure, remember the best weights, count the bad epochs.
+
+        Args:
+            feed: of the rows that are measured on.
+            validation: their numbers.
+        """
         loss = self._finite("training", float(self.epoch_loss / self.epoch_count.clamp_min(1e-12)))
-        measured = self._finite("validation", self.measure(feed, validation)) if len(validation) else loss
+        found = self.measure(feed, validation) if len(validation) else None
+        measured = loss if found is None else self._finite("validation", found)
         now = time.monotonic()
         self.history.append(
             {
@@ -201,7 +202,8 @@ class Learning:
         self.epoch_count.zero_()
         if self.settings.better(measured, self.best_loss, self.history[0]["validation"]):
             self.best_loss, self.best_epoch, self.bad_epochs = measured, self.epoch, 0
-            self.best = {name: value.detach().clone() for name, value in self.candidate.state_dict().items()}
+            if self.settings.keep == "best":
+                self.best = {name: value.detach().clone() for name, value in self.candidate.state_dict().items()}
         else:
             self.bad_epochs += 1
         if self.settings.tracker is not None:
@@ -223,8 +225,8 @@ class Learning:
         return self.average if self.average is not None else self.lesson
 
     @torch.no_grad()
-    def measure(self, feed: Feed, validation: Tensor) -> float:
-        """The mean loss against the surrogate targets of the held-out rows, over all processes."""
+    def measure(self, feed: Feed, validation: Tensor) -> float | None:
+        """The mean loss against the surrogate targets of the held-out rows, over all processes; None of nothing."""
         self.candidate.eval()
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         total = self.epoch_loss.new_zeros(2)
@@ -235,12 +237,14 @@ class Learning:
                 total += torch.stack(self.candidate(inputs, targets)).to(total.dtype)
         self.model.train()
         total = self.accelerator.reduce(total, reduction="sum")
-        return float(total[0] / total[1].clamp_min(1e-12))
+        return float(total[0] / total[1]) if total[1] > 0 else None
 
     def adopt_best(self) -> None:
         """Give the student and its companion their best weights, and leave them in evaluation mode."""
-        if self.best is not None:
-            self.lesson.load_state_dict(self.best)
+        last = None if self.average is None else self.average.state_dict()
+        kept = self.best if self.settings.keep == "best" else last
+        if kept is not None:
+            self.lesson.load_state_dict(kept)
         if not all(bool(torch.isfinite(weight).all()) for weight in self.lesson.parameters()):
             self._finite("training", math.nan)  # the very last step broke it, and nothing was held out to notice
         vars(self.lesson).pop("forward", None)  # Accelerate's own, which computes in mixed precision

@@ -10,7 +10,7 @@ and micro-batches, so two processes train the student that one does.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +57,13 @@ def fit(
     accelerator: Accelerator,
     companion: nn.Module | None = None,
     live: Live | None = None,
+    held: Targets | None = None,
     folder: Path | None = None,
     key: str = "",
     progress: Progress | None = None,
     name: str = "training",
+    count: Callable[[int], int] = int,
+    unit: str = "rows",
 ) -> Fit:
     """Train a student in place; it ends with its best weights.
 
@@ -75,10 +78,14 @@ def fit(
         companion: trained beside the student and left behind; maps its output and targets to a further Loss.
         live: what is to be learned of a batch as the student sees it (`Training.augment`), instead of the targets,
             which then are for validation alone.
+        held: what is to be said of N rows that is not learned of them. With it, all rows are trained on, and the share
+            of them that validation would hold out is measured by it.
         folder: where the checkpoint lies, read first if there is one; None keeps none.
         key: the fingerprint of what is learned from and how; a checkpoint made with another is refused.
         progress: who shows the step.
         name: what it is called there.
+        count: how many units of work a step of so many rows is, for the progress display.
+        unit: what these are called.
 
     Raises:
         RequestError: the checkpoint is damaged or of another training; or views of rows that are no images.
@@ -92,7 +99,9 @@ def fit(
     if settings.augment is not None:
         settings.augment.check(tuple(rows.inputs(slice(0, 1)).shape[1:]))
     training, validation = held_out(len(rows), settings.validation, seed)
-    feed = Feed(rows, targets, accelerator.device, settings.workers)
+    feed = measured = Feed(rows, targets, accelerator.device, settings.workers)
+    if held is not None:
+        training, measured = torch.arange(len(rows)), Feed(rows, held, accelerator.device, settings.workers)
     lesson = Lesson(student, loss, companion).to(accelerator.device)
     learning = Learning(lesson, optimizer_of(lesson, settings), settings, seed, accelerator, len(training), live)
     checkpoints = Checkpoints(folder, settings.checkpoint_seconds)
@@ -100,17 +109,18 @@ def fit(
     accelerator.wait_for_everyone()
     steps = settings.epochs * learning.steps_per_epoch
 
-    with surroundings(settings.threads), (progress or Silent()).step(name, settings.epochs * len(training)) as bar:
-        bar.advance(learning.rows_done)
+    each = [count(len(batch)) for batch in torch.split(training, settings.batch_size)]
+    with surroundings(settings.threads), (progress or Silent()).step(name, settings.epochs * sum(each), unit) as bar:
+        bar.advance(learning.epoch * sum(each) + sum(each[: learning.step]))
         while not learning.finished:
             left = batches_of(training, settings.batch_size, seed, learning.epoch)[learning.step :]
             micro = feed.batches([share for batch in left for share in learning.shares(batch)])
             for batch in left:
                 learning.learn(batch, micro, learning_rate(settings, learning.steps_done, steps))
-                bar.advance(len(batch), learning.note)
+                bar.advance(count(len(batch)), learning.note)
                 if checkpoints.due() and accelerator.is_main_process and learning.sound:
                     checkpoints.save(learning.state() | {"key": key})
-            learning.close_epoch(feed, validation)
+            learning.close_epoch(measured, validation)
     if accelerator.is_main_process:
         checkpoints.save(learning.state() | {"key": key})
     learning.adopt_best()
@@ -162,6 +172,8 @@ def learning_rate(settings: Training, step: int, steps: int) -> float:
 def optimizer_of(module: nn.Module, settings: Training) -> torch.optim.Optimizer:
     """The optimiser that the settings name; fused, one pass over the weights, where torch can."""
     rate, decay = settings.learning_rate, settings.weight_decay
+    if any(getattr(one, "sparse", False) for one in module.modules()):
+        return _of_few_rows(module, settings)
     given: dict[str, Any] = {"lr": rate, "weight_decay": decay}
     given["fused"] = all(one.device.type in {"cpu", "cuda"} for one in module.parameters())
     if settings.optimizer == "sgd":
@@ -169,6 +181,25 @@ def optimizer_of(module: nn.Module, settings: Training) -> torch.optim.Optimizer
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(module.parameters(), **given)
     return torch.optim.Adam(module.parameters(), **given)
+
+
+def _of_few_rows(module: nn.Module, settings: Training) -> torch.optim.Optimizer:
+    """The optimiser of a network whose step changes few rows of a large table; it has nothing to remember of a row."""
+    wrong = {
+        "optimizer": settings.optimizer != "sgd",
+        "momentum": settings.optimizer == "sgd" and settings.momentum > 0,
+        "weight_decay": settings.weight_decay > 0,
+        "clip_norm": settings.clip_norm is not None,
+        "accumulate": settings.accumulate > 1,
+        "precision": settings.precision != "no",
+    }
+    for key in (key for key, is_wrong in wrong.items() if is_wrong):
+        raise RequestError(
+            f"training.{key} is {getattr(settings, key)}; a step changes a few words' vectors alone, which is done "
+            "with optimizer: sgd, momentum: 0, weight_decay: 0 and clip_norm: null, a batch at a time (accumulate: 1, "
+            "precision: no)"
+        )
+    return torch.optim.SGD(module.parameters(), lr=settings.learning_rate)
 
 
 @contextmanager

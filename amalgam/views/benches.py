@@ -51,11 +51,12 @@ def bench_and_show(
         resume: go on with the bench there.
     """
     from amalgam import run
-    from amalgam.bench import cell
-    from amalgam.bench.checks import ready
+    from amalgam.bench import cell, checks, word_cell
     from amalgam.bench.folder import opened
+    from amalgam.bench.row_table import RowTable
     from amalgam.bench.scope import Scope, begun
-    from amalgam.bench.table import read_table
+    from amalgam.bench.tables import read_table
+    from amalgam.bench.word_table import WordTable
 
     asked = None if name is None else read_table(name)
     if resume or asked is None:
@@ -63,11 +64,15 @@ def bench_and_show(
     else:
         scope = Scope(**given)
         table = scope.of(asked)
-        ready(table)
+        if isinstance(table, WordTable):
+            word_cell.ready(table)
+        elif isinstance(table, RowTable):
+            checks.ready(table)
+    kind = word_cell if isinstance(table, WordTable) else cell
     folder = out or run.fresh(f"bench-{table.name}")
     with opened(folder, table, scope, resume) as bench, shown() as progress:
         progress.say(f"bench directory: {folder}")
-        _conducted(bench, scope, cell.run, cell.cost, jobs or cores(), progress)
+        _conducted(bench, scope, kind.run, kind.cost, jobs or cores(), progress)
         files = _written(bench, scope)
     _show(bench, files)
 

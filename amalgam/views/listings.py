@@ -29,9 +29,9 @@ def show_strategy(name: str) -> None:
     """`amalgam show STRATEGY`."""
     import dataclasses
 
-    from amalgam.strategies import equations, strategy_class
+    from amalgam.strategies import equations, method_class
 
-    strategy = strategy_class(name)
+    strategy = method_class(name)
     to = console()
     paper = strategy.paper
     if paper is not None:

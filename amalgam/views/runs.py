@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +15,11 @@ from amalgam import shelf
 from amalgam.errors import RequestError, WorkError
 from amalgam.progress import shown
 from amalgam.views.console import console, options
+from amalgam.views.words import distill_words, evaluate_words, export_words, none_of
 
 if TYPE_CHECKING:
     from amalgam.evaluation import Evaluation
+    from amalgam.recipe import Recipe
 
 
 def distill_and_show(
@@ -27,6 +30,7 @@ def distill_and_show(
     series: bool,
     student: str | None,
     assignments: Sequence[str],
+    extend: Path | None,
     out: Path | None,
     resume: bool,
     trust: bool,
@@ -34,17 +38,18 @@ def distill_and_show(
     """`amalgam distill`."""
     from amalgam import recipe as recipes
     from amalgam import run
-    from amalgam.pipeline import distill
-    from amalgam.strategies import names, strategy_class
+    from amalgam.strategies import method_class, names
 
     changes: dict[str, Any] = {"teachers": list(teachers)} if teachers else {}
     if data is not None:
         changes["data"] = {"source": data} | ({"options": {"series": True}} if series else {})
     elif series:
         raise RequestError("--series says how the file of --data is read; name one")
+    if extend is not None:
+        changes["extend.run"] = str(extend)
     changes |= {key: given for key, given in (("strategy", strategy), ("student", student)) if given is not None}
     if strategy is not None:
-        strategy_class(strategy)
+        method_class(strategy)
     if resume:
         run.require(out)
     if resume and name is None:
@@ -54,7 +59,18 @@ def distill_and_show(
             f"nothing says what to distil: name a recipe ({', '.join(shelf.names('recipes'))}, or a path) or "
             f"--strategy ({', '.join(names())})"
         )
-    recipe = recipes.read(name or str(strategy), changes, assignments)
+    recipe = recipes.read_any(name or str(strategy), changes, assignments)
+    if isinstance(recipe, recipes.WordRecipe):
+        distill_words(recipe, out, resume)
+    else:
+        _distill_rows(recipe, out, resume, trust)
+
+
+def _distill_rows(recipe: Recipe, out: Path | None, resume: bool, trust: bool) -> None:
+    """`amalgam distill` where teachers answer rows."""
+    from amalgam import run
+    from amalgam.pipeline import distill
+
     folder = out if out is not None or resume or not run.chief() else run.fresh(recipe.name)
     with shown(run.chief()) as progress:
         if folder is not None:
@@ -110,10 +126,12 @@ def report_on(folders: Sequence[Path], joined: bool, as_json: bool, out: Path | 
 
 def explain_row(folder: Path, row: int, trust: bool) -> None:
     """`amalgam explain`."""
-    from amalgam import finished
+    from amalgam import finished, run
     from amalgam.explain import sheets
     from amalgam.sheets import shown as as_tables
 
+    if run.is_of_words(folder):
+        raise RequestError(f"{folder} is a run of words, which has no rows to explain; its report.html says what it is")
     with shown() as progress:
         found = finished.explain(folder, row, trust=trust, progress=progress)
     console().print(*as_tables(sheets(found)), sep="\n")
@@ -121,8 +139,13 @@ def explain_row(folder: Path, row: int, trust: bool) -> None:
 
 def evaluate_run(folder: Path, data: str | None, labels: str | None, given: Sequence[str], trust: bool) -> None:
     """`amalgam evaluate`."""
+    from amalgam import run
     from amalgam.finished import evaluate_again
 
+    if run.is_of_words(folder):
+        none_of({"--labels": labels, "--option": given or None}, folder)
+        evaluate_words(folder, data)
+        return
     if data is None and given:
         raise RequestError("--option says what the file of --data does not say itself; name one")
     with shown() as progress:
@@ -130,12 +153,20 @@ def evaluate_run(folder: Path, data: str | None, labels: str | None, given: Sequ
     _show(evaluation)
 
 
-def predict_rows(folder: Path, data: str, labels: str | None, given: Sequence[str], out: Path | None) -> None:
+def predict_rows(folder: Path, data: str | None, labels: str | None, given: Sequence[str], out: Path | None) -> None:
     """`amalgam predict`: a header of label names, then a line of probabilities a row."""
+    from amalgam import run
     from amalgam.files import draft, writable
     from amalgam.parts import rows_for
     from amalgam.student import load
 
+    if run.is_of_words(folder):
+        raise RequestError(
+            f"{folder} is a run of words, which has no rows; ask for a word's neighbours: amalgam predict "
+            f"{shlex.quote(str(folder))} --nearest WORD"
+        )
+    if data is None:
+        raise RequestError(f"nothing says which rows to predict: name them after {folder}, as a file or a name")
     if out is not None and out.is_file():
         raise RequestError(f"--out {out} is there already and is never overwritten; name a new file")
     student = load(folder)
@@ -157,6 +188,12 @@ def predict_rows(folder: Path, data: str, labels: str | None, given: Sequence[st
 
 def export_run(folder: Path, out: Path | None, check: str | None, given: Sequence[str]) -> None:
     """`amalgam export`."""
+    from amalgam import run
+
+    if run.is_of_words(folder):
+        none_of({"--check": check, "--option": given or None}, folder)
+        export_words(folder, out)
+        return
     from amalgam.export import facts
     from amalgam.parts import rows_for
     from amalgam.student import load

@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scores import Cell, Score
-from amalgam.bench.table import Table
 from amalgam.metrics import Measures
 
 METHODS: dict[str, Any] = {
@@ -18,7 +18,7 @@ METHODS: dict[str, Any] = {
 }
 
 
-def table(settings: Sequence[str] = ("emotions", "scene"), **changes: Any) -> Table:
+def table(settings: Sequence[str] = ("emotions", "scene"), **changes: Any) -> RowTable:
     """A table of made-up settings; `expected` is setting → method → pairs."""
     expected = changes.pop("expected", {})
     content = {
@@ -33,7 +33,7 @@ def table(settings: Sequence[str] = ("emotions", "scene"), **changes: Any) -> Ta
             one: {"data": one, "teachers": [{"labels": [0, 1]}], "expected": expected.get(one, {})} for one in settings
         },
     }
-    return Table.model_validate({**content, **changes})
+    return RowTable.model_validate({**content, **changes})
 
 
 def score(*numbers: float, labels: int = 6, **more: Any) -> Score:
@@ -61,7 +61,7 @@ SETS = {
 SKILL = {"bl": -0.012, "aka": -0.03, "fka": -0.09, "cfl": -0.008, "tc_mean": -0.004, "kd": -0.003, "ant": 0.008}
 
 
-def real_table() -> Table:
+def real_table() -> RowTable:
     """Something like the paper's Table 7."""
     published = {"bl": -0.14, "aka": -0.2, "fka": -0.25, "cfl": -0.15, "tc_mean": -0.145, "ant-paper": -0.13}
     expected = {

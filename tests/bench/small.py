@@ -10,8 +10,8 @@ import pytest
 
 from amalgam.bench import cell
 from amalgam.bench.ground import Ground, prepared
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scores import Cell, Score
-from amalgam.bench.table import Table
 from amalgam.datasets.digits import LABELS
 from amalgam.journal import Journal
 from amalgam.progress import Silent
@@ -48,20 +48,20 @@ TABLE: dict[str, Any] = {
 NAMES = tuple(LABELS)
 
 
-def table(methods: str = "ant", **changes: Any) -> Table:
+def table(methods: str = "ant", **changes: Any) -> RowTable:
     """The small table with some of its methods; what is changed in its one setting is given as `setting`."""
     setting = {**TABLE["settings"]["one"], **changes.pop("setting", {})}
     chosen = {key: METHODS[key] for key in methods.split()} | changes.pop("METHODS", {})
-    return Table.model_validate(
+    return RowTable.model_validate(
         {**TABLE, "headline": methods.split()[0], "methods": chosen, "settings": {"one": setting}, **changes}
     )
 
 
-def run(of: Table, seed: int = 0) -> Cell:
+def run(of: RowTable, seed: int = 0) -> Cell:
     return cell.run(of, "one", seed, lambda share, note: None)
 
 
-def ground_of(of: Table, seed: int = 0, features: bool = False) -> Ground:
+def ground_of(of: RowTable, seed: int = 0, features: bool = False) -> Ground:
     journal = Journal(Silent(), "once", ExitStack())
     return prepared(of, of.settings["one"], seed, "a test", journal, features, lambda share, note: None)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 import yaml
 
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scores import Cell, Score, Tell
-from amalgam.bench.table import Table
 from amalgam.errors import RequestError
 from amalgam.metrics import Measures
 
@@ -34,8 +34,8 @@ TALLY = Path(os.environ.get("TALLY", os.devnull))
 """Where cells note that they were begun: a line `setting seed process` each."""
 
 
-def table(**changes: object) -> Table:
-    return Table.model_validate({**TABLE, **changes})
+def table(**changes: object) -> RowTable:
+    return RowTable.model_validate({**TABLE, **changes})
 
 
 def table_file(folder: Path, **changes: object) -> Path:
@@ -44,7 +44,7 @@ def table_file(folder: Path, **changes: object) -> Path:
     return path
 
 
-def cost(table: Table, setting: str) -> float:
+def cost(table: RowTable, setting: str) -> float:
     return {"a": 1.0, "b": 3.0}.get(setting, 2.0)
 
 
@@ -62,13 +62,13 @@ def _begin(setting: str, seed: int, tell: Tell) -> None:
     tell(0.0, "begins")
 
 
-def quick(table: Table, setting: str, seed: int, tell: Tell) -> Cell:
+def quick(table: RowTable, setting: str, seed: int, tell: Tell) -> Cell:
     _begin(setting, seed, tell)
     tell(0.5, "half")
     return cell(setting, seed, torch.get_num_threads())
 
 
-def slow(table: Table, setting: str, seed: int, tell: Tell) -> Cell:
+def slow(table: RowTable, setting: str, seed: int, tell: Tell) -> Cell:
     _begin(setting, seed, tell)
     for step in range(4):
         time.sleep(0.05)
@@ -76,38 +76,38 @@ def slow(table: Table, setting: str, seed: int, tell: Tell) -> Cell:
     return cell(setting, seed)
 
 
-def endless(table: Table, setting: str, seed: int, tell: Tell) -> Cell:
+def endless(table: RowTable, setting: str, seed: int, tell: Tell) -> Cell:
     _begin(setting, seed, tell)
     while True:
         time.sleep(0.01)
 
 
-def endless_but_one(table: Table, setting: str, seed: int, tell: Tell) -> Cell:
+def endless_but_one(table: RowTable, setting: str, seed: int, tell: Tell) -> Cell:
     """Only cell (b, 1) ends."""
     return (quick if (setting, seed) == ("b", 1) else endless)(table, setting, seed, tell)
 
 
-def killed(table: Table, setting: str, seed: int, tell: Tell) -> Cell:
+def killed(table: RowTable, setting: str, seed: int, tell: Tell) -> Cell:
     """Cell (a, 1) is killed by the system, the others are quick."""
     if (setting, seed) == ("a", 1):
         os.kill(os.getpid(), signal.SIGKILL)
     return quick(table, setting, seed, tell)
 
 
-def leaving(table: Table, setting: str, seed: int, tell: Tell) -> Cell:
+def leaving(table: RowTable, setting: str, seed: int, tell: Tell) -> Cell:
     sys.exit(3)
 
 
-def refusing(table: Table, setting: str, seed: int, tell: Tell) -> Cell:
+def refusing(table: RowTable, setting: str, seed: int, tell: Tell) -> Cell:
     """Cell (a, 1) finds the request wrong."""
     return (refusing_all if (setting, seed) == ("a", 1) else quick)(table, setting, seed, tell)
 
 
-def refusing_all(table: Table, setting: str, seed: int, tell: Tell) -> Cell:
+def refusing_all(table: RowTable, setting: str, seed: int, tell: Tell) -> Cell:
     raise Picky("label 'x'", "is unknown")
 
 
-def refusing_or_endless(table: Table, setting: str, seed: int, tell: Tell) -> Cell:
+def refusing_or_endless(table: RowTable, setting: str, seed: int, tell: Tell) -> Cell:
     """Cell (b, 1) finds the request wrong once another is under way, which never ends."""
     if seed == 0:
         return endless(table, setting, seed, tell)
@@ -116,7 +116,7 @@ def refusing_or_endless(table: Table, setting: str, seed: int, tell: Tell) -> Ce
     raise Picky("label 'x'", "is unknown")
 
 
-def broken(table: Table, setting: str, seed: int, tell: Tell) -> Cell:
+def broken(table: RowTable, setting: str, seed: int, tell: Tell) -> Cell:
     raise KeyError("nobody foresaw this")
 
 

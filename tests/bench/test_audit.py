@@ -113,6 +113,13 @@ def test_other_strategies_are_judged_by_their_targets_alone() -> None:
     assert math.isnan(nothing["targets wrong"])
 
 
+def test_what_no_student_learns_is_not_judged() -> None:
+    panel, rows, ballots = voted(TWO)
+    said = torch.tensor([[0.6, 0.4, 0.5], [0.2, 0.9, 0.1]])
+    targets = ProbabilityTargets(said, torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]))
+    assert audit(BL(), panel, rows, ballots, targets, torch.ones(2, 3)) == {"targets wrong": pytest.approx(2 / 3)}
+
+
 def test_targets_of_the_store_are_judged_as_they_are() -> None:
     class Stored:
         def __getitem__(self, where: slice) -> Any:

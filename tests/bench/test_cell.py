@@ -20,7 +20,7 @@ from amalgam.bench.folder import packed, unpacked
 from amalgam.bench.ground import Ground
 from amalgam.bench.origin import Origin
 from amalgam.bench.scores import Cell
-from amalgam.bench.table import read_table
+from amalgam.bench.tables import read_table
 from amalgam.errors import AmalgamError, RequestError, WorkError
 from amalgam.losses import stepwise
 from amalgam.panel import Panel

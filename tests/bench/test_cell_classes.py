@@ -14,8 +14,8 @@ from amalgam.bench import cell
 from amalgam.bench.checks import ready
 from amalgam.bench.draw import Draw
 from amalgam.bench.ground import bounds
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scores import Cell
-from amalgam.bench.table import Table
 from amalgam.classes import truth_of
 from amalgam.signals import Rows
 from amalgam.strategies.sup import Sup
@@ -38,7 +38,7 @@ METHODS: dict[str, Any] = {
 
 
 @pytest.fixture
-def waves(tmp_path: Path) -> Table:
+def waves(tmp_path: Path) -> RowTable:
     """Waves of four periods, in an NPZ file; two teachers of three classes each."""
     chance = np.random.default_rng(0)
     classes = chance.permutation(np.arange(160) % 4)
@@ -47,7 +47,7 @@ def waves(tmp_path: Path) -> Table:
         size=(160, 24)
     )
     np.savez(tmp_path / "waves.npz", X=series[..., None], y=np.array(list(PERIODS))[classes])
-    return Table.model_validate(
+    return RowTable.model_validate(
         {
             "name": "waves",
             "title": "a small table of classes",
@@ -72,11 +72,11 @@ def waves(tmp_path: Path) -> Table:
     )
 
 
-def run(of: Table) -> Cell:
+def run(of: RowTable) -> Cell:
     return cell.run(of, "one", 0, lambda share, note: None)
 
 
-def test_every_method_of_classes_has_its_row(waves: Table) -> None:
+def test_every_method_of_classes_has_its_row(waves: RowTable) -> None:
     ready(waves)
     found = run(waves)
     assert list(found.scores) == [*METHODS, "teacher 0", "teacher 1", "oracle"]
@@ -87,7 +87,7 @@ def test_every_method_of_classes_has_its_row(waves: Table) -> None:
     assert timeless(replace(found, notes=())) == timeless(replace(run(waves), notes=()))
 
 
-def test_teachers_learn_from_rows_of_their_own_classes(waves: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_teachers_learn_from_rows_of_their_own_classes(waves: RowTable, monkeypatch: pytest.MonkeyPatch) -> None:
     from amalgam import schooling
 
     given, train = list[Rows](), schooling._train
@@ -104,7 +104,7 @@ def test_teachers_learn_from_rows_of_their_own_classes(waves: Table, monkeypatch
     assert ground.panel.space.names == ("a", "b", "c", "d")
 
 
-def test_only_methods_of_a_few_labels_see_them_and_only_those(waves: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_methods_of_a_few_labels_see_them_and_only_those(waves: RowTable, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = dict[str, int]()
 
     def noted(panel: Any, rows: Rows, *rest: Any) -> Any:
@@ -121,7 +121,7 @@ def test_only_methods_of_a_few_labels_see_them_and_only_those(waves: Table, monk
     assert Sup.sees_labels
 
 
-def test_the_bounds_of_classes_are_those_of_plain_loops(waves: Table) -> None:
+def test_the_bounds_of_classes_are_those_of_plain_loops(waves: RowTable) -> None:
     ground = ground_of(waves)
     found, votes = bounds(ground), ground.judged.at(slice(0, ground.judged.rows))
     truth = truth_of(ground.annotated).tolist()
@@ -141,7 +141,7 @@ def test_the_bounds_of_classes_are_those_of_plain_loops(waves: Table) -> None:
         assert found[name].labels == 4
 
 
-def test_class_sets_may_be_drawn_for_every_seed(waves: Table) -> None:
+def test_class_sets_may_be_drawn_for_every_seed(waves: RowTable) -> None:
     setting = waves.settings["one"].model_copy(update={"teachers": Draw(teachers=2, shared=0.5)})
     drawn = waves.model_copy(update={"settings": {"one": setting}})
     ready(drawn)
@@ -152,7 +152,7 @@ def test_class_sets_may_be_drawn_for_every_seed(waves: Table) -> None:
     assert run(drawn).scores.keys() == run(waves).scores.keys()
 
 
-def test_lstms_of_the_same_rows_are_trained_together(waves: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lstms_of_the_same_rows_are_trained_together(waves: RowTable, monkeypatch: pytest.MonkeyPatch) -> None:
     together, alone = list[list[str]](), list[int]()
 
     def noted(members: Any, *rest: Any, **more: Any) -> Any:

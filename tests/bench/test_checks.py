@@ -13,7 +13,7 @@ import yaml
 from amalgam import schooling
 from amalgam.bench import cell
 from amalgam.bench.checks import ready
-from amalgam.bench.table import Table
+from amalgam.bench.row_table import RowTable
 from amalgam.errors import RequestError
 from amalgam.student import Student
 from amalgam.training.settings import Training
@@ -153,7 +153,7 @@ def test_a_precision_that_is_not_to_be_had_is_refused(kind: str, monkeypatch: py
 
     monkeypatch.setattr("amalgam.processes.Accelerator", refuse)
     with pytest.raises(RequestError) as refusal:
-        ready(Table.model_validate({**table().model_dump(), kind: {"precision": "fp16"}}))
+        ready(RowTable.model_validate({**table().model_dump(), kind: {"precision": "fp16"}}))
     assert str(refusal.value) == (
         f"table small, setting one, {kind}: training.precision 'fp16' cannot be had here: no GPU"
     )

@@ -6,16 +6,16 @@ import re
 from xml.etree import ElementTree
 
 from amalgam.bench.diagram import critical_differences
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scores import Cell
 from amalgam.bench.standing import standing
-from amalgam.bench.table import Table
 
 from .made_up import METHODS, cell, real_cells, real_table, table
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(cells: list[Cell], of: Table | None = None) -> str:
+def drawn(cells: list[Cell], of: RowTable | None = None) -> str:
     return critical_differences(standing(of or table(), cells))
 
 

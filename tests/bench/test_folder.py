@@ -14,8 +14,9 @@ import pytest
 
 from amalgam.bench.folder import Bench, opened, packed, unpacked
 from amalgam.bench.origin import Origin
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scope import Scope, begun
-from amalgam.bench.table import Table, read_table
+from amalgam.bench.tables import read_table
 from amalgam.errors import RequestError
 from amalgam.files import write_text
 from tests.bench.stand_ins import TABLE, cell, table
@@ -25,7 +26,7 @@ GO_ON = "a bench goes on with what it began with: leave the change out, or start
 
 
 @contextmanager
-def bench(out: Path, resume: bool = False, run: Table | None = None, **scope: Any) -> Iterator[Bench]:
+def bench(out: Path, resume: bool = False, run: RowTable | None = None, **scope: Any) -> Iterator[Bench]:
     asked = Scope(**{"seeds": 2, **scope})
     with opened(out, asked.of(run or table()), asked, resume) as open_bench:
         yield open_bench

@@ -17,8 +17,9 @@ from amalgam import run
 from amalgam.bench import origin
 from amalgam.bench.folder import opened, packed
 from amalgam.bench.origin import computed_by, origins
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scope import Scope, begun
-from amalgam.bench.table import Table, read_table
+from amalgam.bench.tables import read_table
 from amalgam.errors import RequestError
 from amalgam.files import write_text
 from tests.bench import stand_ins
@@ -46,7 +47,7 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def changed(folder: Path, path: str, value: object) -> Table:
+def changed(folder: Path, path: str, value: object) -> RowTable:
     """The table with another value at a path."""
     content = copy.deepcopy(TABLE)
     *steps, last = path.split("/")
@@ -58,7 +59,7 @@ def changed(folder: Path, path: str, value: object) -> Table:
     return read_table(str(folder / "changed.yaml"))
 
 
-def otherwise(folder: Path, now: Table) -> dict[str, str]:
+def otherwise(folder: Path, now: RowTable) -> dict[str, str]:
     """Part of the origin → the settings in which it is another than that of the table as it is."""
     before, after = origins(read_table(str(folder / "small.yaml"))), origins(now)
     return {

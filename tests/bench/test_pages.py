@@ -13,10 +13,11 @@ import pytest
 from rich.console import Console
 
 from amalgam.bench.pages import cells_csv, latex, markdown, page, statistics_csv, write
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scope import Scope
 from amalgam.bench.shown import sections
 from amalgam.bench.standing import Standing, standing
-from amalgam.bench.table import Table, read_table
+from amalgam.bench.tables import read_table
 from amalgam.bench.terminal import rendered
 
 from .made_up import METHODS, cell, real_cells, real_table, score, table
@@ -35,7 +36,7 @@ def evil() -> Standing:
     return standing(of, [cell(EVIL, 0, scores, notes=(EVIL,))])
 
 
-def named(setting: str, of: Table) -> Table:
+def named(setting: str, of: RowTable) -> RowTable:
     """A table with its one setting called what no file of a table may call it."""
     return of.model_copy(update={"settings": dict(zip([setting], of.settings.values(), strict=True))})
 

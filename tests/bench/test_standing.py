@@ -7,10 +7,10 @@ import statistics
 
 import pytest
 
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scores import Cell
 from amalgam.bench.significance import holm, signed_rank
 from amalgam.bench.standing import Standing, standing
-from amalgam.bench.table import Table
 
 from .made_up import METHODS, cell, score, table
 
@@ -18,7 +18,7 @@ NAN = math.nan
 FOUR = ("subset_loss", "hamming_loss", "f1_micro", "f1_macro")
 
 
-def stood(*cells: Cell, of: Table | None = None) -> Standing:
+def stood(*cells: Cell, of: RowTable | None = None) -> Standing:
     return standing(of or table(), cells)
 
 

@@ -14,7 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from amalgam.bench.draw import Draw, Schooled
-from amalgam.bench.table import Table, read_table, tables
+from amalgam.bench.row_table import RowTable
+from amalgam.bench.table import Table
+from amalgam.bench.tables import read_table, tables
+from amalgam.bench.word_table import WordTable
 from amalgam.errors import RequestError
 
 TABLE: dict[str, Any] = {
@@ -128,8 +131,9 @@ TABLE_KEYS = (
     "teacher_training, test, title, training"
 )
 TRAINING_KEYS = (
-    "accumulate, augment, batch_size, checkpoint_seconds, clip_norm, compile, ema, epochs, improvement, learning_rate, "
-    "momentum, optimizer, patience, precision, schedule, threads, tracker, validation, warmup, weight_decay, workers"
+    "accumulate, augment, batch_size, checkpoint_seconds, clip_norm, compile, ema, epochs, improvement, keep, "
+    "learning_rate, momentum, optimizer, patience, precision, schedule, threads, tracker, validation, warmup, "
+    "weight_decay, workers"
 )
 A_LABEL = (
     "expected the number of a label column or a name; YAML takes on, off, yes, no, dates and numbers for what they "
@@ -464,6 +468,7 @@ def test_fewer_labels_than_teachers_are_refused() -> None:
     assert str(refusal.value) == "3 teachers cannot be drawn from 2 labels; draw fewer teachers"
 
 
-def test_every_field_of_a_table_is_explained() -> None:
-    for field in Table.model_fields:
-        assert f"        {field}:" in (Table.__doc__ or "")
+@pytest.mark.parametrize("kind", [RowTable, WordTable])
+def test_every_field_of_a_table_is_explained(kind: type[Table]) -> None:
+    told = f"{Table.__doc__}{kind.__doc__}"
+    assert [field for field in kind.model_fields if f"        {field}:" not in told] == []

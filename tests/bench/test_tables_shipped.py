@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from amalgam import datasets, recipe, shelf, strategies, student
+from amalgam import datasets, recipe, shelf, strategies, student, wordtests
 from amalgam.bench.draw import Draw
-from amalgam.bench.table import Table, read_table, tables
+from amalgam.bench.row_table import RowTable
+from amalgam.bench.tables import read_table, tables
+from amalgam.bench.word_cell import asked
+from amalgam.bench.word_table import WordTable
 from amalgam.datasets.tagged import VOC_CLASSES
 from amalgam.errors import RequestError
 from tests.conftest import Cli
@@ -60,7 +63,14 @@ def published() -> dict[str, Numbers]:
     return found
 
 
-def with_comments(name: str) -> Table:
+def row_table(name: str) -> RowTable:
+    """A shipped table of rows."""
+    found = read_table(name)
+    assert isinstance(found, RowTable)
+    return found
+
+
+def with_comments(name: str) -> RowTable:
     """A table whose settings in comments are settings, as a user makes them who has the data."""
     text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
     lines = list[str]()
@@ -68,7 +78,7 @@ def with_comments(name: str) -> Table:
     for line in text.splitlines():
         inside = line.startswith("  # yelp") or (inside and line.startswith("  #   "))
         lines.append(line.replace("  # ", "  ", 1) if inside else line)
-    return Table.model_validate(yaml.safe_load("\n".join(lines)))
+    return RowTable.model_validate(yaml.safe_load("\n".join(lines)))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -84,9 +94,28 @@ def test_every_table_of_the_paper_with_numbers_is_here() -> None:
     assert set(published()) == {group for groups in SETTINGS.values() for group in groups}
 
 
-@pytest.mark.parametrize("name", tables())
-def test_a_table_is_sound(name: str) -> None:
+OF_ROWS = [name for name in tables() if isinstance(read_table(name), RowTable)]
+
+
+@pytest.mark.parametrize("name", set(tables()) - set(OF_ROWS))
+def test_a_table_of_words_is_sound(name: str) -> None:
     table = read_table(name)
+    assert isinstance(table, WordTable)
+    assert (table.name, table.headline) == (name, name.partition("-")[0])
+    assert table.title
+    assert len(re.split(r"(?<=[.:]) ", " ".join(table.protocol.split()))) >= 4
+    built = [asked(table, panel, key, 0, name)[1:] for panel in table.settings.values() for key in table.methods]
+    assert len(set(built)) == len(table.methods)
+    assert all(wordtests.find(test).name == test for panel in table.settings.values() for test in panel.tests)
+    assert table.quick is not None
+    for panel in table.quickly().settings.values():  # offline, with what is installed
+        assert all(spec.startswith("gensim:") for spec in panel.sources.values())
+        assert all(wordtests.find(test).is_here for test in panel.tests)
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_a_table_is_sound(name: str) -> None:
+    table = row_table(name)
     assert table.name == name
     assert table.title
     assert len(re.split(r"(?<=[.:]) ", " ".join(table.protocol.split()))) >= 4
@@ -108,10 +137,10 @@ def test_a_table_is_sound(name: str) -> None:
     assert list(table.quickly().settings) == [key for key in table.settings if key in table.quick.settings]
 
 
-@pytest.mark.parametrize("name", tables())
+@pytest.mark.parametrize("name", OF_ROWS)
 def test_no_two_rows_are_the_same_but_what_is_recommended(name: str) -> None:
     """What is recommended may be made of one of its own ablations; two other rows alike would share every rank."""
-    table = read_table(name)
+    table = row_table(name)
     built = [
         strategies.build(method.strategy, key)
         for key, method in table.methods.items()
@@ -127,17 +156,17 @@ def test_a_file_is_pleasant_to_read(name: str) -> None:
     assert max(map(len, text.splitlines())) < 120
 
 
-def subsets(table: Table) -> Iterator[tuple[str, list[set[Any]]]]:
+def subsets(table: RowTable) -> Iterator[tuple[str, list[set[Any]]]]:
     for key, setting in table.settings.items():
         if not isinstance(setting.teachers, Draw):
             yield key, [set(one.labels) for one in setting.teachers]
 
 
-@pytest.mark.parametrize("name", tables())
+@pytest.mark.parametrize("name", OF_ROWS)
 def test_label_subsets_fit_the_data(name: str, benchmark_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every label is one of the data's, and together the teachers know all of them: none is left out."""
     monkeypatch.setenv("AMALGAM_DATA", str(benchmark_data))
-    table = read_table(name)
+    table = row_table(name)
     known = {one.data: labels_of(one.data) for one in table.settings.values()}
     for key, known_by_teacher in subsets(table):
         labels = known[table.settings[key].data]
@@ -278,3 +307,47 @@ def test_teachers_of_many_tasks_share_fewer_and_fewer() -> None:
         "small75": (7, 9, 9), "small50": (3, 7, 7), "small25": (1, 6, 6),
         "voc75": (12, 16, 16), "voc50": (6, 13, 13), "voc25": (4, 12, 12),
     }  # fmt: skip
+
+
+WORD_METHODS = {
+    "Average": "average", "Concat": "concat", "LLE": "lle", "AAEME": "aaeme", "CAEME": "caeme", "DAEME": "daeme",
+    "SimME": "simme-paper",
+}  # fmt: skip
+WORD_TESTS = (
+    "card-660", "rare-words", None, None, "wordnet", "airline", "movies", "pros-cons", "esslli-2008",
+)  # fmt: skip
+"""The columns of SimME's table; `None` is a test that we have not."""
+
+
+def test_published_numbers_of_words_are_the_papers() -> None:
+    if not PAPER.is_file():
+        pytest.skip("the text of the paper is not on this machine")
+    lines = iter(PAPER.read_text(encoding="utf-8").splitlines())
+    found = dict[str, dict[str, dict[str, float]]]()
+    panel, sources = "", list[str]()
+    next(line for line in lines if line.startswith("Datasets Methods\tSemantics prediction"))
+    for line in lines:
+        if line.startswith("Table 1:"):
+            break
+        head, *cells = line.split("\t")
+        if head.startswith("<b>"):
+            panel, sources = re.sub("<.*?>", "", head).lower(), []
+        elif panel:
+            if head not in WORD_METHODS:
+                sources.append(head)
+            method = WORD_METHODS.get(head, f"source-{len(sources)}")
+            for test, cell in zip(WORD_TESTS, cells, strict=False):
+                if test is not None:
+                    value = float(re.sub("<.*?>", "", cell).split()[0])
+                    found.setdefault(panel, {}).setdefault(test, {})[method] = value
+    table = read_table("simme-table1")
+    ours = {
+        key: {
+            test: {method: numbers[0][0] for method, numbers in methods.items()}
+            for test, methods in setting.expected_by_task.items()
+        }
+        for key, setting in table.settings.items()
+        if setting.expected_by_task
+    }
+    assert ours == found
+    assert sum(len(methods) for tests in found.values() for methods in tests.values()) == 7 * (9 * 3 + 10)

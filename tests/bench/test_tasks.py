@@ -13,9 +13,9 @@ from rich.console import Console
 
 from amalgam.bench.checks import ready
 from amalgam.bench.pages import latex, markdown, page, statistics_csv
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scores import Cell, Score
 from amalgam.bench.standing import Standing, standing
-from amalgam.bench.table import Table
 from amalgam.bench.tasks import by_task
 from amalgam.bench.terminal import rendered
 from amalgam.bench.verdict import verdict
@@ -35,7 +35,7 @@ METHODS: dict[str, Any] = {
 PUBLISHED = {"round": {"venus-paper": [[0.7, 0.01], [0.8, 0.02]]}}
 
 
-def tasked(**changes: Any) -> Table:
+def tasked(**changes: Any) -> RowTable:
     setting = {"data": "rooms", "teachers": [{"labels": [0, 1]}], "expected_by_task": PUBLISHED}
     content: dict[str, Any] = {
         "measures": ["accuracy", "auc"],
@@ -44,7 +44,7 @@ def tasked(**changes: Any) -> Table:
         "methods": METHODS,
         "settings": {"rooms": setting},
     }
-    return Table.model_validate({**table().model_dump(), **content, **changes})
+    return RowTable.model_validate({**table().model_dump(), **content, **changes})
 
 
 def score(accuracies: tuple[float, ...], areas: tuple[float, ...], **more: Any) -> Score:

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from amalgam.bench.notes import notes
+from amalgam.bench.row_table import RowTable
 from amalgam.bench.scores import Cell
 from amalgam.bench.standing import standing
-from amalgam.bench.table import Table
 from amalgam.bench.verdict import verdict
 from amalgam.bench.words import among, chance, decimal, ordinal, plural, span, spread
 
@@ -18,7 +18,7 @@ from .made_up import METHODS, cell, score, table
 EIGHT = tuple(f"s{number}" for number in range(8))
 
 
-def said(*cells: Cell, of: Table | None = None) -> list[str]:
+def said(*cells: Cell, of: RowTable | None = None) -> list[str]:
     return verdict(standing(of or table(), cells))
 
 

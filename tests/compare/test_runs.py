@@ -321,8 +321,7 @@ def test_one_run_is_shown_again(cli: Cli, here: Path) -> None:
         ),
         (
             "a bench",
-            "a is a run and bench a bench, which have no numbers in common; compare runs with runs, and benches with "
-            "benches",
+            "a is a run and bench a bench, which have no numbers in common; compare like with like",
         ),
     ],
 )

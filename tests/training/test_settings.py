@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from amalgam.embeddings.model import Embedding
 from amalgam.errors import RequestError
 from amalgam.schema import parse
 from amalgam.training.settings import Training
@@ -80,6 +81,21 @@ def test_the_optimiser_that_is_named(settings: dict[str, Any], kind: type, held:
     (group,) = made.param_groups
     assert held.items() <= group.items()
     assert len(group["params"]) == len(list(student.parameters()))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"optimizer": "adam"}, {"momentum": 0.9}, {"weight_decay": 0.1}, {"clip_norm": 1.0}, {"accumulate": 2},
+        {"precision": "bf16"},
+    ],
+)  # fmt: skip
+def test_a_step_of_few_words_is_plain_descent(wrong: dict[str, Any]) -> None:
+    right: dict[str, Any] = {"optimizer": "sgd", "momentum": 0.0, "clip_norm": None}
+    assert type(optimizer_of(Embedding(4, 2), Training(**right))) is torch.optim.SGD
+    (key,) = wrong
+    with pytest.raises(RequestError, match=rf"training\.{key} is .*; a step changes a few words' vectors alone"):
+        optimizer_of(Embedding(4, 2), Training(**{**right, **wrong}))
 
 
 def test_threads_are_set_while_training_and_put_back() -> None:

@@ -1,0 +1,72 @@
+"""The tables there are, by name or path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from amalgam.bench.row_table import RowTable
+from amalgam.bench.table import Table
+from amalgam.bench.word_table import WordTable
+from amalgam.errors import RequestError, nearest
+from amalgam.recipe import OF_PAIRS, anchor_files, anchored
+from amalgam.schema import parse, read_yaml
+from amalgam.shelf import names, shelf
+from amalgam.training.settings import Training
+
+
+def tables() -> list[str]:
+    """The names of the tables on the shelf."""
+    return names("recipes/papers")
+
+
+def read_table(name: str) -> Table:
+    """A table by name or path.
+
+    Paths of data are relative to the file, or else to the folder where the user is; they come back absolute.
+
+    Raises:
+        RequestError: no such table, or the first key that is wrong.
+    """
+    path = Path(name)
+    if not path.is_file():
+        known = tables()
+        if name not in known:
+            raise RequestError(f"no table {name!r}{nearest(name, known)} (built in: {', '.join(known)}; or a file)")
+        path = shelf("recipes/papers") / f"{name}.yaml"
+    where = f"table {path.name}"
+    content = read_yaml(path, "table")
+    settings, methods = content.get("settings"), content.get("methods")
+    for folder in (path.parent, Path.cwd()):
+        _anchor(settings, folder)
+        for one in methods.values() if isinstance(methods, dict) else ():
+            anchor_files(one.get("strategy") if isinstance(one, dict) else None, OF_PAIRS, folder)
+    table: Table = parse(WordTable if _is_of_words(settings) else RowTable, content, where)
+    for kind in ("teacher_training", "training") if isinstance(table, RowTable) else ("training",):
+        common = getattr(table, kind)
+        parse(Training, common, f"{where}, {kind}")
+        for key, setting in table.settings.items():
+            parse(Training, {**common, **setting.training}, f"{where}, settings.{key}.training")
+        if table.quick is not None:
+            parse(Training, {**common, **table.quick.training}, f"{where}, quick.training")
+    return table
+
+
+def _is_of_words(settings: object) -> bool:
+    """Whether any setting has sources, which rows have not."""
+    return isinstance(settings, dict) and any(isinstance(one, dict) and "sources" in one for one in settings.values())
+
+
+def _anchor(settings: object, folder: Path) -> None:
+    """Make the data paths of settings absolute that exist in a folder."""
+    for setting in settings.values() if isinstance(settings, dict) else ():
+        if isinstance(setting, dict):
+            options = setting.get("options")
+            sources = setting.get("sources")
+            anchor_files(setting.get("vocabulary"), ("words",), folder)
+            for strategy in (setting.get("methods") or {}).values() if isinstance(setting.get("methods"), dict) else ():
+                anchor_files(strategy, OF_PAIRS, folder)
+            paths = [(setting, "data"), (options, "xml")]
+            paths += [(sources, name) for name in sources] if isinstance(sources, dict) else []
+            for where, key in paths:
+                if isinstance(where, dict) and key in where:
+                    where[key] = anchored(where[key], folder)

@@ -1,0 +1,312 @@
+"""Relations: the cosines of words in every source, as targets, and the loss that holds one embedding against all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from amalgam.embeddings.lexicon import ABSENT, Lexicon
+from amalgam.embeddings.source import Source
+from amalgam.signals import Index, Loss, Targets
+
+_ROWS = 2**14  # that are looked at together
+_GROUPS = 128  # of words; each has one opposite, so that one pair in so many is held out
+_FEWEST = 100  # words that can tell what all have in common
+_SHARE = 12  # of this many dimensions, one may be common to all words
+
+
+def units(vectors: Tensor) -> Tensor:
+    """Eq. (2): vectors (..., D) at length one, whose products are cosines; one of zeros stays of zeros."""
+    return torch.nn.functional.normalize(vectors, dim=-1)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the sources say of the B words of a batch.
+
+    Attributes:
+        words: B numbers of words.
+        vectors: K tensors (B, D_k), at length one; zeros where a source does not know the word.
+        known: (B, K), 1 where a source knows the word, else 0.
+        weights: (K,), how much a source counts.
+        groups: (B,), the group of each word; pairs of words whose groups are `opposite` are held out. None holds out
+            none.
+        apart: whether those are what is asked about, instead of all the others.
+    """
+
+    words: Tensor
+    vectors: tuple[Tensor, ...]
+    known: Tensor
+    weights: Tensor
+    groups: Tensor | None = None
+    apart: bool = False
+
+    def to(self, device: torch.device) -> Sight:
+        """The same on a device."""
+        vectors = tuple(one.to(device) for one in self.vectors)
+        words, known, weights = (one.to(device) for one in (self.words, self.known, self.weights))
+        return Sight(
+            words, vectors, known, weights, None if self.groups is None else self.groups.to(device), self.apart
+        )
+
+    def at(self, places: Tensor) -> Sight:
+        """Of some of the words alone."""
+        groups = None if self.groups is None else self.groups[places]
+        vectors = tuple(one[places] for one in self.vectors)
+        return Sight(self.words[places], vectors, self.known[places], self.weights, groups, self.apart)
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all words of a source have in common: their mean, and the directions in which they differ most.
+
+    Embeddings of words point into few common directions, which have more to do with how often words are written than
+    with what they mean, and every cosine is the larger for it (Mu and Viswanath, All-but-the-top, ICLR 2018).
+
+    Attributes:
+        mean: (D,), of the unit vectors.
+        directions: (D, t), orthonormal.
+    """
+
+    mean: Tensor
+    directions: Tensor
+
+    @classmethod
+    def of(cls, source: Source, count: int) -> Common:
+        """Of a source's words: their mean, and the t strongest directions about it.
+
+        At most a twelfth of its dimensions is taken for common (the authors took a hundredth, of sources that had 300),
+        and nothing where there are fewer than 100 words: what differs between so few may be what they mean.
+        """
+        if len(source.words) < _FEWEST:
+            return cls(torch.zeros(source.dimensions), torch.empty(source.dimensions, 0))
+        count = min(count, source.dimensions // _SHARE)
+        total, products = torch.zeros(source.dimensions), torch.zeros(source.dimensions, source.dimensions)
+        for start in range(0, len(source.words), _ROWS):
+            some = units(torch.from_numpy(source.taken(slice(start, start + _ROWS))))
+            total, products = total + some.sum(0), products + some.T @ some
+        mean = total / len(source.words)
+        directions = torch.linalg.eigh(products / len(source.words) - torch.outer(mean, mean)).eigenvectors.flip(1)
+        return cls(mean, directions[:, :count].contiguous())
+
+    def off(self, vectors: Tensor) -> Tensor:
+        """Unit vectors (..., D) without it."""
+        rest = vectors - self.mean
+        return rest - rest @ self.directions @ self.directions.T
+
+
+class Relations(Targets):
+    """The relations between words that every source knows, row by row of what a sampler made.
+
+    Args:
+        lexicon: the sources, aligned; their vectors stay where they are, and a batch reads its own.
+        rows: (N, W), the words of each row.
+        weights: (K,), how much a source counts; 1 each by default.
+        groups: (V,), the group of each word; pairs of words whose groups are `opposite` are held out. None holds out
+            none.
+        apart: whether those are what is asked about.
+        common: what is taken off each source's vectors first; nothing by default.
+    """
+
+    counts: Mapping[str, Tensor] = {}
+
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        rows: Tensor,
+        weights: Sequence[float] = (),
+        groups: Tensor | None = None,
+        apart: bool = False,
+        common: Sequence[Common] = (),
+    ) -> None:
+        self.lexicon, self.rows, self.groups, self.apart, self.common = lexicon, rows, groups, apart, common
+        self.weights = torch.tensor(list(weights) or [1.0] * len(lexicon.sources))
+
+    def held_out(self) -> Relations:
+        """The same words, asked about the pairs that are held out."""
+        return Relations(self.lexicon, self.rows, self.weights.tolist(), self.groups, True, self.common)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> Relations:
+        """Relations are of a lexicon, not of stored arrays."""
+        raise NotImplementedError
+
+    def arrays(self) -> dict[str, Tensor]:
+        """The store keeps nothing of them: sources are on disk already."""
+        return {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to(self, device: torch.device) -> Relations:
+        """They stay where they are; a batch of them is brought to the device."""
+        return self
+
+    def at(self, index: Index) -> Any:
+        """The `Sight` of the words of some rows."""
+        return self.sight(self.rows[index.cpu() if isinstance(index, Tensor) else index].flatten())
+
+    def sight(self, words: Tensor) -> Sight:
+        """What the sources say of B words."""
+        places = self.lexicon.rows[:, words.numpy()]
+        known = torch.from_numpy((places != ABSENT).astype(np.float32))
+        vectors = []
+        for number, (source, place, there) in enumerate(zip(self.lexicon.sources, places, known, strict=True)):
+            found = units(torch.from_numpy(source.taken(np.maximum(place, 0))))
+            found = units(self.common[number].off(found)) if self.common else found
+            vectors.append(found * there[:, None])
+        groups = None if self.groups is None else self.groups[words]
+        return Sight(words, tuple(vectors), known.T.contiguous(), self.weights, groups, self.apart)
+
+
+def reach(lexicon: Lexicon, weights: Sequence[float] = (), words: Tensor | None = None) -> Tensor:
+    """How much the sources weigh that know a word and another, (V,), on average over the others.
+
+    Args:
+        lexicon: the sources, aligned.
+        weights: (K,), how much a source counts; 1 each by default.
+        words: (N,), which others; all by default.
+    """
+    others = lexicon.known if words is None else lexicon.known[:, words.numpy()]
+    shares = others.mean(1) * (np.array(weights) if weights else 1.0)
+    return torch.from_numpy((shares[:, None] * lexicon.known).sum(0).astype(np.float32))
+
+
+def groups_of(words: int) -> Tensor:
+    """A group for each of V words, (V,): the same in every run, whatever its seed, so that errors can be compared."""
+    return torch.randint(_GROUPS, (words,), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def opposite(groups: Tensor, others: Tensor) -> Tensor:
+    """Whether groups (...) and others (...) are opposite: they add up to a multiple of their number.
+
+    Whether a pair is held out follows from its two words, whatever batch they meet in, and no list of pairs is kept.
+    """
+    together: Tensor = (groups + others).bitwise_and_(_GROUPS - 1) == 0
+    return together
+
+
+def held_out(sight: Sight) -> Tensor:
+    """The places (2, P) of the pairs of a batch that are held out, the first before the second."""
+    if sight.groups is None:
+        return torch.empty(2, 0, dtype=torch.long, device=sight.words.device)
+    return opposite(sight.groups[:, None], sight.groups).triu_(1).nonzero().T
+
+
+def distinct(words: Tensor) -> Tensor:
+    """Where each of B words (B,) stands first, in order: a word that several rows have has its pairs once."""
+    _, places = torch.unique(words, return_inverse=True)
+    firsts = places.new_full((int(places.max()) + 1,), len(words)).scatter_reduce_(
+        0, places, torch.arange(len(words), device=words.device), "amin"
+    )
+    return torch.sort(firsts).values
+
+
+def all_pairs(vectors: Tensor, sight: Sight) -> Loss:
+    """Eqs. (3)–(5): the maskout loss over all pairs of the words of a batch, as a few matrix products.
+
+    Σ_j 1_j (y - y_j)² is C y² - 2 T y + Q, where C counts the sources that know both words, T adds up what they say,
+    and Q, its squares, no embedding can change. A pair of a word with itself says 1 everywhere and adds nothing.
+
+    Args:
+        vectors: (B, d), the words' embeddings.
+        sight: what the sources say of them.
+
+    Returns:
+        The sum over the pairs of unlike words but those that are held out, or over those alone, and their number: pairs
+        that no source knows count, as n does in print.
+    """
+    places = distinct(sight.words)
+    if len(places) < len(vectors):
+        vectors, sight = vectors[places], sight.at(places)
+    held = held_out(sight)
+    total = cast(Tensor, _AllPairs.apply(units(vectors), sight, held))
+    every, apart = len(vectors) * (len(vectors) - 1) // 2, held.shape[1]
+    return Loss(total, total.new_tensor(apart if sight.apart else every - apart))
+
+
+@torch.no_grad()
+def difference(vectors: Tensor, sight: Sight) -> float | None:
+    """The mean squared difference between cosines and those of each source, over the pairs that are held out.
+
+    Unlike Eq. (4), whose n counts pairs that no source knows, and a pair once that several know, it is a mean over what
+    sources say, so that it can be compared between panels.
+
+    Args:
+        vectors: (B, d), of unlike words.
+        sight: what the sources say of them.
+
+    Returns:
+        the mean over pairs and the sources that know both words; None where there is none.
+    """
+    first, second = held_out(sight)
+    own, total, count = units(vectors), 0.0, 0.0
+    said = (own[first] * own[second]).sum(1)
+    for theirs, known in zip(sight.vectors, sight.known.T, strict=True):
+        both = known[first] * known[second]
+        total += float((both * (said - (theirs[first] * theirs[second]).sum(1)).square()).sum())
+        count += float(both.sum())
+    return total / count if count else None
+
+
+class _AllPairs(torch.autograd.Function):
+    """The sum over pairs of B words of unit length, with its gradient by one more product."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, sight: Sight, apart: Tensor) -> Tensor:
+        """The loss () of unit vectors (B, d), without the pairs at places (2, P), or of those alone."""
+        first, second = apart
+        said = torch.mm(own, own.T)
+        asked, squares, squares_held = torch.zeros_like(said), said.new_zeros(()), said.new_zeros(())
+        for vectors, weight in zip(sight.vectors, sight.weights, strict=True):
+            cosines = torch.mm(vectors, vectors.T)
+            squares += weight * torch.dot(cosines.view(-1), cosines.view(-1))
+            squares_held += weight * cosines[first, second].square().sum()
+            asked.add_(cosines, alpha=float(weight))
+        rest = torch.mm(sight.known * sight.weights, sight.known.T).mul_(said).sub_(asked)  # C y - T
+        held = (said[first, second] * (rest[first, second] - asked[first, second])).sum() + squares_held
+        if sight.apart:
+            return held
+        flat = said.view(-1)
+        total = (torch.dot(flat, rest.view(-1)) - torch.dot(flat, asked.view(-1)) + squares) / 2
+        rest[first, second] = rest[second, first] = 0.0
+        ctx.save_for_backward(own, rest)
+        return total - held
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_total: Tensor) -> tuple[Tensor, None, None]:
+        """d/dE of Σ_kl ½ f(e_k · e_l) is (f' + f'ᵀ) E / 2, and f' = 2 (C y - T) is symmetric."""
+        own, rest = ctx.saved_tensors
+        return torch.mm(rest, own).mul_(2 * of_total), None, None
+
+
+def some_pairs(vectors: Tensor, sight: Sight) -> Loss:
+    """Eqs. (3)–(5): the maskout loss over given pairs alone.
+
+    Args:
+        vectors: (2 P, d), the embeddings of the two words of each pair, side by side.
+        sight: what the sources say of them.
+
+    Returns:
+        The sum over the P pairs but those that are held out, or over those alone, and their number.
+    """
+
+    def cosines(of: Tensor) -> Tensor:
+        return (of[0::2] * of[1::2]).sum(1)
+
+    said = cosines(units(vectors))
+    counting = torch.ones_like(said)
+    if sight.groups is not None:
+        counting = (opposite(sight.groups[0::2], sight.groups[1::2]) == sight.apart).to(said)
+    total = said.new_zeros(())
+    for place, (own, weight) in enumerate(zip(sight.vectors, sight.weights, strict=True)):
+        both = counting * sight.known[0::2, place] * sight.known[1::2, place]
+        total = total + weight * (both * (said - cosines(own)).square()).sum()
+    return Loss(total, counting.sum())

@@ -1,0 +1,359 @@
+"""The run of embeddings as a story, from sources to report: what `pipeline` is for teachers that answer rows."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from amalgam import run, store, strategies, wordtests
+from amalgam.embeddings import Lexicon, align, specs
+from amalgam.embeddings.graph import LARGEST, export
+from amalgam.embeddings.method import Learn, MetaEmbedding
+from amalgam.embeddings.relations import Common, Relations, all_pairs, difference, groups_of, some_pairs, units
+from amalgam.embeddings.words import WordVectors
+from amalgam.errors import RequestError, WorkError, listed
+from amalgam.fingerprint import fingerprint, of_array, of_code
+from amalgam.journal import Journal
+from amalgam.processes import nonce, processes
+from amalgam.progress import Progress, Silent
+from amalgam.recipe import WordRecipe, read_any
+from amalgam.registry import IN_MEMORY
+from amalgam.report import machine
+from amalgam.schema import parse
+from amalgam.signals import Loss, Targets, TensorRows
+from amalgam.training.settings import CODE as TRAINING
+from amalgam.training.settings import Training
+from amalgam.training.trainer import Fit, fit
+from amalgam.wordreport import STUDENT, Known, Measured, WordReport
+from amalgam.wordtests import Outcome
+
+History: TypeAlias = tuple[dict[str, float], ...]
+"""Of a training, an epoch a mapping."""
+_EXTENDED = "extended"  # what the embedding is called that is
+_MEASURED = 4096  # words, at most, whose held-out pairs tell the similarity error
+_VALIDATED = 512  # words, at least, among whose held-out pairs a training is validated
+_ALL = 1 - 1e-9  # of the rows; none of them is lost to training, see `training.trainer.fit`
+_ROUNDING = 1e-5
+
+
+class Width(BaseModel):
+    """The student of a run of words.
+
+    Attributes:
+        name: `embedding`, the only one there is.
+        width: d, for the methods that can choose it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["embedding"] = "embedding"
+    width: int = Field(default=100, gt=0)
+
+
+def distill(
+    recipe: WordRecipe,
+    *,
+    sources: Sequence[Any] = (),
+    out: Path | None = None,
+    keep: bool = True,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> tuple[WordVectors, WordReport]:
+    """Make one embedding of what several know together.
+
+    Args:
+        recipe: the run.
+        sources: embeddings of the Python API, see `embeddings.specs.given`, instead of the recipe's.
+        out: the run directory; None makes a fresh one below `runs/`.
+        keep: whether there is a run directory at all.
+        resume: go on with the run in `out`.
+        progress: who shows the steps.
+
+    Raises:
+        RequestError: something in the request must be mended.
+        WorkError: the work failed.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise RequestError("embeddings are distilled by one process; start it without torchrun or accelerate launch")
+    method = strategies.build_embedding(recipe.strategy, f"recipe {recipe.name}")
+    width_of(recipe, f"recipe {recipe.name}")
+    for name in recipe.measured:
+        wordtests.find(name).require()
+    store.ready()
+    shown = progress or Silent()
+    with run.opened(out, recipe, resume, keep, True) as folder, ExitStack() as passing:
+        if folder is not None and run.finished(folder):
+            shown.say(f"{folder} is finished; nothing is left to do")
+            return WordVectors.load(folder / run.STUDENT), WordReport.read(folder)
+        journal = Journal(shown, nonce(), passing)
+        with journal.timed("sources"):
+            lexicon = gathered(list(sources) or list(recipe.teachers), recipe, journal)
+        with journal.timed("training" if method.trains else "computing"):
+            vectors, history = embedded(recipe, method, lexicon, folder, journal)
+        words = WordVectors(lexicon.words, vectors.numpy())
+        if folder is not None:
+            words.save(folder / run.STUDENT)
+        with journal.timed("similarity error"):
+            without = method.without(lexicon)
+            errors = (
+                similarity_error(lexicon, vectors),
+                similarity_error(lexicon, vectors, without) if without else None,
+            )
+        with journal.timed("word tests"):
+            tests = tuple(measured(words, lexicon, recipe, journal))
+        exported: dict[str, Any] = {}
+        if folder is not None:
+            if recipe.export and words.vectors.nbytes > LARGEST:
+                journal.note("an ONNX file cannot hold so many numbers, and there is none; student/ has them all")
+            elif recipe.export:
+                with journal.timed("export"), shown.step("export", 1, "model") as bar:
+                    exported = export(words, folder / run.ONNX)
+                    bar.advance(1)
+        report = WordReport(
+            recipe=recipe.name,
+            strategy=recipe.strategy["name"],
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            words=len(words.words),
+            width=vectors.shape[1],
+            sources=tuple(
+                Known(name=one.name, words=len(one.words), dimensions=one.dimensions, shared=int(known.sum()))
+                for one, known in zip(lexicon.sources, lexicon.known, strict=True)
+            ),
+            in_memory=any(not isinstance(one, str | Path) for one in sources),
+            error=errors[0],
+            error_without=errors[1],
+            curve=method.curve,
+            machine=machine("cpu"),
+            seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
+            history=history,
+            tests=tests,
+            export=exported,
+            notes=tuple(journal.notes),
+        )
+        if folder is not None:
+            report.write(folder)
+            shutil.rmtree(folder / run.CHECKPOINTS, ignore_errors=True)  # as large as the embedding, and of no use now
+        return words, report
+
+
+def evaluate_again(folder: Path, tests: Sequence[str] | None = None, progress: Progress | None = None) -> WordReport:
+    """A finished run's report, with its student beside its sources in these word tests.
+
+    Args:
+        folder: the run directory.
+        tests: their names; those of the run's recipe by default.
+        progress: who shows the steps.
+
+    Raises:
+        RequestError: no finished run of words, its sources are gone, or an unknown test.
+    """
+    recipe, report = read_any(str(folder / run.RECIPE)), WordReport.read(folder)
+    if not isinstance(recipe, WordRecipe):
+        raise RequestError(f"{folder} is a run of rows; name a run of words")
+    asked = recipe.model_copy(update={"measured": recipe.measured if tests is None else tuple(tests)})
+    journal = Journal(progress or Silent(), nonce(), ExitStack())
+    lexicon = gathered(list(recipe.teachers), recipe, journal)
+    found = tuple(measured(WordVectors.load(folder), lexicon, asked, journal))
+    return report.model_copy(update={"tests": found})
+
+
+def embedded(
+    recipe: WordRecipe, method: MetaEmbedding, lexicon: Lexicon, folder: Path | None, journal: Journal
+) -> tuple[Tensor, History]:
+    """The student's vectors (V, d), and the history of its training, empty where nothing was trained.
+
+    Args:
+        recipe: the run.
+        method: its strategy.
+        lexicon: the sources, aligned.
+        folder: the run directory, for checkpoints; or None.
+        journal: of the run.
+    """
+    fitted = list[Fit]()
+    learn = partial(learned, recipe, method, lexicon, folder, journal, fitted)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        if recipe.extend is None:
+            found = method.vectors(lexicon, width_of(recipe, f"recipe {recipe.name}"), learn)
+        else:
+            found = extended(recipe.extend.bound, method, lexicon, learn, journal)
+    return found, fitted[-1].history if fitted else ()
+
+
+def width_of(recipe: WordRecipe, where: str) -> int:
+    """d, as a recipe has it; RequestError begins with `where`."""
+    return parse(Width, recipe.student, f"{where}, student").width
+
+
+def extended(bound: float, method: MetaEmbedding, lexicon: Lexicon, learn: Learn, journal: Journal) -> Tensor:
+    """The vectors (V, d) of the first source's words, moved by no more than a bound, and of the others'."""
+    old = torch.from_numpy(lexicon.sources[0].vectors)
+    found = method.extended(lexicon, old.shape[1], bound, learn)
+    moved = float((units(found[: len(old)]) - units(old)).norm(dim=1).max())
+    if moved > bound + _ROUNDING:
+        raise WorkError(f"a word moved {moved:.3g}, further than extend.bound, {bound:g}; nothing was written")
+    journal.note(
+        f"{len(found) - len(old):,} words were added to {len(old):,}, of which none moved more than {moved:.3g} (unit "
+        f"vectors; extend.bound is {bound:g})"
+    )
+    return found
+
+
+def gathered(given: Sequence[Any], recipe: WordRecipe, journal: Journal) -> Lexicon:
+    """The sources of a run on its vocabulary; the embedding that is extended is the first."""
+    if recipe.extend is not None:
+        given = [f"{recipe.extend.run}?name={_EXTENDED}", *given]
+        if recipe.vocabulary.minimum > 1 or recipe.vocabulary.words is not None:
+            raise RequestError(
+                "an embedding is extended by every word of its new sources; leave vocabulary.minimum and "
+                "vocabulary.words out"
+            )
+    if len(given) < 2:
+        raise RequestError(
+            f"{len(given)} embeddings are too few to make one of: name two or more with --teacher, files as word2vec, "
+            f"GloVe or fastText write them, or {listed(f'gensim:{one}' for one in specs.bundled())}"
+        )
+    if any(str(one).startswith(IN_MEMORY) for one in given if isinstance(one, str)):
+        raise RequestError(f"the sources of run {recipe.name} were in memory and are gone; distil it anew with them")
+    sources = [specs.given(one, number, journal.progress) for number, one in enumerate(given, start=1)]
+    names = [source.name for source in sources]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise RequestError(f"two sources are called {listed(twice)}; name them apart: PATH?name=news")
+    lexicon = align(sources, recipe.vocabulary)
+    if recipe.extend is not None and lexicon.words[: len(sources[0].words)] != tuple(sources[0].words):
+        raise RequestError(
+            f"some words of {recipe.extend.run} are one in lower case, and every one is kept; leave vocabulary.fold out"
+        )
+    for source in sources:
+        for note in source.notes:
+            journal.note(f"{source.name}: {note}")
+    for note in lexicon.notes:
+        journal.note(note)
+    return lexicon
+
+
+def learned(
+    recipe: WordRecipe,
+    method: MetaEmbedding,
+    lexicon: Lexicon,
+    folder: Path | None,
+    journal: Journal,
+    fitted: list[Fit],
+    network: nn.Module,
+    rows: Tensor,
+    targets: Targets,
+    loss: Callable[[Any, Any], Loss],
+    settings: Mapping[str, Any] | None = None,
+    note: str = "",
+) -> None:
+    """Train a method's network with the run's trainer, see `embeddings.method.Learn`."""
+    training = parse(Training, {**recipe.training.model_dump(), **(settings or {})}, f"recipe {recipe.name}, training")
+    held = None
+    if isinstance(targets, Relations) and targets.groups is not None:
+        held = targets.held_out()
+        if training.validation:  # of few words, too few pairs are held out to tell anything
+            share = max(training.validation, min(1.0, _VALIDATED / len(rows)))
+            training = training.model_copy(update={"validation": min(share, _ALL)})
+    unit, count = counted(loss, rows.shape[1])
+    if note:
+        journal.note(note)
+    learns = [type(method).__module__, "amalgam.embeddings.relations", "amalgam.embeddings.model"]
+    fitted.append(
+        fit(
+            network, TensorRows(values=rows), targets, loss, training,
+            seed=recipe.seed, accelerator=processes(training), held=held,
+            folder=None if folder is None else folder / run.CHECKPOINTS,
+            key=fingerprint(
+                "words", lexicon.fingerprint, recipe.model_dump(mode="json", exclude={"made_with"}),
+                of_array(rows.numpy()), of_code(*TRAINING, *learns),
+            ),
+            progress=journal.progress, name="training", unit=unit, count=count,
+        )
+    )  # fmt: skip
+    network.to("cpu")
+
+
+def counted(loss: Callable[..., Loss], words: int) -> tuple[str, Callable[[int], int]]:
+    """What a step's work is told in, and how much of it a step of so many rows of words is."""
+    if loss is all_pairs and words == 1:
+        return "pairs", lambda rows: rows * (rows - 1) // 2
+    if loss is all_pairs:  # neighbours of several words are one word, and how many there are is seen in the step
+        return "words", lambda rows: words * rows
+    return ("pairs" if loss is some_pairs else "words"), int
+
+
+def similarity_error(lexicon: Lexicon, vectors: Tensor, without: Sequence[Common] = ()) -> float | None:
+    """How far cosines are from the sources', see `relations.difference`: the same words for every method.
+
+    Args:
+        lexicon: the sources.
+        vectors: (V, d).
+        without: what is taken off each source first; nothing by default.
+    """
+    some = torch.randperm(len(lexicon.words), generator=torch.Generator().manual_seed(0))[:_MEASURED]
+    relations = Relations(lexicon, some[:, None], groups=groups_of(len(lexicon.words)), common=without)
+    return difference(vectors[some], relations.at(slice(None)))
+
+
+def measured(words: WordVectors, lexicon: Lexicon, recipe: WordRecipe, journal: Journal) -> list[Measured]:
+    """The word tests of a run: the student beside its sources, who are all asked the same."""
+    found: dict[str, dict[str, Outcome]] = {name: {} for name in recipe.measured}
+    if not found:
+        return []
+    with journal.progress.step("word tests", len(found) * (1 + len(lexicon.sources)), "tests") as bar:
+        for who, embedding in beside(words, lexicon):
+            for name, outcomes in found.items():
+                outcomes[who] = wordtests.measure(name, embedding, recipe.seed, among=words.places)
+                bar.advance(1, f"{name}: {who}")
+    return [
+        Measured(
+            set=name,
+            measure=outcomes[STUDENT].main[0],
+            items=outcomes[STUDENT].items,
+            asked=outcomes[STUDENT].asked,
+            missing=outcomes[STUDENT].missing,
+            values=told(outcomes, lambda one: one.main[1]),
+            covered={who: one.covered for who, one in outcomes.items()},
+            others={what: told(outcomes, partial(measure, what)) for what in list(outcomes[STUDENT].measures)[1:]},
+            parts={part: told(outcomes, partial(section, part)) for part in outcomes[STUDENT].parts},
+            notes=outcomes[STUDENT].notes,
+            which=outcomes[STUDENT].which,
+        )
+        for name, outcomes in found.items()
+    ]
+
+
+def told(outcomes: Mapping[str, Outcome], what: Callable[[Outcome], float]) -> dict[str, float | None]:
+    """Embedding → a number of its outcome, None for NaN, as JSON has it."""
+    found = {who: what(outcome) for who, outcome in outcomes.items()}
+    return {who: None if math.isnan(value) else value for who, value in found.items()}
+
+
+def measure(name: str, outcome: Outcome) -> float:
+    """One of an outcome's measures."""
+    return outcome.measures[name]
+
+
+def section(name: str, outcome: Outcome) -> float:
+    """The main measure of a section."""
+    return outcome.parts[name].main[1]
+
+
+def beside(words: WordVectors, lexicon: Lexicon) -> Iterator[tuple[str, WordVectors]]:
+    """The student, and each source with its words as the lexicon writes them; one by one, since they are large."""
+    yield STUDENT, words
+    for source, rows, known in zip(lexicon.sources, lexicon.rows, lexicon.known, strict=True):
+        own = tuple(word for word, there in zip(lexicon.words, known, strict=True) if there)
+        yield source.name, WordVectors(own, source.taken(rows[known]))
