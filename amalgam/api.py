@@ -146,6 +146,8 @@ def distill_words(
     } | {f"training.{key}": value for key, value in (training or {}).items()}
     if extend is not None:
         changes["extend"] = {"run": str(extend), "bound": bound}
+    elif bound:
+        raise RequestError("bound says how far the words of an embedding may move that is extended; name it: extend=")
     name = strategy if isinstance(strategy, str) else str(strategy.get("name"))
     embedding_class(name)
     if not isinstance(strategy, str):

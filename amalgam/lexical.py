@@ -8,11 +8,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -103,14 +105,17 @@ def distill(
         with journal.timed("training" if method.trains else "computing"):
             vectors, history = embedded(recipe, method, lexicon, folder, journal)
         words = WordVectors(lexicon.words, vectors.numpy())
+        if recipe.student.get("width", vectors.shape[1]) != vectors.shape[1]:
+            why = (
+                "an embedding that is extended keeps its own"
+                if recipe.extend
+                else f"{recipe.strategy['name']} has its own"
+            )
+            journal.note(f"student.width is {recipe.student['width']}, and the student's {vectors.shape[1]}: {why}")
         if folder is not None:
             words.save(folder / run.STUDENT)
         with journal.timed("similarity error"):
-            without = method.without(lexicon)
-            errors = (
-                similarity_error(lexicon, vectors),
-                similarity_error(lexicon, vectors, without) if without else None,
-            )
+            errors = similarity_errors(recipe, method, lexicon, vectors)
         with journal.timed("word tests"):
             tests = tuple(measured(words, lexicon, recipe, journal))
         exported: dict[str, Any] = {}
@@ -214,6 +219,8 @@ def extended(bound: float, method: MetaEmbedding, lexicon: Lexicon, learn: Learn
 def gathered(given: Sequence[Any], recipe: WordRecipe, journal: Journal) -> Lexicon:
     """The sources of a run on its vocabulary; the embedding that is extended is the first."""
     if recipe.extend is not None:
+        if not given:
+            raise RequestError(f"nothing says which embeddings to add to {recipe.extend.run}; name them with --teacher")
         given = [f"{recipe.extend.run}?name={_EXTENDED}", *given]
         if recipe.vocabulary.minimum > 1 or recipe.vocabulary.words is not None:
             raise RequestError(
@@ -229,6 +236,8 @@ def gathered(given: Sequence[Any], recipe: WordRecipe, journal: Journal) -> Lexi
         raise RequestError(f"the sources of run {recipe.name} were in memory and are gone; distil it anew with them")
     sources = [specs.given(one, number, journal.progress) for number, one in enumerate(given, start=1)]
     names = [source.name for source in sources]
+    if STUDENT in names:
+        raise RequestError(f"no source is called {STUDENT!r}, as the result is; name it another way: PATH?name=mine")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise RequestError(f"two sources are called {listed(twice)}; name them apart: PATH?name=news")
     lexicon = align(sources, recipe.vocabulary)
@@ -236,6 +245,13 @@ def gathered(given: Sequence[Any], recipe: WordRecipe, journal: Journal) -> Lexi
         raise RequestError(
             f"some words of {recipe.extend.run} are one in lower case, and every one is kept; leave vocabulary.fold out"
         )
+    if recipe.extend is not None:
+        old = set(sources[0].words)
+        if cased := [word for word in lexicon.words[len(old) :] if word.lower() != word and word.lower() in old]:
+            journal.note(
+                f"{len(cased):,} words are added that {recipe.extend.run} has in lower case ({listed(cased, 3)}); "
+                "vocabulary.fold adds them in lower case"
+            )
     for source in sources:
         for note in source.notes:
             journal.note(f"{source.name}: {note}")
@@ -256,7 +272,7 @@ def learned(
     targets: Targets,
     loss: Callable[[Any, Any], Loss],
     settings: Mapping[str, Any] | None = None,
-    note: str = "",
+    notes: Sequence[str] = (),
 ) -> None:
     """Train a method's network with the run's trainer, see `embeddings.method.Learn`."""
     training = parse(Training, {**recipe.training.model_dump(), **(settings or {})}, f"recipe {recipe.name}, training")
@@ -267,7 +283,7 @@ def learned(
             share = max(training.validation, min(1.0, _VALIDATED / len(rows)))
             training = training.model_copy(update={"validation": min(share, _ALL)})
     unit, count = counted(loss, rows.shape[1])
-    if note:
+    for note in notes:
         journal.note(note)
     learns = [type(method).__module__, "amalgam.embeddings.relations", "amalgam.embeddings.model"]
     fitted.append(
@@ -294,7 +310,23 @@ def counted(loss: Callable[..., Loss], words: int) -> tuple[str, Callable[[int],
     return ("pairs" if loss is some_pairs else "words"), int
 
 
-def similarity_error(lexicon: Lexicon, vectors: Tensor, without: Sequence[Common] = ()) -> float | None:
+def similarity_errors(
+    recipe: WordRecipe, method: MetaEmbedding, lexicon: Lexicon, vectors: Tensor
+) -> tuple[float | None, float | None]:
+    """How far cosines are from the sources', and from these as the method takes them, None where it takes them whole.
+
+    Of an embedding that is extended, it is the new sources that matter: it has its own cosines.
+    """
+    without = method.without(lexicon)
+    if recipe.extend is not None:
+        lexicon, without = replace(lexicon, sources=lexicon.sources[1:], rows=lexicon.rows[1:]), without[1:]
+    return (
+        similarity_error(lexicon, vectors),
+        similarity_error(lexicon, vectors, without) if any(without) else None,
+    )
+
+
+def similarity_error(lexicon: Lexicon, vectors: Tensor, without: Sequence[Common | None] = ()) -> float | None:
     """How far cosines are from the sources', see `relations.difference`: the same words for every method.
 
     Args:
@@ -302,7 +334,8 @@ def similarity_error(lexicon: Lexicon, vectors: Tensor, without: Sequence[Common
         vectors: (V, d).
         without: what is taken off each source first; nothing by default.
     """
-    some = torch.randperm(len(lexicon.words), generator=torch.Generator().manual_seed(0))[:_MEASURED]
+    known = torch.from_numpy(np.flatnonzero(lexicon.known.any(0)))
+    some = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(0))[:_MEASURED]]
     relations = Relations(lexicon, some[:, None], groups=groups_of(len(lexicon.words)), common=without)
     return difference(vectors[some], relations.at(slice(None)))
 

@@ -87,6 +87,8 @@ class _LineBar:
             self._print(f"{self.done:,}/{self.total:,}", f"{left:.0f} s left" if self.done else "waiting")
 
     def finish(self) -> None:
+        if not (self.done or self.total):
+            return  # what was to be read was there already
         self._print(f"{self.done:,}", f"{time.monotonic() - self.start:.1f} s")
 
     def _print(self, done: str, clock: str) -> None:

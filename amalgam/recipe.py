@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
@@ -181,6 +182,11 @@ class WordRecipe(Run):
     student: dict[str, Any] = {"name": "embedding"}
     measured: tuple[StrictStr, ...] = ()
 
+    @field_validator("student", mode="before")
+    @classmethod
+    def _of_words(cls, spec: object) -> object:
+        return {"name": "embedding", **spec} if isinstance(spec, dict) else spec  # there is no other student
+
 
 AnyRecipe: TypeAlias = Recipe | WordRecipe
 
@@ -218,6 +224,11 @@ def read_any(name: str, changes: Mapping[str, object] | None = None, assignments
         _put(content, key, value)
     _anchor(content, Path.cwd())
     where = f"recipe {path}"
+    near = get_close_matches("vocabulary", content, n=1)
+    if near and not {"data", "vocabulary"} & set(content):
+        raise RequestError(
+            f"{where} has neither `data`, of rows, nor a `vocabulary`, of words, but {near[0]!r}; is that misspelt?"
+        )
     return parse(WordRecipe, content, where) if "vocabulary" in content else parse(Recipe, content, where)
 
 
@@ -252,7 +263,8 @@ def dump(recipe: Run) -> str:
 def _anchor(content: dict[str, Any], folder: Path) -> None:
     """Make paths absolute that exist in a folder: the recipe's own, or the one where the user typed them."""
     if isinstance(content.get("teachers"), list):
-        content["teachers"] = [anchored(spec, folder) for spec in content["teachers"]]
+        of = _anchored_file if "vocabulary" in content else anchored
+        content["teachers"] = [of(spec, folder) for spec in content["teachers"]]
     for part, keys in (("vocabulary", ("words",)), ("extend", ("run",)), ("strategy", OF_PAIRS)):
         anchor_files(content.get(part), keys, folder)
     data = content.get("data")
@@ -286,6 +298,14 @@ def anchored(spec: object, folder: Path) -> object:
     if "source" in told and (folder / told["source"]).is_file():  # the weights of a network that has a name
         query = urlencode({**told, "source": str((folder / told["source"]).resolve())}, safe="/")
     return f"{adapter}{colon}{path}{at}{labels}{question}{query}"
+
+
+def _anchored_file(spec: object, folder: Path) -> object:
+    """The SPEC of an embedding, `path?key=value`, with an absolute path; what is no path there stays as it is."""
+    path, question, query = spec.partition("?") if isinstance(spec, str) else ("", "", "")
+    if not path or path.startswith("gensim:") or not (folder / path).exists():
+        return spec
+    return f"{(folder / path).resolve()}{question}{query}"
 
 
 def _put(content: dict[str, Any], key: str, value: object) -> None:

@@ -82,6 +82,7 @@ def parse(model: type[Model], content: dict[str, Any], where: str) -> Model:
         if first["type"] == "missing":
             raise RequestError(f"{where}: the key {key!r} is missing") from None
         said = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        said = said.replace("a valid tuple", "a list")
         said = re.sub(r"^[A-Z][a-z]+ should (?=have|match)", "to ", said)
         if first["type"] in {"model_type", "dict_type"}:
             said = "a mapping of keys to values"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -13,6 +14,7 @@ from amalgam.embeddings.lines import Header
 from amalgam.errors import RequestError
 
 _BLOCK = 2**22  # bytes read at once
+_NO_WORD = re.compile(rb"[\x00-\x1f]")  # but where numbers are read as a word
 _LONGEST = 2**12  # bytes of a word; a longer one is no word, but numbers that were read at the wrong place
 
 
@@ -40,7 +42,14 @@ def blocks(path: Path, stream: IO[bytes], header: Header) -> Iterator[Block]:
                 )
             if blank < 0 or blank + 1 + size > len(held):
                 break
-            words.append(held[at:blank].lstrip(b"\n"))
+            word = held[at:blank].lstrip(b"\n")
+            if _NO_WORD.search(word):
+                raise RequestError(
+                    f"{path}: entry {done + len(words) + 1} begins with {word[:20]!r}, which is no word; the one "
+                    "before it may be of several words, whose end nothing tells: write blanks as underscores, or "
+                    "all as text"
+                )
+            words.append(word)
             vectors.append(np.frombuffer(held, "<f4", header.dimensions, blank + 1))
             at = blank + 1 + size
         if words:

@@ -26,7 +26,7 @@ class Learn(Protocol):
         targets: Targets,
         loss: Callable[[Any, Any], Loss],
         settings: Mapping[str, Any] | None = None,
-        note: str = "",
+        notes: Sequence[str] = (),
     ) -> None:
         """Train a network on N rows of words.
 
@@ -36,7 +36,7 @@ class Learn(Protocol):
             targets: N targets.
             loss: of what the network answers and its targets.
             settings: what is changed in the run's settings of the training.
-            note: what a reader should know of the rows.
+            notes: what a reader should know of them.
         """
 
 
@@ -64,8 +64,8 @@ class MetaEmbedding(ABC):
             learn: trains a network of the method's own.
         """
 
-    def without(self, lexicon: Lexicon) -> Sequence[Common]:
-        """What is taken off the sources, one each, before the method looks at them; nothing by default."""
+    def without(self, lexicon: Lexicon) -> Sequence[Common | None]:
+        """What is taken off each source before the method looks at it, None where nothing is; empty if of none."""
         return ()
 
     def extended(self, lexicon: Lexicon, width: int, bound: float, learn: Learn) -> Tensor:

@@ -18,7 +18,7 @@ from amalgam.signals import Index, Loss, Targets
 _ROWS = 2**14  # that are looked at together
 _GROUPS = 128  # of words; each has one opposite, so that one pair in so many is held out
 _FEWEST = 100  # words that can tell what all have in common
-_SHARE = 12  # of this many dimensions, one may be common to all words
+_SHARE = 12  # of so many dimensions, one may be common to all words
 
 
 def units(vectors: Tensor) -> Tensor:
@@ -78,15 +78,14 @@ class Common:
     directions: Tensor
 
     @classmethod
-    def of(cls, source: Source, count: int) -> Common:
+    def of(cls, source: Source, count: int) -> Common | None:
         """Of a source's words: their mean, and the t strongest directions about it.
 
-        At most a twelfth of its dimensions is taken for common (the authors took a hundredth, of sources that had 300),
-        and nothing where there are fewer than 100 words: what differs between so few may be what they mean.
+        None of a source of fewer than 100 words, or of fewer than 12 dimensions a direction (the authors had 300 for
+        each): in what so few words differ, or have so few numbers for, may be what they mean.
         """
-        if len(source.words) < _FEWEST:
-            return cls(torch.zeros(source.dimensions), torch.empty(source.dimensions, 0))
-        count = min(count, source.dimensions // _SHARE)
+        if len(source.words) < _FEWEST or source.dimensions < _SHARE * max(1, count):
+            return None
         total, products = torch.zeros(source.dimensions), torch.zeros(source.dimensions, source.dimensions)
         for start in range(0, len(source.words), _ROWS):
             some = units(torch.from_numpy(source.taken(slice(start, start + _ROWS))))
@@ -111,7 +110,7 @@ class Relations(Targets):
         groups: (V,), the group of each word; pairs of words whose groups are `opposite` are held out. None holds out
             none.
         apart: whether those are what is asked about.
-        common: what is taken off each source's vectors first; nothing by default.
+        common: what is taken off each source's vectors first, None where nothing is; by default nothing is.
     """
 
     counts: Mapping[str, Tensor] = {}
@@ -123,7 +122,7 @@ class Relations(Targets):
         weights: Sequence[float] = (),
         groups: Tensor | None = None,
         apart: bool = False,
-        common: Sequence[Common] = (),
+        common: Sequence[Common | None] = (),
     ) -> None:
         self.lexicon, self.rows, self.groups, self.apart, self.common = lexicon, rows, groups, apart, common
         self.weights = torch.tensor(list(weights) or [1.0] * len(lexicon.sources))
@@ -159,7 +158,8 @@ class Relations(Targets):
         vectors = []
         for number, (source, place, there) in enumerate(zip(self.lexicon.sources, places, known, strict=True)):
             found = units(torch.from_numpy(source.taken(np.maximum(place, 0))))
-            found = units(self.common[number].off(found)) if self.common else found
+            common = self.common[number] if self.common else None
+            found = found if common is None else units(common.off(found))
             vectors.append(found * there[:, None])
         groups = None if self.groups is None else self.groups[words]
         return Sight(words, tuple(vectors), known.T.contiguous(), self.weights, groups, self.apart)

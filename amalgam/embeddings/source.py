@@ -87,7 +87,10 @@ def from_arrays(name: str, words: Sequence[str], vectors: Floats) -> Source:
     Raises:
         RequestError: not a vector for each word, or no word is fit for use.
     """
-    given = np.asarray(vectors)
+    try:
+        given = np.asarray(vectors)
+    except ValueError:
+        raise RequestError(f"source {name!r} has vectors of unlike lengths; expected as many numbers of each") from None
     if given.dtype.kind not in "fiu" or given.ndim != 2 or len(given) != len(words) or not len(words):
         raise RequestError(
             f"source {name!r} has {len(words)} words and vectors of the type {given.dtype} and shape {given.shape}; "
@@ -110,7 +113,7 @@ def read(path: Path, name: str = "", form: Form | None = None, progress: Progres
 
     Args:
         path: the file. An `.npz` has the arrays `words` and `vectors`.
-        name: what the source is called; by default the file's name without its endings.
+        name: what the source is called; by default the file's name without its ending.
         form: what the file is; by default what it looks like.
         progress: who shows the reading.
 
@@ -119,7 +122,7 @@ def read(path: Path, name: str = "", form: Form | None = None, progress: Progres
     """
     if not path.is_file():
         raise RequestError(f"embeddings {path}: no such file")
-    called = name or plain_name(path).split(".")[0]
+    called = name or Path(plain_name(path)).stem
     shown = progress or Silent()
     key = fingerprint("vectors", of_file(path), form, of_code(*_CODE))
     with shown.step(f"reading {called}", 0, "words") as bar:
@@ -207,7 +210,7 @@ def _of_arrays(path: Path, stream: IO[bytes]) -> Block:
         # A compressed stream cannot go back to where the archive's index says without being read again.
         with np.load(stream if path.suffix == ".npz" else io.BytesIO(stream.read()), allow_pickle=False) as arrays:
             words, vectors = arrays["words"], arrays["vectors"]
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:  # TypeError: one array, no archive
         raise RequestError(
             f"{path} cannot be read ({error}); it should have the arrays `words`, of text, and `vectors`"
         ) from None

@@ -114,4 +114,5 @@ def _of_gensim(name: str) -> Path:
 def _of_run(folder: Path, name: str) -> Source:
     """The student of a finished run as a source."""
     found = WordVectors.load(folder)
-    return from_arrays(name or folder.resolve().name, found.words, found.vectors)
+    own = folder.resolve()
+    return from_arrays(name or (own.parent if own.name == "student" else own).name, found.words, found.vectors)

@@ -36,15 +36,32 @@ class WordVectors:
         """Word → its row."""
         return {word: place for place, word in enumerate(self.words)}
 
+    def __contains__(self, word: object) -> bool:
+        """Whether it has a word."""
+        return word in self.places
+
+    def __len__(self) -> int:
+        """How many words."""
+        return len(self.words)
+
+    def __repr__(self) -> str:
+        """Its size."""
+        return f"WordVectors({len(self.words):,} words of {self.vectors.shape[1]} numbers)"
+
     def __getitem__(self, word: str) -> Floats:
         """The vector (d,) of a word; RequestError names the nearest that is there."""
         if word not in self.places:
-            raise RequestError(f"no word {word!r} among {len(self.words):,}{nearest(word, self.words[:_ROWS])}")
+            folded = f"; did you mean {word.lower()!r}?" if word.lower() in self.places else ""
+            raise RequestError(
+                f"no word {word!r} among {len(self.words):,}{folded or nearest(word, self.words[:_ROWS])}"
+            )
         found: Floats = self.vectors[self.places[word]]
         return found
 
     def nearest(self, word: str, count: int = 10) -> list[tuple[str, float]]:
-        """The k words with the largest cosine to a word, and the cosines, itself not among them."""
+        """The k words with the largest cosine to a word, and the cosines, itself not among them; k is at least 1."""
+        if count < 1:
+            raise RequestError(f"{count} neighbours of {word!r} are asked for; ask for one or more")
         own = self[word]
         cosines = np.concatenate(
             [_cosines(self.vectors[start : start + _ROWS], own) for start in range(0, len(self.words), _ROWS)]
@@ -54,10 +71,11 @@ class WordVectors:
         best = np.argpartition(-cosines, count - 1)[:count] if count else np.empty(0, np.int64)
         return [(self.words[place], float(cosines[place])) for place in best[np.argsort(-cosines[best], kind="stable")]]
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write `vectors.safetensors` and `words.txt`, a word a line; `load` reads them."""
         from safetensors.numpy import save_file
 
+        folder = Path(folder)
         with draft(folder / VECTORS) as path:
             save_file({_KEY: np.ascontiguousarray(self.vectors, dtype=np.float32)}, path)
         if broken := [word for word in self.words if "\n" in word or "\r" in word]:

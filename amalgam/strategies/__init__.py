@@ -7,7 +7,7 @@ import dataclasses
 import re
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias, get_args, get_type_hints
+from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -93,13 +93,19 @@ def checked(kind: type[Method], spec: dict[str, Any], where: str) -> dict[str, A
     hints = get_type_hints(kind, include_extras=True)
     paths = [key for key in given if Path in (hints[key], *get_args(hints[key])) and isinstance(given[key], str)]
     given |= {key: Path(given[key]) for key in paths}
+    given |= {key: tuple(value) for key, value in given.items() if isinstance(value, list) and _several(hints[key])}
     for key, value in given.items():
         try:
             TypeAdapter(hints[key]).validate_python(value, strict=True)
         except ValidationError as error:
-            said = error.errors()[0]["msg"].removeprefix("Input should be ")
+            said = error.errors()[0]["msg"].removeprefix("Input should be ").replace("a valid tuple", "a list")
             raise RequestError(f"{where}: strategy.{key} is {value!r}, expected {said}") from None
     return given
+
+
+def _several(hint: Any) -> bool:
+    """Whether values of a type are tuples, which YAML writes as lists."""
+    return get_origin(hint) is tuple
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from amalgam.embeddings.method import Learn, MetaEmbedding
 from amalgam.embeddings.model import Embedding, GaussNewton
 from amalgam.embeddings.pairs import listed_pairs, with_neighbours, written_together
 from amalgam.embeddings.relations import Common, Relations, all_pairs, groups_of, reach, some_pairs, units
-from amalgam.errors import RequestError
+from amalgam.errors import RequestError, listed
 from amalgam.signals import Loss
 from amalgam.strategies.concat import joined
 from amalgam.strategies.concat_svd import projected
@@ -49,7 +49,8 @@ class SimME(MetaEmbedding):
             solves a word against all others of a batch, and not against those of a list or of texts alone.
         weights: how much each source's squared errors count; 1 each by default, as printed.
         common: how many directions that a source's words have in common are taken off them before their cosines are
-            taken, with their mean; None takes nothing off, as printed. See `Common`.
+            taken, with their mean; None takes nothing off, as printed. A source of fewer than 100 words, or of fewer
+            than 12 dimensions a direction, stays whole. See `Common`.
     """
 
     paper: ClassVar[Paper | None] = Paper(
@@ -104,12 +105,15 @@ learned, and of pairs held out."
         rows, note = self.rows(lexicon, words[torch.randperm(len(words))])
         loss: Callable[..., Loss] = some_pairs if self.pairs in {"list", "texts"} else all_pairs
         groups = groups_of(len(lexicon.words))
-        relations = Relations(lexicon, rows, self.weights, groups, common=self.without(lexicon))
-        learn(model, rows, relations, loss, note=note)
+        common = self.without(lexicon)
+        whole = [one.name for one, off in zip(lexicon.sources, common, strict=True) if off is None] if common else []
+        notes = [note] if note else []
+        notes += [f"strategy.common: too few words or dimensions, whole as they are: {listed(whole)}"] if whole else []
+        learn(model, rows, Relations(lexicon, rows, self.weights, groups, common=common), loss, notes=notes)
         return model.vectors()
 
-    def without(self, lexicon: Lexicon) -> Sequence[Common]:
-        """What is taken off the sources first, one each; nothing is none."""
+    def without(self, lexicon: Lexicon) -> Sequence[Common | None]:
+        """What is taken off each source first, None where nothing is; empty if of none."""
         return () if self.common is None else [Common.of(one, self.common) for one in lexicon.sources]
 
     def require(self, lexicon: Lexicon) -> None:
@@ -123,6 +127,9 @@ learned, and of pairs held out."
             raise RequestError(
                 f"strategy.weights has {len(self.weights)} numbers, expected {len(lexicon.sources)}, one a source"
             )
+        for key in ("list", "texts"):
+            if getattr(self, key) is not None and self.pairs != key:
+                raise RequestError(f"strategy.{key} names a file that is not read; it needs strategy.pairs {key!r}")
         if self.weights and not any(self.weights):
             raise RequestError("strategy.weights are all 0; at least one source counts")
 

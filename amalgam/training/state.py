@@ -113,10 +113,9 @@ class Learning:
         if not self.history:
             return f"epoch {self.epoch + 1}/{self.settings.epochs}"
         last = self.history[-1]
-        return (
-            f"epoch {self.epoch + 1}/{self.settings.epochs} · loss {last['loss']:.4f} · "
-            f"validation {last['validation']:.4f}"
-        )
+        # Where nothing is held out, what is measured is the loss again.
+        held = f" · validation {last['validation']:.4f}" if last["validation"] != last["loss"] else ""
+        return f"epoch {self.epoch + 1}/{self.settings.epochs} · loss {last['loss']:.4f}{held}"
 
     def shares(self, batch: Tensor) -> list[Tensor]:
         """This process's micro-batches of a batch of row numbers."""

@@ -72,13 +72,14 @@ def nearest_words(folder: Path, words: Sequence[str], count: int, rows: Mapping[
 
 def export_words(folder: Path, out: Path | None) -> None:
     """`amalgam export` of a run of words: by its ending an ONNX file, or word2vec's text or binary form."""
-    from amalgam.embeddings.graph import export
     from amalgam.embeddings.words import WordVectors
     from amalgam.files import writable
 
     embedding, path = WordVectors.load(folder), out if out is not None else folder / "student.onnx"
     to = console()
     if path.suffix == ".onnx":
+        from amalgam.embeddings.graph import export
+
         for key, value in export(embedding, path).items():
             to.print(Text(f"{key}: {value}"))
     elif path.suffix in {".txt", ".vec", ".bin"}:

@@ -182,6 +182,14 @@ def test_what_cannot_be_read_is_refused_by_its_line(content: str | bytes, messag
     assert not list((tmp_path / "home").glob("vectors/[!.]*/"))
 
 
+@pytest.mark.parametrize("between", [b"\n", b""])
+def test_several_words_in_binary_are_not_read_as_numbers(between: bytes, tmp_path: Path) -> None:
+    """Nothing tells where `new york` ends: `york` would be numbers, and all that follows it shifted."""
+    path = written(tmp_path / "a.bin", binary(("the", "new york", "of", "to"), between))
+    with pytest.raises(RequestError, match=r"entry 3 begins with b'.*', which is no word; the one before it may be of"):
+        read(path)
+
+
 def test_two_wrong_lines_do_not_make_a_right_one(tmp_path: Path) -> None:
     """One number too many here and one too few there are as many as there should be."""
     path = written(tmp_path / "a.txt", text() + "long 1 2 3 4\nshort 1 2\n")
@@ -234,7 +242,8 @@ def test_a_source_in_memory_is_sifted_too() -> None:
 def test_a_line_break_within_a_word_is_told_and_shifts_no_other(tmp_path: Path) -> None:
     """`words.txt` has a word a line; what reads it may take a carriage return for its end, too."""
     broken = ("a\nb", "the", "c\rd", "of")
-    for source in (from_arrays("mine", broken, VECTORS), read(written(tmp_path / "a.bin", binary(broken)))):
+    np.savez(tmp_path / "a.npz", words=np.array(broken), vectors=VECTORS)
+    for source in (from_arrays("mine", broken, VECTORS), read(tmp_path / "a.npz")):
         assert list(source.words) == ["the", "of"]
         assert np.array_equal(source.vectors, VECTORS[[1, 3]])
         assert source.notes == (r"2 left out, a line break within the word: 'a\nb' in entry 1, 'c\rd' in entry 3",)

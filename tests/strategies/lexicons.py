@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def learn(
     targets: Targets,
     loss: Callable[[Any, Any], Loss],
     settings: Mapping[str, Any] | None = None,
-    note: str = "",
+    notes: Sequence[str] = (),
 ) -> None:
     """Train as a run does, with these tests' settings."""
     held = targets.held_out() if isinstance(targets, Relations) and targets.groups is not None else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +109,7 @@ def test_gradients_learn_too() -> None:
         ({"pairs": "list"}, r"strategy\.pairs is 'list': say which, strategy\.list"),
         ({"pairs": "texts"}, r"strategy\.pairs is 'texts': say which, strategy\.texts"),
         ({"weights": (0.0, 0.0)}, r"strategy\.weights are all 0"),
+        ({"list": Path("a"), "pairs": "texts", "texts": Path("b")}, r"strategy\.list names a file that is not read"),
         ({"pairs": "list", "step": "least_squares"}, r"with strategy\.pairs 'list' take strategy\.step gradient"),
     ],
 )
@@ -253,16 +256,36 @@ def test_what_words_have_in_common_is_taken_off(count: int, monkeypatch: pytest.
     assert torch.allclose(sight.vectors[0].double(), torch.from_numpy(slow_common(vectors, count)), atol=1e-4)
 
 
-def test_of_few_dimensions_and_few_words_little_is_taken_for_common() -> None:
-    """A twelfth of the dimensions at most; and of fewer than 100 words nothing, not even their mean."""
+def test_a_source_of_few_words_or_dimensions_stays_whole() -> None:
+    """Of both kinds of sources, what the method learns of, and what it tells of it."""
     draw = np.random.default_rng(8)
-    for words, dimensions, taken in ((200, 40, 3), (200, 10, 0), (100, 24, 2)):
+    for words, dimensions, count, whole in (
+        (100, 24, 2, False),
+        (99, 24, 2, True),
+        (100, 23, 2, True),
+        (100, 12, 0, False),
+    ):
         source = from_arrays("a", [f"w{n}" for n in range(words)], draw.normal(size=(words, dimensions)) + 1)
-        found = Common.of(source, 5)
-        assert (found.directions.shape, bool(found.mean.abs().sum() > 0.1)) == ((dimensions, taken), True)
-    few = from_arrays("a", [f"w{n}" for n in range(99)], draw.normal(size=(99, 40)) + 1)
-    own = torch.from_numpy(few.vectors)
-    assert torch.equal(Common.of(few, 5).off(own), own)
+        assert (Common.of(source, count) is None) == whole
+    large, small = (
+        from_arrays(name, [f"w{n}" for n in range(120)], draw.normal(size=(120, width)) + 1)
+        for name, width in (("large", 30), ("small", 10))
+    )
+    lexicon, told = align([large, small]), list[str]()
+
+    def noting(*given: Any, notes: Sequence[str] = (), **more: Any) -> None:
+        told.extend(notes)
+
+    SimME(common=2).vectors(lexicon, 5, noting)
+    assert told == ["strategy.common: too few words or dimensions, whole as they are: 'small'"]
+    common = SimME(common=2).without(lexicon)
+    sight = Relations(lexicon, torch.arange(120)[:, None], common=common).at(slice(None))
+    assert torch.allclose(sight.vectors[1], torch.nn.functional.normalize(torch.from_numpy(small.vectors)))
+    assert not torch.allclose(
+        sight.vectors[0], torch.nn.functional.normalize(torch.from_numpy(large.vectors)), atol=0.1
+    )
+    assert SimME(common=2).without(align([small])) == [None]
+    assert SimME().without(lexicon) == ()
 
 
 def test_pairs_of_texts_are_those_of_plain_loops(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
