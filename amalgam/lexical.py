@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -23,7 +20,7 @@ from amalgam import run, store, strategies, wordtests
 from amalgam.embeddings import Lexicon, align, specs
 from amalgam.embeddings.graph import LARGEST, export
 from amalgam.embeddings.method import Learn, MetaEmbedding
-from amalgam.embeddings.relations import Common, Relations, all_pairs, difference, groups_of, some_pairs, units
+from amalgam.embeddings.relations import Common, Relations, all_pairs, some_pairs, units
 from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError, WorkError, listed
 from amalgam.fingerprint import fingerprint, of_array, of_code
@@ -38,15 +35,11 @@ from amalgam.signals import Loss, Targets, TensorRows
 from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
-from amalgam.wordreport import STUDENT, Known, Measured, WordReport
-from amalgam.wordtests import Outcome
+from amalgam.wordmeasures import measured, similarity_errors
+from amalgam.wordreport import STUDENT, Known, WordReport
 
-History: TypeAlias = tuple[dict[str, float], ...]
-"""Of a training, an epoch a mapping."""
 _EXTENDED = "extended"  # what the embedding is called that is
-_MEASURED = 4096  # words, at most, whose held-out pairs tell the similarity error
 _VALIDATED = 512  # words, at least, among whose held-out pairs a training is validated
-_ALL = 1 - 1e-9  # of the rows; none of them is lost to training, see `training.trainer.fit`
 _ROUNDING = 1e-5
 
 
@@ -103,19 +96,12 @@ def distill(
         with journal.timed("sources"):
             lexicon = gathered(list(sources) or list(recipe.teachers), recipe, journal)
         with journal.timed("training" if method.trains else "computing"):
-            vectors, history = embedded(recipe, method, lexicon, folder, journal)
-        words = WordVectors(lexicon.words, vectors.numpy())
-        if recipe.student.get("width", vectors.shape[1]) != vectors.shape[1]:
-            why = (
-                "an embedding that is extended keeps its own"
-                if recipe.extend
-                else f"{recipe.strategy['name']} has its own"
-            )
-            journal.note(f"student.width is {recipe.student['width']}, and the student's {vectors.shape[1]}: {why}")
+            made = embedded(recipe, method, lexicon, folder, journal)
+        words = WordVectors(lexicon.words, made.vectors.numpy())
         if folder is not None:
             words.save(folder / run.STUDENT)
         with journal.timed("similarity error"):
-            errors = similarity_errors(recipe, method, lexicon, vectors)
+            errors = similarity_errors(lexicon, made.vectors, made.common, extends=recipe.extend is not None)
         with journal.timed("word tests"):
             tests = tuple(measured(words, lexicon, recipe, journal))
         exported: dict[str, Any] = {}
@@ -131,7 +117,7 @@ def distill(
             strategy=recipe.strategy["name"],
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             words=len(words.words),
-            width=vectors.shape[1],
+            width=made.vectors.shape[1],
             sources=tuple(
                 Known(name=one.name, words=len(one.words), dimensions=one.dimensions, shared=int(known.sum()))
                 for one, known in zip(lexicon.sources, lexicon.known, strict=True)
@@ -142,7 +128,7 @@ def distill(
             curve=method.curve,
             machine=machine("cpu"),
             seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
-            history=history,
+            history=made.history,
             tests=tests,
             export=exported,
             notes=tuple(journal.notes),
@@ -174,10 +160,24 @@ def evaluate_again(folder: Path, tests: Sequence[str] | None = None, progress: P
     return report.model_copy(update={"tests": found})
 
 
+class Made(NamedTuple):
+    """What came of a method.
+
+    Attributes:
+        vectors: (V, d).
+        history: of its training, an epoch a mapping; empty where nothing was trained.
+        common: what it took off each source first, see `Relations`; empty where nothing.
+    """
+
+    vectors: Tensor
+    history: tuple[dict[str, float], ...]
+    common: Sequence[Common | None]
+
+
 def embedded(
     recipe: WordRecipe, method: MetaEmbedding, lexicon: Lexicon, folder: Path | None, journal: Journal
-) -> tuple[Tensor, History]:
-    """The student's vectors (V, d), and the history of its training, empty where nothing was trained.
+) -> Made:
+    """What a method makes of the sources.
 
     Args:
         recipe: the run.
@@ -186,15 +186,20 @@ def embedded(
         folder: the run directory, for checkpoints; or None.
         journal: of the run.
     """
-    fitted = list[Fit]()
-    learn = partial(learned, recipe, method, lexicon, folder, journal, fitted)
+    lessons, width = list[tuple[Fit, Targets]](), width_of(recipe, f"recipe {recipe.name}")
+    learn = partial(learned, recipe, method, lexicon, folder, journal, lessons)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         if recipe.extend is None:
-            found = method.vectors(lexicon, width_of(recipe, f"recipe {recipe.name}"), learn)
+            found, whose = method.vectors(lexicon, width, learn), recipe.strategy["name"]
         else:
-            found = extended(recipe.extend.bound, method, lexicon, learn, journal)
-    return found, fitted[-1].history if fitted else ()
+            found, whose = extended(recipe.extend.bound, method, lexicon, learn, journal), "what is extended"
+    if "width" in recipe.student and found.shape[1] != width:
+        journal.note(f"student.width is {width}, and the student's {found.shape[1]}: {whose} has its own")
+    if not lessons:
+        return Made(found, (), ())
+    fitted, targets = lessons[-1]
+    return Made(found, fitted.history, targets.common if isinstance(targets, Relations) else ())
 
 
 def width_of(recipe: WordRecipe, where: str) -> int:
@@ -221,12 +226,12 @@ def gathered(given: Sequence[Any], recipe: WordRecipe, journal: Journal) -> Lexi
     if recipe.extend is not None:
         if not given:
             raise RequestError(f"nothing says which embeddings to add to {recipe.extend.run}; name them with --teacher")
-        given = [f"{recipe.extend.run}?name={_EXTENDED}", *given]
         if recipe.vocabulary.minimum > 1 or recipe.vocabulary.words is not None:
             raise RequestError(
                 "an embedding is extended by every word of its new sources; leave vocabulary.minimum and "
                 "vocabulary.words out"
             )
+        given = [f"{recipe.extend.run}?name={_EXTENDED}", *given]
     if len(given) < 2:
         raise RequestError(
             f"{len(given)} embeddings are too few to make one of: name two or more with --teacher, files as word2vec, "
@@ -241,17 +246,8 @@ def gathered(given: Sequence[Any], recipe: WordRecipe, journal: Journal) -> Lexi
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise RequestError(f"two sources are called {listed(twice)}; name them apart: PATH?name=news")
     lexicon = align(sources, recipe.vocabulary)
-    if recipe.extend is not None and lexicon.words[: len(sources[0].words)] != tuple(sources[0].words):
-        raise RequestError(
-            f"some words of {recipe.extend.run} are one in lower case, and every one is kept; leave vocabulary.fold out"
-        )
     if recipe.extend is not None:
-        old = set(sources[0].words)
-        if cased := [word for word in lexicon.words[len(old) :] if word.lower() != word and word.lower() in old]:
-            journal.note(
-                f"{len(cased):,} words are added that {recipe.extend.run} has in lower case ({listed(cased, 3)}); "
-                "vocabulary.fold adds them in lower case"
-            )
+        check_case(recipe.extend.run, lexicon, journal)
     for source in sources:
         for note in source.notes:
             journal.note(f"{source.name}: {note}")
@@ -260,13 +256,28 @@ def gathered(given: Sequence[Any], recipe: WordRecipe, journal: Journal) -> Lexi
     return lexicon
 
 
+def check_case(run: Path, lexicon: Lexicon, journal: Journal) -> None:
+    """Refuse to fold words of a run that is extended into one; tell of new words that it has in lower case."""
+    old = lexicon.sources[0].words
+    if lexicon.words[: len(old)] != tuple(old):
+        raise RequestError(
+            f"some words of {run} are one in lower case, and every one is kept; leave vocabulary.fold out"
+        )
+    there = set(old)
+    if cased := [word for word in lexicon.words[len(old) :] if word.lower() != word and word.lower() in there]:
+        journal.note(
+            f"{len(cased):,} words are added that {run} has in lower case ({listed(cased, 3)}); vocabulary.fold adds "
+            "them in lower case"
+        )
+
+
 def learned(
     recipe: WordRecipe,
     method: MetaEmbedding,
     lexicon: Lexicon,
     folder: Path | None,
     journal: Journal,
-    fitted: list[Fit],
+    lessons: list[tuple[Fit, Targets]],
     network: nn.Module,
     rows: Tensor,
     targets: Targets,
@@ -281,23 +292,22 @@ def learned(
         held = targets.held_out()
         if training.validation:  # of few words, too few pairs are held out to tell anything
             share = max(training.validation, min(1.0, _VALIDATED / len(rows)))
-            training = training.model_copy(update={"validation": min(share, _ALL)})
+            training = training.model_copy(update={"validation": share})
     unit, count = counted(loss, rows.shape[1])
     for note in notes:
         journal.note(note)
     learns = [type(method).__module__, "amalgam.embeddings.relations", "amalgam.embeddings.model"]
-    fitted.append(
-        fit(
-            network, TensorRows(values=rows), targets, loss, training,
-            seed=recipe.seed, accelerator=processes(training), held=held,
-            folder=None if folder is None else folder / run.CHECKPOINTS,
-            key=fingerprint(
-                "words", lexicon.fingerprint, recipe.model_dump(mode="json", exclude={"made_with"}),
-                of_array(rows.numpy()), of_code(*TRAINING, *learns),
-            ),
-            progress=journal.progress, name="training", unit=unit, count=count,
-        )
+    fitted = fit(
+        network, TensorRows(values=rows), targets, loss, training,
+        seed=recipe.seed, accelerator=processes(training), held=held,
+        folder=None if folder is None else folder / run.CHECKPOINTS,
+        key=fingerprint(
+            "words", lexicon.fingerprint, recipe.model_dump(mode="json", exclude={"made_with"}),
+            of_array(rows.numpy()), of_code(*TRAINING, *learns),
+        ),
+        progress=journal.progress, name="training", unit=unit, count=count,
     )  # fmt: skip
+    lessons.append((fitted, targets))
     network.to("cpu")
 
 
@@ -308,85 +318,3 @@ def counted(loss: Callable[..., Loss], words: int) -> tuple[str, Callable[[int],
     if loss is all_pairs:  # neighbours of several words are one word, and how many there are is seen in the step
         return "words", lambda rows: words * rows
     return ("pairs" if loss is some_pairs else "words"), int
-
-
-def similarity_errors(
-    recipe: WordRecipe, method: MetaEmbedding, lexicon: Lexicon, vectors: Tensor
-) -> tuple[float | None, float | None]:
-    """How far cosines are from the sources', and from these as the method takes them, None where it takes them whole.
-
-    Of an embedding that is extended, it is the new sources that matter: it has its own cosines.
-    """
-    without = method.without(lexicon)
-    if recipe.extend is not None:
-        lexicon, without = replace(lexicon, sources=lexicon.sources[1:], rows=lexicon.rows[1:]), without[1:]
-    return (
-        similarity_error(lexicon, vectors),
-        similarity_error(lexicon, vectors, without) if any(without) else None,
-    )
-
-
-def similarity_error(lexicon: Lexicon, vectors: Tensor, without: Sequence[Common | None] = ()) -> float | None:
-    """How far cosines are from the sources', see `relations.difference`: the same words for every method.
-
-    Args:
-        lexicon: the sources.
-        vectors: (V, d).
-        without: what is taken off each source first; nothing by default.
-    """
-    known = torch.from_numpy(np.flatnonzero(lexicon.known.any(0)))
-    some = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(0))[:_MEASURED]]
-    relations = Relations(lexicon, some[:, None], groups=groups_of(len(lexicon.words)), common=without)
-    return difference(vectors[some], relations.at(slice(None)))
-
-
-def measured(words: WordVectors, lexicon: Lexicon, recipe: WordRecipe, journal: Journal) -> list[Measured]:
-    """The word tests of a run: the student beside its sources, who are all asked the same."""
-    found: dict[str, dict[str, Outcome]] = {name: {} for name in recipe.measured}
-    if not found:
-        return []
-    with journal.progress.step("word tests", len(found) * (1 + len(lexicon.sources)), "tests") as bar:
-        for who, embedding in beside(words, lexicon):
-            for name, outcomes in found.items():
-                outcomes[who] = wordtests.measure(name, embedding, recipe.seed, among=words.places)
-                bar.advance(1, f"{name}: {who}")
-    return [
-        Measured(
-            set=name,
-            measure=outcomes[STUDENT].main[0],
-            items=outcomes[STUDENT].items,
-            asked=outcomes[STUDENT].asked,
-            missing=outcomes[STUDENT].missing,
-            values=told(outcomes, lambda one: one.main[1]),
-            covered={who: one.covered for who, one in outcomes.items()},
-            others={what: told(outcomes, partial(measure, what)) for what in list(outcomes[STUDENT].measures)[1:]},
-            parts={part: told(outcomes, partial(section, part)) for part in outcomes[STUDENT].parts},
-            notes=outcomes[STUDENT].notes,
-            which=outcomes[STUDENT].which,
-        )
-        for name, outcomes in found.items()
-    ]
-
-
-def told(outcomes: Mapping[str, Outcome], what: Callable[[Outcome], float]) -> dict[str, float | None]:
-    """Embedding → a number of its outcome, None for NaN, as JSON has it."""
-    found = {who: what(outcome) for who, outcome in outcomes.items()}
-    return {who: None if math.isnan(value) else value for who, value in found.items()}
-
-
-def measure(name: str, outcome: Outcome) -> float:
-    """One of an outcome's measures."""
-    return outcome.measures[name]
-
-
-def section(name: str, outcome: Outcome) -> float:
-    """The main measure of a section."""
-    return outcome.parts[name].main[1]
-
-
-def beside(words: WordVectors, lexicon: Lexicon) -> Iterator[tuple[str, WordVectors]]:
-    """The student, and each source with its words as the lexicon writes them; one by one, since they are large."""
-    yield STUDENT, words
-    for source, rows, known in zip(lexicon.sources, lexicon.rows, lexicon.known, strict=True):
-        own = tuple(word for word, there in zip(lexicon.words, known, strict=True) if there)
-        yield source.name, WordVectors(own, source.taken(rows[known]))

@@ -263,7 +263,7 @@ def dump(recipe: Run) -> str:
 def _anchor(content: dict[str, Any], folder: Path) -> None:
     """Make paths absolute that exist in a folder: the recipe's own, or the one where the user typed them."""
     if isinstance(content.get("teachers"), list):
-        of = _anchored_file if "vocabulary" in content else anchored
+        of = anchored_file if "vocabulary" in content else anchored
         content["teachers"] = [of(spec, folder) for spec in content["teachers"]]
     for part, keys in (("vocabulary", ("words",)), ("extend", ("run",)), ("strategy", OF_PAIRS)):
         anchor_files(content.get(part), keys, folder)
@@ -284,7 +284,7 @@ def anchor_files(content: object, keys: Iterable[str], folder: Path) -> None:
 
 def anchored(spec: object, folder: Path) -> object:
     """A SPEC `[adapter:]path[@labels][?key=value]` with absolute paths; what is no path there stays as it is."""
-    if not isinstance(spec, str) or spec.startswith(("custom:", "gensim:")):  # names, no paths
+    if not isinstance(spec, str) or spec.startswith("custom:"):
         return spec
     head, question, query = spec.partition("?")
     adapter, colon, source = head.rpartition(":")
@@ -300,7 +300,7 @@ def anchored(spec: object, folder: Path) -> object:
     return f"{adapter}{colon}{path}{at}{labels}{question}{query}"
 
 
-def _anchored_file(spec: object, folder: Path) -> object:
+def anchored_file(spec: object, folder: Path) -> object:
     """The SPEC of an embedding, `path?key=value`, with an absolute path; what is no path there stays as it is."""
     path, question, query = spec.partition("?") if isinstance(spec, str) else ("", "", "")
     if not path or path.startswith("gensim:") or not (folder / path).exists():

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import amalgam
-from amalgam import lexical
+from amalgam import lexical, wordmeasures
 from amalgam.embeddings import from_arrays
 from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError
@@ -436,7 +436,7 @@ def test_sources_are_asked_for_their_words_in_lower_case_where_the_vocabulary_is
     lexicon = lexical.gathered(
         [(words, vectors), (["peace", "war"], vectors[:2])], recipe, Journal(Silent(), "", ExitStack())
     )
-    own = dict(lexical.beside(WordVectors(("x",), vectors[:1]), lexicon))
+    own = dict(wordmeasures.beside(WordVectors(("x",), vectors[:1]), lexicon))
     assert own["source-1"].words == ("film", "war", "peace")
     assert own["source-1"]["film"].tolist() == [1, 0, 0, 0]
     assert set(own["source-2"].words) == {"peace", "war"}

@@ -8,7 +8,7 @@ from amalgam.bench.row_table import RowTable
 from amalgam.bench.table import Table
 from amalgam.bench.word_table import WordTable
 from amalgam.errors import RequestError, nearest
-from amalgam.recipe import OF_PAIRS, anchor_files, anchored
+from amalgam.recipe import OF_PAIRS, anchor_files, anchored, anchored_file
 from amalgam.schema import parse, read_yaml
 from amalgam.shelf import names, shelf
 from amalgam.training.settings import Training
@@ -62,11 +62,12 @@ def _anchor(settings: object, folder: Path) -> None:
         if isinstance(setting, dict):
             options = setting.get("options")
             sources = setting.get("sources")
+            if isinstance(sources, dict):
+                sources.update({name: anchored_file(spec, folder) for name, spec in sources.items()})
             anchor_files(setting.get("vocabulary"), ("words",), folder)
             for strategy in (setting.get("methods") or {}).values() if isinstance(setting.get("methods"), dict) else ():
                 anchor_files(strategy, OF_PAIRS, folder)
             paths = [(setting, "data"), (options, "xml")]
-            paths += [(sources, name) for name in sources] if isinstance(sources, dict) else []
             for where, key in paths:
                 if isinstance(where, dict) and key in where:
                     where[key] = anchored(where[key], folder)

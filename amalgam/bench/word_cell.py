@@ -18,11 +18,12 @@ from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError
 from amalgam.fingerprint import fingerprint
 from amalgam.journal import Journal
-from amalgam.lexical import embedded, similarity_error, width_of
+from amalgam.lexical import embedded, width_of
 from amalgam.processes import nonce, processes
 from amalgam.progress import Silent
 from amalgam.recipe import WordRecipe
 from amalgam.schema import parse
+from amalgam.wordmeasures import similarity_error
 from amalgam.wordtests import Outcome
 
 _SOURCES = 0.05  # of a cell's time, about
@@ -131,7 +132,7 @@ def scored(
 ) -> tuple[Score, list[Outcome]]:
     """A method's embedding in every test of a panel, and what came of each; a test that asks too little has NaN."""
     began = time.monotonic()
-    vectors, history = embedded(recipe, method, lexicon, None, journal)
+    vectors, history, _ = embedded(recipe, method, lexicon, None, journal)
     seconds = time.monotonic() - began
     error = similarity_error(lexicon, vectors)
     words = WordVectors(lexicon.words, vectors.numpy())

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 
 from amalgam.embeddings.lexicon import Lexicon
-from amalgam.embeddings.relations import Common
 from amalgam.errors import RequestError
 from amalgam.signals import Loss, Targets
 from amalgam.strategy import Paper
@@ -63,10 +62,6 @@ class MetaEmbedding(ABC):
             width: d, for methods that can choose it.
             learn: trains a network of the method's own.
         """
-
-    def without(self, lexicon: Lexicon) -> Sequence[Common | None]:
-        """What is taken off each source before the method looks at it, None where nothing is; empty if of none."""
-        return ()
 
     def extended(self, lexicon: Lexicon, width: int, bound: float, learn: Learn) -> Tensor:
         """The vectors (V, d) of a lexicon whose first source is an embedding of d dimensions that is to be extended.

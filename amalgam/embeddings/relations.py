@@ -201,11 +201,8 @@ def held_out(sight: Sight) -> Tensor:
 
 def distinct(words: Tensor) -> Tensor:
     """Where each of B words (B,) stands first, in order: a word that several rows have has its pairs once."""
-    _, places = torch.unique(words, return_inverse=True)
-    firsts = places.new_full((int(places.max()) + 1,), len(words)).scatter_reduce_(
-        0, places, torch.arange(len(words), device=words.device), "amin"
-    )
-    return torch.sort(firsts).values
+    firsts = np.unique(words.cpu().numpy(), return_index=True)[1]
+    return torch.from_numpy(np.sort(firsts)).to(words.device)
 
 
 def all_pairs(vectors: Tensor, sight: Sight) -> Loss:

@@ -52,28 +52,31 @@ def tokens(text: str) -> list[str]:
     return _WORD.findall(unescape(unescape(text)).replace("\u2019", "'").lower())
 
 
-def means(asked: Asked, texts: Sequence[str]) -> Means:
+def means(asked: Asked, found: Sequence[Sequence[str]]) -> Means:
     """The mean vectors of texts, by one product of the sparse matrix (N, words) of counts with the words' vectors.
+
+    Args:
+        asked: the embedding.
+        found: the words of N texts.
 
     Raises:
         RequestError: a vector that is not finite.
     """
     from scipy.sparse import csr_array
 
-    found = [tokens(text) for text in texts]
     lengths = np.array([len(words) for words in found], dtype=np.int64)
     numbers = dict[str, int]()
     columns = np.fromiter((numbers.setdefault(word, len(numbers)) for word in chain.from_iterable(found)), np.int64)
     rows = asked.rows[asked.entries(numbers)]
     there = rows[columns] != ABSENT
-    lines = np.repeat(np.arange(len(texts)), lengths)[there]
+    lines = np.repeat(np.arange(len(found)), lengths)[there]
     ones = np.ones(len(lines), dtype=np.float32)
-    counts = csr_array((ones, (lines, columns[there])), shape=(len(texts), len(numbers)))
+    counts = csr_array((ones, (lines, columns[there])), shape=(len(found), len(numbers)))
     vectors = np.zeros((len(rows), asked.vectors.shape[1]), dtype=np.float32)
     vectors[rows != ABSENT] = asked.vectors[rows[rows != ABSENT]]
     if not np.isfinite(vectors).all():
         raise RequestError("a vector of the embedding is not finite, and no mean can have it; train it again")
-    known = np.bincount(lines, minlength=len(texts))
+    known = np.bincount(lines, minlength=len(found))
     mean = np.asarray(counts @ vectors) / np.maximum(known, 1)[:, None].astype(np.float32)
     return Means(mean.astype(np.float32), known, lengths)
 
@@ -94,12 +97,13 @@ def texts(asked: Asked, given: Texts, seed: int) -> Outcome:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    made = means(asked, given.texts)
+    found = [tokens(text) for text in given.texts]
+    made = means(asked, found)
     rights = cross_val_score(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
         made.vectors,
         np.array(given.classes),
-        cv=PredefinedSplit(folds(given, seed)),
+        cv=PredefinedSplit(folds(found, given.classes, seed)),
         error_score="raise",
     )
     count, share = len(given.texts), made.known.sum() / max(1, int(made.words.sum()))
@@ -110,10 +114,15 @@ def texts(asked: Asked, given: Texts, seed: int) -> Outcome:
     )
 
 
-def folds(given: Texts, seed: int) -> NDArray[np.int64]:
+def folds(found: Sequence[Sequence[str]], classes: Sequence[str], seed: int) -> NDArray[np.int64]:
     """(N,), the fold of each text: stratified over texts that differ, where those of the same words are in one.
 
-    One in seven texts of pros-cons stands there twice; learned from in one fold, it would be known by heart in another.
+    One in seven texts of pros-cons has a twin; learned from in one fold, it would be known by heart in another.
+
+    Args:
+        found: the words of N texts.
+        classes: their classes.
+        seed: of the draw.
 
     Raises:
         RequestError: fewer than two classes, or a class of fewer than five different texts.
@@ -121,17 +130,17 @@ def folds(given: Texts, seed: int) -> NDArray[np.int64]:
     from sklearn.model_selection import StratifiedKFold
 
     numbers = dict[tuple[str, ...], int]()
-    same = np.array([numbers.setdefault(tuple(tokens(text)), len(numbers)) for text in given.texts])
-    classes = np.array(given.classes)[np.unique(same, return_index=True)[1]]
-    sizes = Counter(classes.tolist())
+    same = np.array([numbers.setdefault(tuple(words), len(numbers)) for words in found])
+    own = np.array(classes)[np.unique(same, return_index=True)[1]]
+    sizes = Counter(own.tolist())
     if len(sizes) < 2 or min(sizes.values()) < _FOLDS:
         raise RequestError(
             f"different texts of the classes {dict(sizes)}; expected two classes or more, of {_FOLDS} texts each or "
             "more"
         )
-    found: NDArray[np.int64] = np.empty(len(classes), dtype=np.int64)
-    drawn = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(classes, classes)
-    for fold, (_, tested) in enumerate(drawn):
-        found[tested] = fold
-    every: NDArray[np.int64] = found[same]
+    fold: NDArray[np.int64] = np.empty(len(own), dtype=np.int64)
+    drawn = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(own, own)
+    for number, (_, tested) in enumerate(drawn):
+        fold[tested] = number
+    every: NDArray[np.int64] = fold[same]
     return every

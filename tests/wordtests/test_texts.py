@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,11 @@ from amalgam.wordtests.asked import Asked
 from amalgam.wordtests.texts import Texts, folds, means, texts, tokens
 
 from .words import asking, embedding, of, vector
+
+
+def split(texts: Sequence[str]) -> list[list[str]]:
+    return [tokens(text) for text in texts]
+
 
 GOOD, BAD = ["fine", "good", "nice"], ["bad", "poor", "sad"]
 
@@ -36,7 +42,7 @@ def test_the_words_of_a_text(text: str, words: list[str]) -> None:
 def test_means_are_those_of_plain_python() -> None:
     own = embedding("a b c d")
     given = ["a b a", "C? nothing d", "nothing at all", "", "b"]
-    found = means(Asked.of(own), given)
+    found = means(Asked.of(own), split(given))
     for place, text in enumerate(given):
         known = [vector(own, word) for word in tokens(text) if word in own.places]
         mean = [sum(column) / len(known) for column in zip(*known, strict=True)] if known else [0.0] * 5
@@ -47,16 +53,16 @@ def test_means_are_those_of_plain_python() -> None:
 
 
 def test_words_that_may_not_be_asked_for_are_left_out() -> None:
-    found = means(of("a b", [[1, 2], [3, 4]], among="c b"), ["a b", "a c", "b b c"])
+    found = means(of("a b", [[1, 2], [3, 4]], among="c b"), split(["a b", "a c", "b b c"]))
     assert found.vectors.tolist() == [[3, 4], [0, 0], [3, 4]]
     assert found.known.tolist() == [1, 0, 2]
 
 
 def test_words_that_no_text_has_are_not_read() -> None:
-    assert means(of("a b", [[1, 2], [np.inf, 0]]), ["a", "zzz"]).vectors.tolist() == [[1, 2], [0, 0]]
-    assert means(of("b a", [[np.inf, 0], [1, 2]]), ["a zzz"]).vectors.tolist() == [[1, 2]]
+    assert means(of("a b", [[1, 2], [np.inf, 0]]), [["a"], ["zzz"]]).vectors.tolist() == [[1, 2], [0, 0]]
+    assert means(of("b a", [[np.inf, 0], [1, 2]]), [["a", "zzz"]]).vectors.tolist() == [[1, 2]]
     with pytest.raises(RequestError, match="not finite"):
-        means(of("a b", [[1, 2], [np.inf, 0]]), ["a", "b"])
+        means(of("a b", [[1, 2], [np.inf, 0]]), [["a"], ["b"]])
 
 
 def sayings(count: int, seed: int, told: float) -> Texts:
@@ -94,9 +100,9 @@ def test_the_accuracy_is_that_of_the_steps_one_by_one() -> None:
 
     tiny = embedding(["it", "is", *GOOD, *BAD], dimensions=4)
     own, given = Asked.of(replace(tiny, vectors=tiny.vectors / 1000)), sayings(150, 1, 0.7)
-    rows, truth = means(own, given.texts).vectors.astype(np.float64), np.array(given.classes)
+    rows, truth = means(own, split(given.texts)).vectors.astype(np.float64), np.array(given.classes)
     rights = []
-    fold = folds(given, 5)
+    fold = folds(split(given.texts), given.classes, 5)
     for one in range(5):
         learned, tested = fold != one, fold == one
         assert truth[tested].tolist().count("good") == pytest.approx(15, abs=1)
@@ -135,7 +141,8 @@ def test_texts_of_the_same_words_are_in_one_fold() -> None:
     """Learned by heart in one and asked in another, words that tell nothing would tell a class."""
     given = sayings(60, 3, 0.0)
     twice = Texts([*given.texts, *(text.upper() + " !" for text in given.texts)], [*given.classes, *given.classes])
-    fold = folds(twice, 1)
-    assert fold[:60].tolist() == fold[60:].tolist() == folds(given, 1).tolist()
+    own = split(twice.texts)
+    fold = folds(own, twice.classes, 1)
+    assert fold[:60].tolist() == fold[60:].tolist() == folds(own[:60], given.classes, 1).tolist()
     assert sorted(np.bincount(fold).tolist()) == [24] * 5
-    assert fold.tolist() != folds(twice, 2).tolist()
+    assert fold.tolist() != folds(own, twice.classes, 2).tolist()
