@@ -1,0 +1,148 @@
+"""The label graph: the labels of several datasets and teachers as nodes, joined by what is known of them.
+
+Paper: Zhao, Ou, Xue, Cui, Wu, Chen, "Joining datasets via data augmentation in the label space for neural networks",
+§3.2.1 and Definition 3.1. A row is a walk from the root down to the row's label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import networkx
+from pydantic import BaseModel, ConfigDict, StrictStr, model_validator
+
+from amalgam.errors import RequestError, listed, nearest
+
+if TYPE_CHECKING:
+    from amalgam.labelgraph.paths import Paths
+
+
+class LabelGraph(BaseModel):
+    """A directed graph without cycles.
+
+    Attributes:
+        name: what it is called, for messages.
+        root: the node where every path begins.
+        edges: (parent, child), in the order in which nodes are shown.
+        groups: group → the nodes that exclude each other ("competing nodes", Definition 3.1). A node is in one group at
+            most; one that is in none competes with nobody.
+        labels: source → its labels, of which a row of it has one. A source is a dataset or a teacher, or one question
+            of it. All other nodes are augmented ones.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: StrictStr = "graph"
+    root: StrictStr
+    edges: tuple[tuple[StrictStr, StrictStr], ...]
+    groups: dict[str, tuple[StrictStr, ...]] = {}
+    labels: dict[str, tuple[StrictStr, ...]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_parent(cls, given: Any) -> Any:
+        """Edges may be told as parent → children, as people write them."""
+        if isinstance(given, Mapping) and isinstance(given.get("edges"), Mapping):
+            told = {parent: [below] if isinstance(below, str) else below for parent, below in given["edges"].items()}
+            pairs = [(parent, child) for parent, below in told.items() for child in (below or ())]
+            given = {**given, "edges": pairs}
+        return given
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for what, listing in (("edges", self.edges), *((f"groups.{one}", own) for one, own in self.groups.items()),
+                              *((f"labels.{one}", own) for one, own in self.labels.items())):  # fmt: skip
+            if twice := [one for one in dict.fromkeys(listing) if listing.count(one) > 1]:
+                raise ValueError(f"{what} to list each once, not {twice[0]!r} twice")
+        return self
+
+    @cached_property
+    def network(self) -> networkx.DiGraph[str]:
+        """The nodes and edges as networkx knows them, in their order."""
+        network: networkx.DiGraph[str] = networkx.DiGraph()
+        network.add_node(self.root)
+        network.add_edges_from(self.edges)
+        network.add_nodes_from(node for own in (*self.groups.values(), *self.labels.values()) for node in own)
+        return network
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """All nodes, the root first."""
+        return tuple(self.network)
+
+    @cached_property
+    def group_of(self) -> dict[str, str]:
+        """Node → the group it competes in; nodes that are in none are left out."""
+        return {node: group for group, own in self.groups.items() for node in own}
+
+    @cached_property
+    def label_nodes(self) -> tuple[str, ...]:
+        """The labels of all sources, each once."""
+        return tuple(dict.fromkeys(label for own in self.labels.values() for label in own))
+
+    @cached_property
+    def augmented(self) -> tuple[str, ...]:
+        """The nodes that are no source's label, without the root."""
+        labels = {self.root, *self.label_nodes}
+        return tuple(node for node in self.nodes if node not in labels)
+
+    @cached_property
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        """What of a row can be asked, of which it has one: a source's labels, or the augmented nodes of a group.
+
+        A label of several sources is asked for with the first. What would be a single choice is none.
+        """
+        asked: dict[str, tuple[str, ...]] = {}
+        taken = set[str]()
+        augmented = {group: [node for node in own if node in self.augmented] for group, own in self.groups.items()}
+        for name, own in (*self.labels.items(), *augmented.items()):
+            left = tuple(label for label in own if label not in taken)
+            if len(left) > 1:
+                asked[name if name not in asked else f"{name} (group)"] = left
+                taken |= set(left)
+        return asked
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """All nodes but the root: first those of the tasks, side by side, then the others."""
+        asked = dict.fromkeys(node for own in self.tasks.values() for node in own)
+        return tuple(asked | dict.fromkeys(node for node in self.nodes if node != self.root))
+
+    @cached_property
+    def paths(self) -> Paths:
+        """All paths from the root to a label; raises what `paths.compiled` does."""
+        from amalgam.labelgraph.paths import compiled
+
+        return compiled(self)
+
+    def children(self, node: str) -> tuple[str, ...]:
+        """The nodes below a node."""
+        return tuple(self.network.successors(node))
+
+    def with_labels(self, source: str, labels: Iterable[str]) -> LabelGraph:
+        """The same graph with a further source, whose labels are nodes of it already.
+
+        Raises:
+            RequestError: a label that is no node, or a source that has other labels.
+        """
+        own = tuple(labels)
+        require_nodes(self, own, source)
+        if source in self.labels and set(self.labels[source]) != set(own):
+            raise RequestError(
+                f"the label graph {self.name} says that {source!r} has the labels {listed(self.labels[source])}, and "
+                f"it has {listed(own)}; mend labels.{source} in the graph"
+            )
+        return self.model_copy(update={"labels": {**self.labels, source: own}})
+
+
+def require_nodes(graph: LabelGraph, labels: Iterable[str], owner: str) -> None:
+    """RequestError for the first label of an owner that is no node of the graph."""
+    for label in labels:
+        if label not in graph.network:
+            raise RequestError(
+                f"{owner} has the label {label!r}, which is no node of the label graph {graph.name}"
+                f"{nearest(label, list(graph.nodes))}; add it to the graph below what it is a kind of, or say under "
+                "labels.aliases which node it is"
+            )
