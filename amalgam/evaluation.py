@@ -71,8 +71,8 @@ class Evaluation:
         rows: how many rows.
         labels: the L labels of the panel.
         student: the student on every measured label: those of the panel that some row annotates.
-        majority: the teachers' majority vote on the same labels.
-        mean: the teachers' mean logit on the same labels.
+        majority: the teachers' majority vote on the same labels; None where no teacher knows one of the student's.
+        mean: the teachers' mean logit on the same labels; likewise.
         teachers: each teacher beside the student; a teacher none of whose labels is annotated has NaN measures.
         disagreement: where the teachers contradict each other.
         notes: sentences on labels that could not be measured.
@@ -83,13 +83,18 @@ class Evaluation:
     rows: int
     labels: tuple[str, ...]
     student: Line
-    majority: Line
-    mean: Line
+    majority: Line | None
+    mean: Line | None
     teachers: tuple[Comparison, ...]
     disagreement: Disagreement
     notes: tuple[str, ...] = ()
     exclusive: bool = False
     tasks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def ensembles(self) -> tuple[Line, ...]:
+        """What the teachers say together: their majority vote and their mean logit, where there are such."""
+        return tuple(one for one in (self.majority, self.mean) if one is not None)
 
     @property
     def measured(self) -> tuple[Measure, ...]:
@@ -132,7 +137,9 @@ def evaluate(
     shared = measurable(rows, space.names)
     notes = _notes(rows, space.names, shared)
     groups = [_kept(list(own), shared) for own in space.columns]
-    groups = [list(shared)] * 3 + groups + groups
+    together = bool(space.known.any(0).all())  # else no majority can say anything of what nobody knows
+    names = ["student", *(["majority vote", "mean logit"] if together else [])]
+    groups = [list(shared)] * len(names) + groups + groups
     tasks = {task: [label for label in own if label in space.names] for task, own in student.tasks.items()}
     spans = spans_of({task: own for task, own in tasks.items() if own}, space.names)
     tallies = [Tally(len(group), _among(spans, group) if spans else None) for group in groups]
@@ -142,23 +149,26 @@ def evaluate(
             truth = _truth(rows, where, len(space.names), shared)
             logits = torch.cat([student.logits(inputs) for _, inputs in rows.chunks(chunk, where)])
             learned, hard = decided(logits[:, order], spans), choices(votes, spans)
-            ensembles = [majority(votes, spans) > 0, decided(mean_logit(votes), spans)]
+            ensembles = [majority(votes, spans) > 0, decided(mean_logit(votes), spans)] if together else []
             said = [learned, *ensembles, *hard, *[learned] * len(hard)]
             for tally, predicted, group in zip(tallies, said, groups, strict=True):
                 asked = _own_rows(truth, group, spans)
                 tally.update(predicted[:, group], asked[:, group])
             clashes.update(hard, truth)
             bar.advance(len(truth))
-    names = ["student", "majority vote", "mean logit", *(seat.name for seat in panel.seats), *["student"] * len(hard)]
-    costs = costs_of(student, panel, rows, seconds)
-    costs = [costs[0], total(costs[1:]), total(costs[1:]), *costs[1:], *[costs[0]] * len(hard)]
+    first = len(names)
+    names += [*(seat.name for seat in panel.seats), *["student"] * len(panel.seats)]
+    own, *theirs = costs_of(student, panel, rows, seconds)
+    costs = [own, *[total(theirs)] * (first - 1), *theirs, *[own] * len(theirs)]
     lines = [
         Line(name, tuple(space.names[column] for column in group), tally.measures(), cost)
         for name, group, tally, cost in zip(names, groups, tallies, costs, strict=True)
     ]
-    beside = tuple(Comparison(*pair) for pair in zip(lines[3 : 3 + len(hard)], lines[3 + len(hard) :], strict=True))
+    half = first + len(panel.seats)
+    beside = tuple(Comparison(*pair) for pair in zip(lines[first:half], lines[half:], strict=True))
+    votes_of_all, mean_of_all = lines[1:first] if together else (None, None)
     return Evaluation(
-        len(rows), space.names, lines[0], lines[1], lines[2], beside, clashes.disagreement(), notes,
+        len(rows), space.names, lines[0], votes_of_all, mean_of_all, beside, clashes.disagreement(), notes,
         exclusive=student.exclusive, tasks={task: tuple(own) for task, own in student.tasks.items()},
     )  # fmt: skip
 

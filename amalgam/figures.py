@@ -72,9 +72,9 @@ def label_bars(evaluation: Evaluation) -> str:
 
     Of more labels than `MOST_LABELS`, those on which student and majority differ most.
     """
-    lines = [evaluation.student, evaluation.majority, evaluation.mean, *(one.teacher for one in evaluation.teachers)]
+    lines = [evaluation.student, *evaluation.ensembles, *(one.teacher for one in evaluation.teachers)]
     scores = [dict(zip(line.labels, line.measures.f1_per_label, strict=True)) for line in lines]
-    labels = _shown_labels(evaluation.student, evaluation.majority)
+    labels = _shown_labels(evaluation.student, evaluation.majority or evaluation.student)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from amalgam.errors import RequestError
 
@@ -171,6 +172,8 @@ def _plain(value: object) -> object:
         return sorted(value, key=fingerprint)
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"no fingerprint of a {type(value).__name__}")

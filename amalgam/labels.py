@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from amalgam.classes import Spans
-from amalgam.errors import RequestError, listed
+from amalgam.errors import RequestError, listed, nearest
 
 Tasks = Mapping[str, Sequence[str]]
 """Task → its classes, of which a row has one. A label that is no task's class is a task by itself, yes or no."""
@@ -238,6 +238,33 @@ def unite(
     place = {name: column for column, name in enumerate(order)}
     listed_so = {task: tuple(sorted(classes, key=place.__getitem__)) for task, classes in joined.items()}
     return LabelSpace(order, tuple(tuple(place[label] for label in labels) for labels in own.values()), listed_so)
+
+
+def placed(
+    teachers: Mapping[str, Sequence[object]], names: Sequence[str], aliases: Mapping[str, Sequence[str]], of: str
+) -> LabelSpace:
+    """The label space whose names a strategy says: teachers know some of them, or there are none.
+
+    Args:
+        teachers: teacher name → its labels.
+        names: the L labels.
+        aliases: common name → other names of it.
+        of: whose the names are, for messages ("the label graph pets").
+
+    Raises:
+        RequestError: a label that is no name, or none of these names.
+    """
+    place, columns = {name: column for column, name in enumerate(names)}, list[tuple[int, ...]]()
+    for who, labels in teachers.items():
+        own = canonical(labels, aliases, f"teacher {who!r}")
+        for label in own:
+            if label not in place:
+                raise RequestError(
+                    f"teacher {who!r} knows {label!r}, which is not in {of}{nearest(label, list(names))}; add it there "
+                    "below what it is a kind of, or say under labels.aliases what it is called there"
+                )
+        columns.append(tuple(place[label] for label in own))
+    return LabelSpace(tuple(names), tuple(columns), {})
 
 
 def _joined(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from amalgam.classes import Spans, by_task, centred, decided, one_hot
 from amalgam.errors import RequestError, listed
-from amalgam.labels import LabelSpace, Tasks, spans_of, tasks_of, unite
+from amalgam.labels import LabelSpace, Tasks, placed, spans_of, tasks_of, unite
 from amalgam.signals import Columns, Votes, odds
 from amalgam.teacher import Teacher
 
@@ -74,9 +74,12 @@ class Panel:
 
     @cached_property
     def spans(self) -> tuple[Spans, ...]:
-        """Of each teacher, where among the labels of the space the classes of its tasks stand, the others' included."""
+        """Of each teacher, where among the labels of the space the classes of its tasks stand, the others' included.
+
+        In a space whose names a strategy says, they stand anywhere, and nowhere here.
+        """
         where = {task: spans_of({task: classes}, self.space.names) for task, classes in self.space.tasks.items()}
-        return tuple(tuple(sorted(span for task in seat.tasks for span in where[task])) for seat in self.seats)
+        return tuple(tuple(sorted(span for task in seat.tasks for span in where.get(task, ()))) for seat in self.seats)
 
     @cached_property
     def tasks(self) -> Tasks:
@@ -195,6 +198,7 @@ def seat(
     teachers: Sequence[Seat],
     aliases: Mapping[str, Sequence[str]] | None = None,
     names: Sequence[str] | None = None,
+    of: str | None = None,
 ) -> Panel:
     """Teachers around one label space.
 
@@ -202,11 +206,13 @@ def seat(
         teachers: the teachers; a name that comes twice, or is `student`, is told apart by a number.
         aliases: common label name → other names of it.
         names: the student's labels when they are not simply the union, in order.
+        of: who says these names, a strategy that has labels of its own ("the label graph pets"): then some may be
+            known to no teacher, and there need not be any teacher.
 
     Raises:
         RequestError: no teacher, or labels that do not meet by name.
     """
-    if not teachers:
+    if not teachers and of is None:
         raise RequestError("no teacher to learn from; name one with --teacher or under `teachers:` in the recipe")
     seated: dict[str, Seat] = {}
     for one in teachers:
@@ -214,6 +220,9 @@ def seat(
         while name in seated or name == _STUDENT:
             name, number = f"{one.name}-{number}", number + 1
         seated[name] = replace(one, name=name)
+    if of is not None:
+        told = {name: one.teacher.labels for name, one in seated.items()}
+        return Panel(tuple(seated.values()), placed(told, names or (), aliases or {}, of))
     tasks = {name: one.tasks for name, one in seated.items()}
     space = unite({name: one.teacher.labels for name, one in seated.items()}, aliases, names, tasks)
     return Panel(tuple(seated.values()), space)
@@ -240,7 +249,9 @@ class Ballots:
         space = self.panel.space
         spread = [space.spread(k, torch.as_tensor(one[where])) for k, one in enumerate(self.scores)]
         features = tuple(torch.as_tensor(one[where]) for one in self.features)
-        return Votes(torch.stack(spread), space.known, self.panel.spans, features)
+        rows = len(range(*where.indices(self.rows)))
+        scores = torch.stack(spread) if spread else torch.empty(0, rows, len(space.names))
+        return Votes(scores, space.known, self.panel.spans, features)
 
     def chunks(self, size: int) -> Iterator[tuple[slice, Votes]]:
         """The votes on every row once, in order: (where, votes)."""

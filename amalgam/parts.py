@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from amalgam import datasets
+from amalgam import datasets, joining
 from amalgam.classes import Spans
 from amalgam.datasets import DataOptions, Loaded
 from amalgam.datasets.few import few
 from amalgam.datasets.split import split
-from amalgam.errors import RequestError, listed
+from amalgam.errors import RequestError, listed, nearest
 from amalgam.fingerprint import of_each_row
 from amalgam.labels import canonical, lookalikes
 from amalgam.panel import Panel
 from amalgam.progress import Progress
-from amalgam.recipe import Recipe
+from amalgam.recipe import Joined, Recipe
 from amalgam.series import alike
 from amalgam.signals import Rows, TensorRows
 from amalgam.student import Student
@@ -46,7 +46,11 @@ class Parts:
 
 
 def apportion(
-    recipe: Recipe, rows: Rows | None = None, held_out: Rows | None = None, progress: Progress | None = None
+    recipe: Recipe,
+    rows: Rows | None = None,
+    held_out: Rows | None = None,
+    progress: Progress | None = None,
+    sources: Mapping[str, Sequence[str]] | None = None,
 ) -> Parts:
     """The rows the student learns from and those it is measured on.
 
@@ -55,6 +59,7 @@ def apportion(
         rows: those that are there already.
         held_out: those to measure on that are there already.
         progress: who shows a reading that takes its time.
+        sources: the labels of each source of the strategy's label graph, which `data.shows` can name.
 
     Raises:
         RequestError: no such data or part, too few rows, or test rows that are not annotated or have other columns.
@@ -80,13 +85,19 @@ def apportion(
     if shares is None and rows.annotated is not None and test is None and not _few_already(rows, data.labelled):
         shares = {data.student: 0.8, data.test: 0.2}
     learn = rows
+    if data.shows and shares is None:
+        raise RequestError("data.shows says what the rows of some parts are annotated with; name these in data.parts")
     if shares is not None:
         parts = split(rows, shares, data.split_seed)
-        wanted = [data.student] if test is not None else [data.student, data.test]
-        for part in wanted:
+        learners = list(data.shows) or [data.student]
+        for part in learners if test is not None else [*learners, data.test]:
             if part not in parts:
                 raise RequestError(f"data.parts has no part {part!r}; it has {listed(parts)}")
-        learn, test = parts[data.student], test if test is not None else parts[data.test]
+        shows = {part: _shown_labels(part, told, sources or {}) for part, told in data.shows.items()}
+        learn = joining.join(
+            [joining.shown(parts[part], shows[part]) if part in shows else parts[part] for part in learners], rows.name
+        )
+        test = test if test is not None else parts[data.test]
     if len(learn) < 2:
         raise RequestError(f"{data.source} leaves the student {len(learn)} rows to learn from; it needs at least 2")
     if test is not None and test.annotated is None:
@@ -101,7 +112,36 @@ def apportion(
             "both the same columns"
         )
     shown = learn.unlabelled() if data.labelled is None else few(learn, data.labelled, data.split_seed)
+    if data.join:
+        further = [_further(one, own or (), recipe, progress) for one in data.join]
+        name = " and ".join((data.source, *(one.source for one in data.join)))
+        shown = joining.join([shown, *(one for one, _ in further)], name)
+        notes += [note for _, own_notes in further for note in own_notes]
     return Parts(shown, test, tuple(notes), features)
+
+
+def _shown_labels(part: str, told: str | Sequence[str], sources: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The labels that the rows of a part are annotated with."""
+    if not isinstance(told, str):
+        return told
+    if told not in sources:
+        raise RequestError(
+            f"data.shows.{part} is {told!r}, which is no source of the strategy's label graph"
+            f"{nearest(told, list(sources))} (its sources: {', '.join(sources) or 'none'}); or list labels"
+        )
+    return sources[told]
+
+
+def _further(
+    one: Joined, shape: Sequence[int], recipe: Recipe, progress: Progress | None
+) -> tuple[Rows, Sequence[str]]:
+    """The rows of data that is joined, images brought to the shape of the others."""
+    options = datasets.fitted(one.source, one.options, shape) if len(shape) == 3 else one.options
+    loaded = datasets.load(one.source, options, progress)
+    rows = renamed(loaded.rows, recipe)
+    if rows.annotated is None:
+        raise RequestError(f"{one.source} under data.join has no annotations to learn from; name its label columns")
+    return few(rows, one.labelled, recipe.data.split_seed), loaded.notes
 
 
 def _few_already(rows: Rows, labelled: float | None) -> bool:
@@ -185,22 +225,23 @@ def refuse_leaks(panel: Panel, parts: Parts) -> None:
         )
 
 
-def annotated_for(rows: Rows, panel: Panel, spans: Spans) -> tuple[Rows, list[str]]:
-    """Rows with their few annotations in the columns of the panel, and what a reader must know of them.
+def annotated_for(
+    rows: Rows, names: Sequence[str], spans: Spans, who: str = "the teachers know"
+) -> tuple[Rows, list[str]]:
+    """Rows with their few annotations in columns of some names, and what a reader must know of them.
 
     Args:
         rows: annotated in part.
-        panel: whose labels are wanted; one that the rows do not know is annotated nowhere.
-        spans: where among the panel's labels the classes of the student's tasks stand; a row of a class that no teacher
-            knows counts as unannotated in its task.
+        names: the labels that are wanted; one that the rows do not know is annotated nowhere.
+        spans: where among them the classes of tasks stand; a row of another class counts as unannotated in its task.
+        who: knows these names, for messages.
 
     Raises:
-        RequestError: no row is annotated with a label of the panel.
+        RequestError: no row is annotated with one of the labels.
     """
-    names = panel.space.names
     if rows.annotated is None or not set(rows.labels) & set(names):
         raise RequestError(
-            f"{rows.name} annotates {listed(rows.labels) if rows.labels else 'nothing'} and the teachers know "
+            f"{rows.name} annotates {listed(rows.labels) if rows.labels else 'nothing'} and {who} "
             f"{listed(names)}: no labelled row to learn from; labels are matched by name, so rename the data's columns "
             "or add aliases under labels.aliases"
         )
@@ -226,11 +267,12 @@ def annotated_for(rows: Rows, panel: Panel, spans: Spans) -> tuple[Rows, list[st
     never = [name for column, name in enumerate(names) if not bool((found[:, column] == 1).any())]
     if len(never) == len(names):
         raise RequestError(
-            f"none of the labelled rows of {rows.name} has a label that a teacher knows; raise data.labelled"
+            f"none of the labelled rows of {rows.name} has a label among those that {who} ({listed(names)}); raise "
+            "data.labelled"
         )
     if never:
         notes.append(f"no labelled row has {listed(never)}: what the labels tell of other classes is all that is known")
-    return replace(rows, annotated=found, labels=names), notes
+    return replace(rows, annotated=found, labels=tuple(names)), notes
 
 
 def lookalike_notes(panel: Panel, parts: Parts) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from amalgam.errors import RequestError, listed
 from amalgam.evaluation import Evaluation, evaluate, measurable
 from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.journal import Journal
+from amalgam.labels import spans_of
 from amalgam.panel import Panel, seat
 from amalgam.parts import Parts, annotated_for, apportion, lookalike_notes, refuse_leaks
 from amalgam.processes import nonce, processes
@@ -74,7 +75,7 @@ def distill(
             return load(folder), Report.read(folder)
         journal = Journal(shown, nonce(), passing)
         with journal.timed("data"):
-            parts = apportion(recipe, rows, held_out, journal.progress)
+            parts = apportion(recipe, rows, held_out, journal.progress, sources_of(strategy))
             if recipe.training.augment is not None:
                 recipe.training.augment.check(_shape(parts.learn))
         with journal.timed("teachers"):
@@ -82,7 +83,7 @@ def distill(
             refuse_leaks(panel, parts)
             if parts.test is not None:
                 measurable(parts.test, panel.space.names)
-                refuse_unreadable(recipe, panel, parts.learn, parts.test)
+                refuse_unreadable(recipe, panel, parts.learn, parts.test, strategy)
             parts = seen_by(strategy, panel, parts)
             for note in (*parts.notes, *lookalike_notes(panel, parts), *task_notes(recipe, panel, strategy)):
                 journal.note(note)
@@ -181,7 +182,8 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
         RequestError: a strategy, student, precision or tracker that cannot be had, or a store that cannot be written.
     """
     strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
-    settings_of(recipe.student, f"recipe {recipe.name}, student")
+    equipped = {**strategy.equips(recipe.student["name"]), **recipe.student}
+    settings_of(equipped, f"recipe {recipe.name}, student")
     if strategy.sees_labels and recipe.data.labelled is None:
         raise RequestError(
             f"strategy {recipe.strategy['name']!r} learns from a few labelled rows; say which share of the student's "
@@ -215,10 +217,16 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
     return strategy
 
 
-def refuse_unreadable(recipe: Recipe, panel: Panel, learn: Rows, test: Rows) -> None:
+def sources_of(strategy: Strategy[Any]) -> Mapping[str, Sequence[str]]:
+    """The labels of each source of a strategy that says the student's labels itself; of others none."""
+    own = strategy.labels()
+    return {} if own is None else own.sources
+
+
+def refuse_unreadable(recipe: Recipe, panel: Panel, learn: Rows, test: Rows, strategy: Strategy[Any]) -> None:
     """Refuse test rows of a shape that a student of the student's rows cannot read."""
     shape, measured = _shape(learn), _shape(test)
-    if measured != shape and not first_weights(recipe, panel, shape).accepts(measured):
+    if measured != shape and not first_weights(recipe, panel, shape, strategy).accepts(measured):
         raise RequestError(
             f"the student {recipe.student['name']!r} reads rows of the shape {shape} only, and the test rows have the "
             f"shape {measured}; choose one for series of any length, such as recurrent or convolutional"
@@ -229,7 +237,11 @@ def seen_by(strategy: Strategy[Any], panel: Panel, parts: Parts) -> Parts:
     """The parts with the student's rows as a strategy may see them: with the few labels there are, or without any."""
     if not strategy.sees_labels:
         return replace(parts, learn=parts.learn.unlabelled())
-    learn, notes = annotated_for(parts.learn, panel, strategy.spans(panel))
+    own = strategy.labels()
+    if own is None:
+        learn, notes = annotated_for(parts.learn, panel.space.names, strategy.spans(panel))
+    else:
+        learn, notes = annotated_for(parts.learn, own.seen, spans_of(own.tasks, own.seen), f"{own.of} has")
     return replace(parts, learn=learn, notes=(*parts.notes, *notes))
 
 
@@ -259,7 +271,11 @@ def assemble(
         for number, one in enumerate(given, start=1):
             seats.append(registry.seat_of(one, number, accelerator, trust=trust, progress=journal.progress))
             bar.advance(1, seats[-1].name)
-    panel = seat(seats, recipe.labels.aliases, recipe.labels.names)
+    own = strategy.labels()
+    if own is None:
+        panel = seat(seats, recipe.labels.aliases, recipe.labels.names)
+    else:
+        panel = seat(seats, recipe.labels.aliases, own.names, own.of)
     panel.require(strategy.needs, recipe.strategy["name"], strategy.exclusive)
     return panel
 
@@ -308,17 +324,18 @@ def told_of(parts: Parts, rows: int, learned: int) -> dict[str, int]:
 
 def untrained(recipe: Recipe, panel: Panel, parts: Parts, strategy: Strategy[Any]) -> Student:
     """The student of a recipe as it begins: its first weights are the seed's, its scaling is that of its rows."""
-    student = first_weights(recipe, panel, _shape(parts.learn))
+    student = first_weights(recipe, panel, _shape(parts.learn), strategy)
     student.tasks = strategy.tasks(panel)
     student.scaling.fit(parts.learn)
     return student
 
 
-def first_weights(recipe: Recipe, panel: Panel, shape: tuple[int, ...]) -> Student:
+def first_weights(recipe: Recipe, panel: Panel, shape: tuple[int, ...], strategy: Strategy[Any]) -> Student:
     """The student that the seed alone decides, for rows of a shape; the caller's random numbers stay the caller's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return build(recipe.student, shape, panel.space.names, f"recipe {recipe.name}, student")
+        spec = {**strategy.equips(recipe.student["name"]), **recipe.student}
+        return build(spec, shape, panel.space.names, f"recipe {recipe.name}, student")
 
 
 def _shape(rows: Rows) -> tuple[int, ...]:

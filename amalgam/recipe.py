@@ -19,10 +19,26 @@ from amalgam.shelf import find_recipe
 from amalgam.teacher import NETWORKS
 from amalgam.training.settings import Training
 
-OF_PAIRS = ("list", "texts")
-"""The settings of a strategy that are files of pairs of words."""
+OF_FILES = ("list", "texts", "graph")
+"""The settings of a strategy that are files: pairs of words, a label graph."""
 
 _FORBID = ConfigDict(extra="forbid", frozen=True)
+
+
+class Joined(BaseModel):
+    """Further rows that the student learns from, with labels of their own.
+
+    Attributes:
+        source: the data SPEC.
+        options: how it is read.
+        labelled: the share of its annotated rows whose annotations a strategy may see.
+    """
+
+    model_config = _FORBID
+
+    source: StrictStr
+    options: DataOptions = DataOptions()
+    labelled: float = Field(default=1.0, gt=0, le=1)
 
 
 class Data(BaseModel):
@@ -37,6 +53,9 @@ class Data(BaseModel):
         student: the part the student learns from, without its annotations.
         labelled: the share of that part whose annotations a strategy may see that learns from a few labelled rows; a
             stratified draw, with a row of every label. None shows none.
+        shows: part → what its rows are annotated with, where parts have been labelled by different people: a source of
+            the strategy's label graph, or a list of labels. The student then learns from all these parts.
+        join: further data that the student learns from, whose labels meet the others' in the strategy's label graph.
         test: the part that is measured on, which nobody learns from.
         held_out: the data SPEC of a file to measure on, instead of a part.
         held_out_options: how that file is read; `options` by default.
@@ -50,6 +69,8 @@ class Data(BaseModel):
     split_seed: int = 0
     student: StrictStr = "unlabelled"
     labelled: float | None = Field(default=None, gt=0, le=1)
+    shows: dict[str, StrictStr | tuple[StrictStr, ...]] = {}
+    join: tuple[Joined, ...] = ()
     test: StrictStr = "test"
     held_out: StrictStr | None = None
     held_out_options: DataOptions | None = None
@@ -265,12 +286,15 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
     if isinstance(content.get("teachers"), list):
         of = anchored_file if "vocabulary" in content else anchored
         content["teachers"] = [of(spec, folder) for spec in content["teachers"]]
-    for part, keys in (("vocabulary", ("words",)), ("extend", ("run",)), ("strategy", OF_PAIRS)):
+    for part, keys in (("vocabulary", ("words",)), ("extend", ("run",)), ("strategy", OF_FILES)):
         anchor_files(content.get(part), keys, folder)
     data = content.get("data")
     if isinstance(data, dict):
         data.update({key: anchored(data[key], folder) for key in ("source", "held_out") if key in data})
-        for options in (data.get("options"), data.get("held_out_options")):
+        further = [one for one in data.get("join") or () if isinstance(one, dict)]
+        for one in further:
+            one.update({"source": anchored(one["source"], folder)} if "source" in one else {})
+        for options in (data.get("options"), data.get("held_out_options"), *(one.get("options") for one in further)):
             if isinstance(options, dict) and "xml" in options:
                 options["xml"] = anchored(options["xml"], folder)
 

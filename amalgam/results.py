@@ -38,10 +38,10 @@ def headings(evaluation: Evaluation) -> list[str]:
 def blocks(evaluation: Evaluation) -> list[list[tuple[str, list[Entry]]]]:
     """The table of results: blocks of rows (name, entries), an entry for each of the headings after the first.
 
-    The first block is the student, the majority vote and the mean logit; then each teacher with the student on the
+    The first block is the student and what its teachers say together; then each teacher with the student on the
     same labels. What is best is judged on the numbers as they are shown, so equal looks mean equal marks.
     """
-    every = [[evaluation.student, evaluation.majority, evaluation.mean]]
+    every = [[evaluation.student, *evaluation.ensembles]]
     every += [[one.teacher, one.student] for one in evaluation.teachers]
     names = [[line.name for line in every[0]]]
     names += [[one.teacher.name, f"↳ {one.student.name}"] for one in evaluation.teachers]
@@ -50,7 +50,7 @@ def blocks(evaluation: Evaluation) -> list[list[tuple[str, list[Entry]]]]:
 
 
 def tasks(evaluation: Evaluation) -> list[tuple[str, list[Entry]]]:
-    """Of tasks some of which have classes, the accuracy in each: (task, how many classes, student, majority, mean)."""
+    """Of tasks some of which have classes, the accuracy in each: (task, how many classes, student, ensembles)."""
     from amalgam.classes import task_columns
     from amalgam.labels import spans_of
 
@@ -60,7 +60,7 @@ def tasks(evaluation: Evaluation) -> list[tuple[str, list[Entry]]]:
     own = {task: [label for label in classes if label in labels] for task, classes in evaluation.tasks.items()}
     spans = spans_of({task: classes for task, classes in own.items() if len(classes) > 1}, labels)
     named = {classes[0]: task for task, classes in own.items() if classes}
-    models = [evaluation.student, evaluation.majority, evaluation.mean]
+    models = [evaluation.student, *evaluation.ensembles]
     found = []
     for place, (first, last) in enumerate(task_columns(spans, len(labels))):
         right = [1.0 - one.measures.loss_per_task[place] for one in models]
@@ -96,12 +96,28 @@ def table(evaluation: Evaluation) -> Table:
 def verdict(evaluation: Evaluation) -> str:
     """How the student does beside the ensemble, in one sentence; numbers that look equal in the table are a tie."""
     student = evaluation.student
+    if evaluation.majority is None or evaluation.mean is None:
+        return _alone(evaluation)
     first, how = against(student, evaluation.majority, "the majority vote", evaluation.measured)
     second, how_too = against(student, evaluation.mean, "the mean logit", evaluation.measured)
     again = "" if second == first else f"{second} "
     own, theirs = student.cost.parameters, evaluation.majority.cost.parameters
     size = f", with {_size(own, theirs)}" if own and theirs else ""
     return f"The student {first} {how} and {again}{how_too}{size}."
+
+
+def _alone(evaluation: Evaluation) -> str:
+    """How the student does where its teachers do not know together what it knows, in one sentence."""
+    beside = [one for one in evaluation.teachers if not math.isnan(one.teacher.measures.accuracy)]
+    if not beside:
+        own = evaluation.student.measures
+        said = ", ".join(f"{one.name} {getattr(own, one.key):.3f}" for one in evaluation.measured)
+        return f"No teacher knows these labels; the student reaches {said}."
+    said = "; ".join(
+        " ".join(against(one.student, one.teacher, f"teacher {one.teacher.name!r}", evaluation.measured))
+        for one in beside
+    )
+    return f"On a teacher's own labels the student {said}."
 
 
 def against(student: Line, rival: Line, name: str, measures: Sequence[Measure]) -> tuple[str, str]:

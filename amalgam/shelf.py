@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 from amalgam.errors import RequestError, nearest
 
-Kind: TypeAlias = Literal["teachers", "recipes", "recipes/papers"]
-"""Cards, recipes, and the papers' tables that `amalgam bench` runs."""
+Kind: TypeAlias = Literal["teachers", "recipes", "recipes/papers", "graphs"]
+"""Cards, recipes, the papers' tables that `amalgam bench` runs, and label graphs."""
 
 
 def shelf(kind: Kind) -> Path:

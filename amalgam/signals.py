@@ -328,11 +328,14 @@ class StudentOutput:
         logits: (B, L).
         features: (B, D), the student's last representation, for strategies that compare features.
         steps: (S, B, L), every step's logits of a student that decides step by step; None for the others.
+        prefixes: (B, Q), log p of the last step of each prefix (`labelgraph.paths`), of a student that walks down a
+            label graph; None for the others.
     """
 
     logits: Tensor
     features: Tensor
     steps: Tensor | None = None
+    prefixes: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,25 @@ class Paper:
 
 
 @dataclass(frozen=True)
+class Labelled:
+    """The labels that a strategy says itself.
+
+    Attributes:
+        names: the L labels, in the student's order.
+        seen: the labels in whose columns the strategy sees the rows' annotations.
+        tasks: those of them of which a row has one, as tasks.
+        sources: dataset or teacher → which of the seen labels are its own.
+        of: what they are told by, for messages ("the label graph pets").
+    """
+
+    names: tuple[str, ...]
+    seen: tuple[str, ...]
+    tasks: Tasks
+    sources: Mapping[str, tuple[str, ...]]
+    of: str
+
+
+@dataclass(frozen=True)
 class Account:
     """What leads from votes to targets, for readers: quantities by name.
 
@@ -129,6 +148,14 @@ class Strategy(ABC, Generic[State]):
     def account(self, panel: Panel, rows: Rows, votes: Votes, state: State) -> Account:
         """What led to the targets of a chunk, for `amalgam explain`; by default nothing beside the votes."""
         return Account()
+
+    def labels(self) -> Labelled | None:
+        """The student's labels, where the strategy says them itself; by default the union of the teachers' labels."""
+        return None
+
+    def equips(self, student: str) -> Mapping[str, Any]:
+        """What a strategy adds to the settings of a student of some name; by default nothing."""
+        return {}
 
     @classmethod
     def sees_features(cls) -> bool:

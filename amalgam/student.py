@@ -61,6 +61,10 @@ class Student(nn.Module, ABC):
     def forward(self, inputs: Tensor) -> StudentOutput:
         """What the student says of inputs (B, *shape)."""
 
+    def represent(self, inputs: Tensor) -> Tensor:
+        """The features (B, D) of inputs (B, *shape)."""
+        return self(inputs).features  # type: ignore[no-any-return]
+
     def score(self, inputs: Tensor) -> Tensor:
         """Logits (B, L): the student as a teacher."""
         logits: Tensor = self(inputs).logits

@@ -190,7 +190,7 @@ def test_few_annotations_are_known_task_by_task() -> None:
     nan = torch.nan
     annotated = torch.tensor([[1.0, 0, 0, 1, 0], [0, 0, 0, 0, nan], [nan, nan, nan, 1, 1], [nan] * 5])
     rows = TensorRows(values=torch.zeros(4, 4), annotated=annotated, labels=("red", "blue", "pink", "dotted", "round"))
-    found, notes = annotated_for(rows, panel_of(), SPANS)
+    found, notes = annotated_for(rows, panel_of().space.names, SPANS)
     wanted = torch.tensor([[0.0, 0, 1, 1, 0], [nan, nan, nan, 0, nan], [nan, nan, nan, 1, 1], [nan] * 5])
     assert found.annotated is not None
     torch.testing.assert_close(found.annotated, wanted, equal_nan=True)

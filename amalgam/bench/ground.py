@@ -132,7 +132,7 @@ def prepared(
     if setting.labelled is not None:
         with within(where):
             spans = spans_of(panel.tasks, panel.space.names)
-            labelled, _ = annotated_for(few(learn, setting.labelled, seed), panel, spans)
+            labelled, _ = annotated_for(few(learn, setting.labelled, seed), panel.space.names, spans)
     key, test_key = of_rows(unseen), of_rows(test)
     return Ground(
         panel=panel,

@@ -15,7 +15,7 @@ from amalgam.bench.word_table import Panel, WordTable
 from amalgam.embeddings import specs
 from amalgam.errors import RequestError
 from amalgam.fingerprint import fingerprint, of_code, of_file
-from amalgam.recipe import OF_PAIRS
+from amalgam.recipe import OF_FILES
 
 SHOWING = {
     "__main__", "api", "cli", "compare", "doctor", "explain", "figures", "finished", "progress", "report", "results",
@@ -135,7 +135,7 @@ def asked_of_words(table: WordTable, panel: Panel) -> str:
 
 def _without_files(strategy: Mapping[str, Any]) -> dict[str, Any]:
     """A strategy's settings without the files of pairs, which are part of the data."""
-    return {key: value for key, value in strategy.items() if key not in OF_PAIRS}
+    return {key: value for key, value in strategy.items() if key not in OF_FILES}
 
 
 def read_of_words(table: WordTable, panel: Panel, where: str, known: dict[Path, str]) -> str:
@@ -146,7 +146,7 @@ def read_of_words(table: WordTable, panel: Panel, where: str, known: dict[Path, 
         files += [panel.vocabulary.words] if panel.vocabulary.words is not None else []
         for key, one in table.methods.items():
             strategy = {**one.strategy, **panel.methods.get(key, {})}
-            files += [Path(strategy[file]) for file in OF_PAIRS if strategy.get(file) is not None]
+            files += [Path(strategy[file]) for file in OF_FILES if strategy.get(file) is not None]
         return fingerprint(_contents(files, known))
 
 

@@ -8,7 +8,7 @@ from amalgam.bench.row_table import RowTable
 from amalgam.bench.table import Table
 from amalgam.bench.word_table import WordTable
 from amalgam.errors import RequestError, nearest
-from amalgam.recipe import OF_PAIRS, anchor_files, anchored, anchored_file
+from amalgam.recipe import OF_FILES, anchor_files, anchored, anchored_file
 from amalgam.schema import parse, read_yaml
 from amalgam.shelf import names, shelf
 from amalgam.training.settings import Training
@@ -39,7 +39,7 @@ def read_table(name: str) -> Table:
     for folder in (path.parent, Path.cwd()):
         _anchor(settings, folder)
         for one in methods.values() if isinstance(methods, dict) else ():
-            anchor_files(one.get("strategy") if isinstance(one, dict) else None, OF_PAIRS, folder)
+            anchor_files(one.get("strategy") if isinstance(one, dict) else None, OF_FILES, folder)
     table: Table = parse(WordTable if _is_of_words(settings) else RowTable, content, where)
     for kind in ("teacher_training", "training") if isinstance(table, RowTable) else ("training",):
         common = getattr(table, kind)
@@ -66,7 +66,7 @@ def _anchor(settings: object, folder: Path) -> None:
                 sources.update({name: anchored_file(spec, folder) for name, spec in sources.items()})
             anchor_files(setting.get("vocabulary"), ("words",), folder)
             for strategy in (setting.get("methods") or {}).values() if isinstance(setting.get("methods"), dict) else ():
-                anchor_files(strategy, OF_PAIRS, folder)
+                anchor_files(strategy, OF_FILES, folder)
             paths = [(setting, "data"), (options, "xml")]
             for where, key in paths:
                 if isinstance(where, dict) and key in where:

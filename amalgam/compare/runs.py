@@ -199,7 +199,9 @@ def _digits(line: Line) -> str:
 def _baselines(level: Sequence[Finished]) -> dict[str, Line]:
     """The majority vote and the mean logit, where they are the same to the last digit in every run."""
     found = [one.report.evaluation for one in level if one.report.evaluation is not None]
-    lines = {"majority vote": [one.majority for one in found], "mean logit": [one.mean for one in found]}
+    if not found or any(not one.ensembles for one in found):
+        return {}
+    lines = {line.name: [one.ensembles[place] for one in found] for place, line in enumerate(found[0].ensembles)}
     same = all(len({_digits(line) for line in each}) == 1 for each in lines.values())
     return {name: each[0] for name, each in lines.items()} if same else {}
 

@@ -50,9 +50,9 @@ def load(spec: str, options: DataOptions | None = None, progress: Progress | Non
     """The data that a SPEC names.
 
     Args:
-        spec: `digits`, `digits-images` or `shapes3d`; the name of a data set under `$AMALGAM_DATA`; `tslearn:Trace` or
-            `torchvision:MNIST`, or another of their sets; a path to an `.arff`, `.csv`, `.tsv`, `.ts` or `.txt` file
-            (also `.xz`, `.bz2`, `.gz`), to an `.npz`, `.npy`, `.parquet` or (3D Shapes) `.h5` file, to an IDX file of
+        spec: `digits`, `digits-images`, `digits-numerals` or `shapes3d`; the name of a data set under
+            `$AMALGAM_DATA`; `tslearn:Trace` or `torchvision:MNIST`, or another of their sets; a path to an `.arff`,
+            `.csv`, `.tsv`, `.ts` or `.txt` file (also `.xz`, `.bz2`, `.gz`), to an `.npz`, `.npy`, `.parquet` or (3D Shapes) `.h5` file, to an IDX file of
             images, to a folder of series (NAME_TRAIN and NAME_TEST, or as HAR's), of images, or of MNIST's or CIFAR's
             files. `.ts` files and tslearn's sets are series; `.txt` files are with the option `series`, and others can
             be.
@@ -108,6 +108,8 @@ def _read(kind: str, paths: list[Path], spec: str, options: DataOptions, progres
             found = shapes3d.read_h5(paths[0], options.count, options.seed, options.tasks)
         case "digits-images":
             found = digits.read_images()
+        case "digits-numerals":
+            found = digits.read_numerals()
         case _:
             found = digits.read()
     return finish(found, options.missing)

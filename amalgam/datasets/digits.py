@@ -1,6 +1,7 @@
 """The built-in data: scikit-learn's 1797 handwritten digits, with eight labels that depend on each other.
 
-As `digits` they are rows of 64 numbers, as `digits-images` pictures of 8 × 8.
+As `digits` they are rows of 64 numbers, as `digits-images` pictures of 8 × 8, as `digits-numerals` rows that are
+labelled with what they show.
 """
 
 from __future__ import annotations
@@ -22,6 +23,28 @@ LABELS: dict[str, set[int]] = {
     "power_of_two": {1, 2, 4, 8},
 }
 """Label → the digits that have it."""
+
+
+NUMERALS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+KINDS: dict[str, dict[str, set[int]]] = {
+    "parity": {"even": {0, 2, 4, 6, 8}, "odd": {1, 3, 5, 7, 9}},
+    "loops": {"no loop": {1, 2, 3, 4, 5, 7}, "one loop": {0, 6, 9}, "two loops": {8}},
+}
+"""What kind of numeral it is: question → answer → the numerals it is true of. A four is written open here."""
+STROKES = ("bold", "light")
+_INK = 312.0  # the sum of a picture's 64 values, from 0 to 16, above which its strokes are bold: about half of them
+
+
+def read_numerals() -> Table:
+    """The digits by name, and of what kind each is: the labels of the label graph `digits`."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    target, bold = digits.target, digits.data.sum(1) > _INK
+    having = [{number} for number in range(10)] + [own for kinds in KINDS.values() for own in kinds.values()]
+    annotated = np.stack([*(np.isin(target, list(own)) for own in having), bold, ~bold], axis=1)
+    labels = (*NUMERALS, *(answer for kinds in KINDS.values() for answer in kinds), *STROKES)
+    return replace(read(), name="digits-numerals", labels=labels, annotated=annotated.astype(np.float32))
 
 
 def read() -> Table:

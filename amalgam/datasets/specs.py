@@ -10,7 +10,7 @@ from amalgam.datasets.compressed import plain_name
 from amalgam.datasets.loaded import DataOptions
 from amalgam.errors import RequestError, listed, nearest
 
-BUILT_IN = ("digits", "digits-images", "shapes3d")
+BUILT_IN = ("digits", "digits-images", "digits-numerals", "shapes3d")
 """What needs no file: it comes with scikit-learn, or is drawn."""
 TABLES = frozenset({".arff", ".csv", ".tsv", ".parquet", ".npz", ".npy"})
 """The kinds of files that hold a row a row, by what their names end with."""

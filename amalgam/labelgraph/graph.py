@@ -94,21 +94,20 @@ class LabelGraph(BaseModel):
 
         A label of several sources is asked for with the first. What would be a single choice is none.
         """
-        asked: dict[str, tuple[str, ...]] = {}
-        taken = set[str]()
+        asked, left = dict[str, tuple[str, ...]](), set(self.paths.nodes) - {self.root}
         augmented = {group: [node for node in own if node in self.augmented] for group, own in self.groups.items()}
         for name, own in (*self.labels.items(), *augmented.items()):
-            left = tuple(label for label in own if label not in taken)
-            if len(left) > 1:
-                asked[name if name not in asked else f"{name} (group)"] = left
-                taken |= set(left)
+            free = tuple(label for label in own if label in left)
+            if len(free) > 1:
+                asked[f"{name} (group)" if name in asked else name] = free
+                left -= set(free)
         return asked
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
-        """All nodes but the root: first those of the tasks, side by side, then the others."""
+        """The nodes on the way to a label: first those of the tasks, side by side, then the others; not the root."""
         asked = dict.fromkeys(node for own in self.tasks.values() for node in own)
-        return tuple(asked | dict.fromkeys(node for node in self.nodes if node != self.root))
+        return tuple(asked | dict.fromkeys(self.paths.nodes[1:]))
 
     @cached_property
     def paths(self) -> Paths:

@@ -26,30 +26,28 @@ Marks = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Paths:
-    """The Q prefixes of a graph, V of whose nodes lie on the way to L labels. Tables are padded with -1.
+    """The Q prefixes of a graph, V of whose nodes lie on the way to a label. Tables are padded with -1.
 
     A *choice* is what is decided by a step of a path: between the children of one node that compete with each other.
 
     Attributes:
         nodes: the V nodes, the root first.
-        labels: the L labels.
         block: (V,) the number of the group in which each node competes; one that competes with nobody has its own.
         node: (Q,) the last node of each prefix; the first prefix is the root alone.
         parent: (Q,) the prefix without its last node; the root's is itself.
         depth: (Q,) how many steps a prefix has; they do not fall.
         choice: (Q,) the number of the choice that its last step decides; the root's is 0, of itself alone.
-        of_label: (L, W) the prefixes that end in each label: its paths.
-        deterministic: (L, W) which of them are so (Definition 3.2); where `of_label` is padded, False.
+        ending: (V, W) the prefixes that end in each node: its paths.
+        deterministic: (V, W) which of them are so (Definition 3.2); where `ending` is padded, False.
     """
 
     nodes: tuple[str, ...]
-    labels: tuple[str, ...]
     block: Numbers
     node: Numbers
     parent: Numbers
     depth: Numbers
     choice: Numbers
-    of_label: Numbers
+    ending: Numbers
     deterministic: Marks
 
     def __len__(self) -> int:
@@ -67,7 +65,7 @@ class Paths:
         return _table(self.choice, int(self.choice.max()) + 1)
 
     @cached_property
-    def children(self) -> Numbers:
+    def longer(self) -> Numbers:
         """(Q, C): the prefixes that are a step longer than each."""
         return _table(np.where(np.arange(len(self)) > 0, self.parent, -1), len(self))
 
@@ -87,10 +85,9 @@ class Paths:
 
     @cached_property
     def passes(self) -> Marks:
-        """(Q, L): whether a prefix passes through a label, or ends in it."""
-        found = np.zeros((len(self), len(self.labels)), dtype=bool)
-        label, place = np.nonzero(self.of_label >= 0)
-        found[self.of_label[label, place], label] = True
+        """(Q, V): whether a prefix passes through a node, or ends in it."""
+        found = np.zeros((len(self), len(self.nodes)), dtype=bool)
+        found[np.arange(len(self)), self.node] = True
         for depth in range(1, self.longest + 1):
             own = np.flatnonzero(self.depth == depth)
             found[own] |= found[self.parent[own]]
@@ -98,8 +95,17 @@ class Paths:
 
     @cached_property
     def implied(self) -> Marks:
-        """(L, L): whether every path to the first label passes through the second."""
-        return np.stack([self.passes[own[own >= 0]].all(0) for own in self.of_label])
+        """(V, V): whether every path to the first node passes through the second."""
+        return np.stack([self.passes[own[own >= 0]].all(0) for own in self.ending])
+
+    @cached_property
+    def under(self) -> Marks:
+        """(V, V): whether the second node is where a path through the first can end."""
+        last = np.flatnonzero(self.longer[:, 0] < 0)
+        found = np.zeros((len(self.nodes), len(self.nodes)), dtype=bool)
+        for prefix in last:
+            found[self.passes[prefix], self.node[prefix]] = True
+        return found
 
     def names(self, prefix: int) -> list[str]:
         """The nodes of a prefix after the root."""
@@ -139,40 +145,32 @@ def compiled(graph: LabelGraph, limit: int = LIMIT) -> Paths:
             depth.append(depth[first] + 1)
             choice.append(own[int(block[child])])
         choices, first = choices + len(own), first + 1
-    ending = np.array([number[label] for label in graph.label_nodes])
     last = np.array(node)
-    of_label = _table(_place_of(last, ending), len(ending))
+    ending = _table(last, len(useful))
     made = Paths(
-        tuple(useful), graph.label_nodes, block, last, np.array(parent), np.array(depth), np.array(choice),
-        of_label, np.zeros(of_label.shape, dtype=bool),
+        tuple(useful), block, last, np.array(parent), np.array(depth), np.array(choice),
+        ending, np.zeros(ending.shape, dtype=bool),
     )  # fmt: skip
     made.deterministic[:] = determined(made)
     return made
 
 
 def determined(paths: Paths) -> Marks:
-    """Definitions 3.2, 3.3: which paths of each label, (L, W), are deterministic.
+    """Definitions 3.2, 3.3: which paths of each node, (V, W), are deterministic.
 
-    A path to a label is nondeterministic if another path to it passes through a node that competes with one of its own
+    A path to a node is nondeterministic if another path to it passes through a node that competes with one of its own
     and is another node.
     """
-    prefixes, nodes = len(paths), len(paths.nodes)
-    passed = np.zeros((prefixes, nodes), dtype=bool)
-    passed[np.arange(prefixes), paths.node] = True
-    for depth in range(1, paths.longest + 1):
-        own = np.flatnonzero(paths.depth == depth)
-        passed[own] |= passed[paths.parent[own]]
-    found = np.zeros(paths.of_label.shape, dtype=bool)
-    for label, listing in enumerate(paths.of_label):
+    nodes = len(paths.nodes)
+    in_block = np.zeros((nodes, int(paths.block.max()) + 1), dtype=np.int64)
+    in_block[np.arange(nodes), paths.block] = 1
+    found = np.zeros(paths.ending.shape, dtype=bool)
+    for node, listing in enumerate(paths.ending):
         own = listing[listing >= 0]
-        through = passed[own].astype(np.int64)  # (paths, V)
-        others = through.sum(0) - through  # how many of the other paths pass through each node
-        met = (others > 0).astype(np.int64)
-        in_block = np.zeros((nodes, int(paths.block.max()) + 1), dtype=np.int64)
-        in_block[np.arange(nodes), paths.block] = 1
-        # Of a group, a path's own node is no rival of itself, whoever else passes through it.
-        rivals = (met @ in_block)[:, paths.block] - met
-        found[label, : len(own)] = ~((through > 0) & (rivals > 0)).any(1)
+        through = paths.passes[own]
+        others = (through.sum(0) > through).astype(np.int64)  # which nodes another of the paths passes through
+        rivals = (others @ in_block)[:, paths.block] - others  # of each node, those it competes with, without itself
+        found[node, : len(own)] = ~(through & (rivals > 0)).any(1)
     return found
 
 
@@ -203,13 +201,6 @@ def _blocks(graph: LabelGraph, nodes: list[str]) -> Numbers:
     numbers = dict[tuple[str, str], int]()
     keys = [("group", graph.group_of[name]) if name in graph.group_of else ("alone", name) for name in nodes]
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
-
-
-def _place_of(values: Numbers, wanted: Numbers) -> Numbers:
-    """The place of each value among some wanted ones, -1 for those that are not wanted."""
-    order = np.argsort(wanted)
-    at = np.minimum(np.searchsorted(wanted, values, sorter=order), len(wanted) - 1)
-    return np.where(wanted[order[at]] == values, order[at], -1)
 
 
 def _table(owner: Numbers, owners: int) -> Numbers:

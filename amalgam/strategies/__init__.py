@@ -13,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from amalgam.embeddings.method import MetaEmbedding
 from amalgam.errors import RequestError, nearest
+from amalgam.labelgraph.graph import LabelGraph
+from amalgam.labelgraph.specs import find
 from amalgam.strategy import Strategy
 
 
@@ -91,6 +93,8 @@ def checked(kind: type[Method], spec: dict[str, Any], where: str) -> dict[str, A
                 f"{where}: unknown key 'strategy.{key}'{nearest(key, known)} (known: {', '.join(known)})"
             )
     hints = get_type_hints(kind, include_extras=True)
+    graphs = [key for key in given if hints[key] is LabelGraph]
+    given |= {key: find(given[key], f"{where}, strategy.{key}") for key in graphs}
     paths = [key for key in given if Path in (hints[key], *get_args(hints[key])) and isinstance(given[key], str)]
     given |= {key: Path(given[key]) for key in paths}
     given |= {key: tuple(value) for key, value in given.items() if isinstance(value, list) and _several(hints[key])}

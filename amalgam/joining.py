@@ -1,0 +1,109 @@
+"""Rows of several data sets, or of parts that were labelled by different people, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from amalgam.errors import RequestError
+from amalgam.signals import Index, Rows, TensorRows
+
+
+@dataclass(frozen=True)
+class JoinedRows(Rows):
+    """Rows that lie in several places, some of them not in memory.
+
+    Attributes:
+        parts: where they lie.
+        order: (N,) which of all of them, one part after the other; None for all.
+    """
+
+    parts: tuple[Rows, ...] = ()
+    order: Tensor | None = None
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return sum(map(len, self.parts)) if self.order is None else len(self.order)
+
+    def inputs(self, index: Index) -> Tensor:
+        """The inputs of some rows, (B, ...)."""
+        order = torch.arange(sum(map(len, self.parts))) if self.order is None else self.order
+        numbers, first, found = order[index], 0, None
+        for part in self.parts:
+            here = ((numbers >= first) & (numbers < first + len(part))).nonzero()[:, 0]
+            if len(here):
+                own = part.inputs(numbers[here] - first)
+                found = own.new_empty(len(numbers), *own.shape[1:]) if found is None else found
+                found[here] = own
+            first += len(part)
+        return self.parts[0].inputs(slice(0, 0)) if found is None else found
+
+    def stamps(self) -> Any:
+        """The parts', one after the other; None where one has none."""
+        told = [part.stamps() for part in self.parts]
+        if any(one is None for one in told):
+            return None
+        every = torch.cat([torch.from_numpy(one.view("int64")) for one in told if one is not None])
+        return (every if self.order is None else every[self.order]).numpy().view("uint64")
+
+    def _sources(self, index: Tensor) -> dict[str, Any]:
+        return {"order": index if self.order is None else self.order[index]}
+
+
+def join(parts: Sequence[Rows], name: str) -> Rows:
+    """Rows one after the other; each is annotated with its own labels alone.
+
+    Args:
+        parts: with inputs of one shape; their `ids` stay as they are.
+        name: where they come from, for messages.
+
+    Raises:
+        RequestError: inputs of different shapes.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    shapes = {tuple(one.inputs(slice(0, 1)).shape[1:]): one.name for one in parts}
+    if len(shapes) > 1:
+        (shape, of), (other, of_other), *_ = shapes.items()
+        raise RequestError(
+            f"the rows of {of} have the shape {shape} and those of {of_other} {other}; bring them to one, as with the "
+            "data options `size` and `channels` of images"
+        )
+    labels = tuple(dict.fromkeys(label for one in parts for label in one.labels))
+    place = {label: column for column, label in enumerate(labels)}
+    annotated = torch.full((sum(map(len, parts)), len(labels)), torch.nan)
+    first = 0
+    for one in parts:
+        if one.annotated is not None:
+            annotated[first : first + len(one), [place[label] for label in one.labels]] = one.annotated.float()
+        first += len(one)
+    about: dict[str, Any] = {
+        "labels": labels if labels else (),
+        "annotated": annotated if labels else None,
+        "ids": torch.cat([one.ids for one in parts]),
+        "name": name,
+    }
+    whole = [one.resident for one in parts]
+    if all(one is not None for one in whole):
+        return TensorRows(values=torch.cat([one for one in whole if one is not None]), **about)
+    return JoinedRows(parts=tuple(parts), **about)
+
+
+def shown(rows: Rows, labels: Sequence[str]) -> Rows:
+    """Rows whose annotations are those of some labels alone.
+
+    Raises:
+        RequestError: a label that the rows do not know.
+    """
+    missing = [label for label in labels if label not in rows.labels]
+    if missing or rows.annotated is None:
+        raise RequestError(
+            f"{rows.name} is not annotated with {', '.join(map(repr, missing))}; its labels are "
+            f"{', '.join(rows.labels) or 'none'}"
+        )
+    columns = [rows.labels.index(label) for label in labels]
+    return replace(rows, labels=tuple(labels), annotated=rows.annotated[:, columns])
