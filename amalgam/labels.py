@@ -260,8 +260,8 @@ def placed(
         for label in own:
             if label not in place:
                 raise RequestError(
-                    f"teacher {who!r} knows {label!r}, which is not in {of}{nearest(label, list(names))}; add it there "
-                    "below what it is a kind of, or say under labels.aliases what it is called there"
+                    f"teacher {who!r} knows {label!r}, which is not in {of}; add it there below what it is a kind of, "
+                    f"or say under labels.aliases what it is called there{nearest(label, list(names))}"
                 )
         columns.append(tuple(place[label] for label in own))
     return LabelSpace(tuple(names), tuple(columns), {})

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from amalgam import strategies
+from amalgam.labelgraph.graph import LabelGraph
 from amalgam.strategies import strategy_class
 from amalgam.strategies.single import Single
 from amalgam.strategies.sup import Sup
@@ -17,9 +18,14 @@ from tests.laws import LAWS
 
 
 def variants(name: str) -> Iterator[Any]:
-    """A strategy by default, and with each single choice (a Literal or a bool) turned."""
+    """A strategy by default, and with each single choice (a Literal or a bool) turned.
+
+    Those that have a label graph have laws of their own, in `strategies/test_label_graph.py`.
+    """
     kind = strategy_class(name)
     hints = get_type_hints(kind)
+    if hints.get("graph") is LabelGraph:
+        return
     yield kind()
     for field in dataclasses.fields(kind):
         hint = hints[field.name]

@@ -52,10 +52,10 @@ def load(spec: str, options: DataOptions | None = None, progress: Progress | Non
     Args:
         spec: `digits`, `digits-images`, `digits-numerals` or `shapes3d`; the name of a data set under
             `$AMALGAM_DATA`; `tslearn:Trace` or `torchvision:MNIST`, or another of their sets; a path to an `.arff`,
-            `.csv`, `.tsv`, `.ts` or `.txt` file (also `.xz`, `.bz2`, `.gz`), to an `.npz`, `.npy`, `.parquet` or (3D Shapes) `.h5` file, to an IDX file of
-            images, to a folder of series (NAME_TRAIN and NAME_TEST, or as HAR's), of images, or of MNIST's or CIFAR's
-            files. `.ts` files and tslearn's sets are series; `.txt` files are with the option `series`, and others can
-            be.
+            `.csv`, `.tsv`, `.ts` or `.txt` file (also `.xz`, `.bz2`, `.gz`), to an `.npz`, `.npy`, `.parquet` or (3D
+            Shapes) `.h5` file, to an IDX file of images, to a folder of series (NAME_TRAIN and NAME_TEST, or as
+            HAR's), of images, or of MNIST's or CIFAR's files. `.ts` files and tslearn's sets are series; `.txt` files
+            are with the option `series`, and others can be.
         options: what the file does not say itself.
         progress: who shows how many images were opened.
 

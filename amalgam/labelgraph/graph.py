@@ -141,7 +141,7 @@ def require_nodes(graph: LabelGraph, labels: Iterable[str], owner: str) -> None:
     for label in labels:
         if label not in graph.network:
             raise RequestError(
-                f"{owner} has the label {label!r}, which is no node of the label graph {graph.name}"
-                f"{nearest(label, list(graph.nodes))}; add it to the graph below what it is a kind of, or say under "
-                "labels.aliases which node it is"
+                f"{owner} has the label {label!r}, which is no node of the label graph {graph.name}; add it to the graph "
+                "below what it is a kind of, or say under labels.aliases which node it is"
+                f"{nearest(label, list(graph.nodes))}"
             )

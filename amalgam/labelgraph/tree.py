@@ -110,18 +110,15 @@ class Tree(nn.Module):
             chances: (B, Q) as `chances` has them.
             width: paths to keep.
         """
-        rows = len(chances)
-        at = torch.zeros(rows, 1, dtype=torch.long, device=chances.device)
+        at = torch.zeros(len(chances), 1, dtype=torch.long, device=chances.device)
         for _ in range(self.longest):
-            below = self.longer[at]  # (B, kept, C)
-            ended = (below < 0).all(-1, keepdim=True)
-            below = torch.where(ended & (torch.arange(below.shape[-1], device=at.device) == 0), at[..., None], below)
+            below = torch.where(at[..., None] < 0, -1, self.longer[at.clamp(min=0)])  # (B, kept, C)
+            below[..., 0] = torch.where((below < 0).all(-1), at, below[..., 0])  # a whole path stays as it is
             further = below.flatten(1)
             said = chances.gather(1, further.clamp(min=0)).masked_fill(further < 0, -torch.inf)
-            kept = said.topk(min(width, said.shape[1]), 1)
-            at = further.gather(1, kept.indices)
-            at = torch.where(at < 0, at[:, :1], at)
-        return torch.nn.functional.pad(at, (0, width - at.shape[1]), mode="replicate") if at.shape[1] < width else at
+            at = further.gather(1, said.topk(min(width, said.shape[1]), 1).indices)
+        at = nn.functional.pad(at, (0, width - at.shape[1]), value=-1)
+        return torch.where(at < 0, at[:, :1], at)
 
     def _walk(self, scores: Tensor) -> Tensor:
         at = torch.zeros(len(scores), dtype=torch.long, device=scores.device)

@@ -138,7 +138,7 @@ class LabelGraphJoining(Strategy[None]):
         self, steps: Tensor, tree: _Laid, wanted: Tensor, column: Tensor, row: Tensor, weight: Tensor
     ) -> Tensor:
         """The nondeterministic paths' loss of the rows that have any, by one sampled path of each."""
-        counts = torch.zeros(len(steps), device=steps.device).index_add_(0, row, weight)
+        counts = weight.new_zeros(len(steps)).index_add_(0, row, weight)
         own = counts.nonzero()[:, 0]
         true = truth(wanted[own], tree.implied[column][:, column])
         path = tree.sampled(steps[own])

@@ -51,8 +51,8 @@ class PathDecoder(Student):
             embedding: numbers of a node's embedding.
             block: what a node competes with: its whole `group`, as printed, or those of it that are `children` of the
                 node before, for no other can follow.
-            direct: whether a node's score also has a part that is linear in the encoder's features, as a plain classifier's
-            has, wherever the walk is (chosen).
+            direct: whether a node's score also has a part that is linear in the encoder's features, wherever the walk
+                is, as a plain classifier's score is (chosen).
         teacher_forcing: the share of batches in which a decoder in training is told the true nodes so far; in the
                 others it goes by its own (Algorithm 1).
             walks: how many paths a row's labels are read off: 1 is greedy decoding (Algorithm 2), more are a beam, and
@@ -86,12 +86,12 @@ class PathDecoder(Student):
         self.paths = graph.paths
         if lost := [label for label in labels if label not in self.paths.nodes]:
             raise RequestError(f"the student's labels {listed(lost)} are on no path of the label graph {graph.name}")
-        self.encoder = build(dict(settings.encoder), shape, ("unused",), "student path_decoder, encoder")
-        if isinstance(self.encoder, PathDecoder):
+        if str(settings.encoder.get("name")) == "path_decoder":
             raise RequestError("the encoder of a path_decoder is another student, such as mlp or timm")
+        self.encoder = build(dict(settings.encoder), shape, ("unused",), "student path_decoder, encoder")
         for name, weight in self.encoder.named_parameters():  # its head is never asked
             weight.requires_grad_(not name.startswith(("head", "decide")))
-        self.scaling = self.encoder.scaling
+        del self._modules["scaling"]  # the encoder's, see below
         self.masks = self.encoder.masks  # type: ignore[misc]  # as the encoder's, whatever the class says
         width = int(self.encoder.eval().represent(torch.zeros(1, *self.shape)).shape[-1])
         self.encoder.train()
@@ -126,6 +126,11 @@ class PathDecoder(Student):
         }
         for name, table in tables.items():
             self.register_buffer(name, table, persistent=False)
+
+    @property
+    def scaling(self) -> Any:  # type: ignore[override]
+        """The encoder's."""
+        return self.encoder.scaling
 
     def accepts(self, shape: Sequence[int]) -> bool:
         """What the encoder accepts."""
@@ -188,22 +193,23 @@ class PathDecoder(Student):
     def forward(self, inputs: Tensor) -> StudentOutput:
         """Logits (B, L) of the labels, the features (B, D), and log p of each prefix's last step (B, Q)."""
         features = self.represent(inputs)
-        scores, before = self.scores(self.states(self.begin(features)), features), self.inner[self.tree.parent]
-        steps = self.steps(scores, before)
+        states = self.states(self.begin(features))
+        steps = self.steps(self.scores(states, features), self.inner[self.tree.parent])
         if self.training and self.settings.teacher_forcing < torch.rand(()):
-            steps = self.steps(self._own_way(scores, steps), (self.depth - 1).clamp(min=0))
+            own = self._own_way(states, features, steps)
+            steps = self.steps(self.scores(own, features), (self.depth - 1).clamp(min=0))
         return StudentOutput(self._logits(features, steps), features, prefixes=steps)
 
-    def _own_way(self, scores: Tensor, steps: Tensor) -> Tensor:
-        """The scores (B, T, V) after each length of each row's own greedy path."""
-        tree = self.tree
-        end, found = tree.greedy(steps), list[Tensor]()
-        for level in tree.levels[:-1]:  # the prefix of the path that has this length, or the last that goes on
-            at = end
-            for _ in range(tree.longest):
-                at = torch.where((at >= level.stop) | (tree.longer[at, 0] < 0), tree.parent[at], at)
-            found.append(scores[torch.arange(len(at), device=at.device), self.inner[at]])
-        return torch.stack(found, 1)
+    def _own_way(self, states: Tensor, features: Tensor, steps: Tensor) -> Tensor:
+        """The unit's state (B, T, hidden) after each length of each row's own greedy path; it stays after the end."""
+        tree, every = self.tree, torch.arange(len(states), device=states.device)
+        end = tree.greedy(steps)
+        last = self.follow(tree.node[end], self.begin(features), states[every, self.inner[tree.parent[end]]])
+        found, at = list[Tensor](), end
+        for level in reversed(tree.levels[:-1]):  # from the end up: the prefix of each length
+            at = torch.where(at >= level.stop, tree.parent[at], at)
+            found.append(torch.where((at == end)[:, None], last, states[every, self.inner[at]]))
+        return torch.stack(found[::-1], 1)
 
     def _logits(self, features: Tensor, steps: Tensor) -> Tensor:
         """What a row's walks say of the labels, (B, L): log chances of classes, log odds of labels by themselves."""

@@ -422,12 +422,28 @@ class Row(TypedDict):
     Attributes:
         decoder: before the row.
         weights: its true labels' weights; a label of weight 0 is none.
+        truth: S of Eq. 3, "the groundtruth label nodes corresponding to the input", with weights.
         sampled: the path P̂ that was sampled for it; not asked for where no label has a nondeterministic path.
     """
 
     decoder: Decoder
     weights: Mapping[str, float]
+    truth: Mapping[str, float]
     sampled: Path | None
+
+
+def truth_of(decoder: Decoder, weights: Mapping[str, float], labels: Sequence[str]) -> dict[str, float]:
+    """S of Eq. 3: a row's labels, and those of all labels that hold of it whichever path leads to its own.
+
+    The text does not say whether S has more than a row's own label; "label nodes", in the plural, and a graph in which
+    a cat's breed stands below the label cat, speak for it. A label that follows from several counts as the strongest.
+    """
+    found: dict[str, float] = {}
+    for label, weight in weights.items():
+        for other in labels:
+            if weight and all(other in path for path in decoder.paths(label)):
+                found[other] = max(found.get(other, 0.0), weight)
+    return found
 
 
 def split_paths(decoder: Decoder, label: str) -> tuple[list[Path], list[Path]]:
@@ -488,7 +504,7 @@ def algorithm_1_parts(
         for k in I_pg:
             sampled = rows[k]["sampled"]
             assert sampled is not None, "a row with nondeterministic paths needs a sampled one"
-            rewards.append(soft_reward(sampled, rows[k]["weights"]))
+            rewards.append(soft_reward(sampled, rows[k]["truth"]))
             log_p.append(rows[k]["decoder"].path_log_probability(sampled, scope))
         baselines = leave_one_out_baselines(rewards)
         for i, k in enumerate(I_pg):
@@ -511,8 +527,8 @@ def algorithm_1_loss(
     L_d of a row: over its labels, weight × the pooled −log p of the label's deterministic paths (Eq. 2).
 
     L_nd of a row: over its labels that have nondeterministic paths, by "policy" −(r − b) log p(P̂) × the sum of these
-    labels' weights, with b the mean reward of the batch's other rows that have such labels (I_pg); r is of all labels
-    of the row. By "marginal", our own choice that needs no sample, weight × −log Σ chance of the label's
+    labels' weights, with b the mean reward of the batch's other rows that have such labels (I_pg); r is of the row's
+    truth. By "marginal", our own choice that needs no sample, weight × −log Σ chance of the label's
     nondeterministic paths.
 
     Printed is the reward of one token, r(t_{n−1}), without a baseline; Eqs. 3 and 5 have the reward of the path and a
