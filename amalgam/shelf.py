@@ -1,4 +1,4 @@
-"""Where the built-in cards, recipes, tables and label graphs lie: inside the wheel, or beside the package in a checkout."""
+"""Where the built-in cards, recipes, tables and label graphs lie: in the wheel, or beside the package in a checkout."""
 
 from __future__ import annotations
 

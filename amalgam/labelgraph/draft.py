@@ -15,7 +15,7 @@ from amalgam.errors import RequestError
 from amalgam.files import writable, write_text
 from amalgam.labelgraph.as_yaml import CONFIRMED
 from amalgam.labelgraph.building import apart
-from amalgam.labelgraph.suggest import Proposal
+from amalgam.labelgraph.suggest import EMBEDDING, Proposal
 
 _Pair = tuple[str, str]  # source and label
 _PLAIN = re.compile(r"[A-Za-z_][\w.()/ -]*[\w)]|[A-Za-z_]")
@@ -39,10 +39,11 @@ class _Draft:
 
 
 def write(sources: Mapping[str, Sequence[str]], found: Sequence[Proposal], path: Path) -> None:
-    """Write a draft: a graph in which all is proposed, each with a comment of its score and its reason.
+    """Write a draft: a graph of all that is proposed, each with a comment of its score and its reason.
 
-    Labels that may be one are one node, which has the first source's name of it. All that nothing is proposed of stands
-    below the root. The labels of a source are a group.
+    Labels that may be one are one node, which has the first source's name of it; where an embedding alone says so, and
+    where an edge cannot be, a comment is all. Labels of which no edge is proposed stand below the root. The labels of a
+    source are a group.
 
     Args:
         sources: source → its labels.
@@ -52,12 +53,17 @@ def write(sources: Mapping[str, Sequence[str]], found: Sequence[Proposal], path:
     Raises:
         RequestError: another ending, a file that is there already, or a place where nothing can be written.
     """
+    refuse_place(path)
+    with writable(path):
+        write_text(path, text(sources, found, path))
+
+
+def refuse_place(path: Path) -> None:
+    """RequestError for a path that is no place for a draft: another ending, or a file that is there already."""
     if path.suffix not in (".yaml", ".yml"):
         raise RequestError(f"{path} should end in .yaml: a draft is a file to look at and to change")
     if path.exists():
         raise RequestError(f"{path} is there already and is never overwritten; name a new file")
-    with writable(path):
-        write_text(path, text(sources, found, path))
 
 
 def text(sources: Mapping[str, Sequence[str]], found: Sequence[Proposal], path: Path) -> str:
@@ -97,6 +103,9 @@ def _drafted(sources: Mapping[str, Sequence[str]], found: Sequence[Proposal]) ->
     for proposal in found:
         one, other = own[proposal.source, proposal.label], own[proposal.other_source, proposal.other]
         if proposal.relation != "same" or one is other:
+            continue
+        if proposal.reason == EMBEDDING:
+            left.append((proposal, "labels that are used alike need not be one"))
             continue
         if {source for source, _ in one} & {source for source, _ in other}:
             left.append((proposal, "two labels of one source would be one"))

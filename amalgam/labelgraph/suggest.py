@@ -22,6 +22,10 @@ ALIKE = 0.7
 """Nor are names whose vectors have a smaller cosine."""
 KIND = 0.4
 """A label whose vector has a smaller cosine with each of another source's labels is not proposed as a kind of one."""
+EMBEDDING = "embedding"
+"""The reason of two labels that are used alike: cats and dogs are, so that it never makes them one in a draft."""
+_EMPTY = frozenset("a an and by for from in of on or other the to with".split())  # words without a kind
+_SAMPLE = 20_000  # words, the first, whose mean stands for that of all
 _STEPS = "./:>"  # that stand between the parts of a name that says what it is a kind of
 
 
@@ -100,7 +104,7 @@ def words_of(label: str) -> tuple[str, ...]:
 def _same(
     one: str, other: str, sources: Mapping[str, Sequence[str]], vectors: Mapping[str, Scores]
 ) -> Iterator[Proposal]:
-    """The labels of two sources that are each other's best match."""
+    """The labels of two sources that are each other's best match; what names say goes before what vectors do."""
     here, there = sources[one], sources[other]
     reasons = ["the same name", "spelling, but for case and punctuation", "the same words", "spelling"]
     measures = [
@@ -109,10 +113,13 @@ def _same(
         0.95 * _equal(*([" ".join(sorted(_stems(label))) for label in own] for own in (here, there))),
         _spelling(here, there),
     ]
+    more = (_contained(here, there) > 0) | (_contained(there, here).T > 0)  # a sports car is no car park
+    measures = [np.where(more, 0, measure) for measure in measures]
     if vectors:
-        cosines = vectors[one] @ vectors[other].T
-        measures.append(np.where(cosines >= ALIKE, np.minimum(cosines, 0.98), 0))
-        reasons.append("embedding")
+        cosines, named = vectors[one] @ vectors[other].T, np.max(measures, axis=0) > 0
+        free = ~(more | named.any(0, keepdims=True) | named.any(1, keepdims=True))
+        measures.append(np.where(free & (cosines >= ALIKE), np.minimum(cosines, 0.98), 0))
+        reasons.append(EMBEDDING)
     scores = np.stack(measures)
     best = scores.max(0)
     mutual = (best == best.max(0, keepdims=True)) & (best == best.max(1, keepdims=True)) & (best > 0)
@@ -203,7 +210,7 @@ def _stems(label: str) -> tuple[str, ...]:
 
 def _forms(word: str) -> tuple[str, ...]:
     """How an embedding may have a word, the likeliest first."""
-    return () if word.isdigit() else (word, *_stems(word), word.title(), word.upper())
+    return () if word.isdigit() or word in _EMPTY else (word, *_stems(word), word.title(), word.upper())
 
 
 def _places(sources: Iterable[Sequence[str]], embedding: Source) -> dict[str, int]:
@@ -213,18 +220,27 @@ def _places(sources: Iterable[Sequence[str]], embedding: Source) -> dict[str, in
 
 
 def _vectors(labels: Sequence[str], embedding: Source, place: Mapping[str, int]) -> Scores:
-    """(n, D) of each label the sum of its words' vectors, each of length 1, brought to length 1; 0 of none known."""
-    rows, owners = list[int](), list[int]()
+    """(n, D) of each label the direction of the sum of its words' vectors, all of length 1, without the mean of all words.
+
+    It is as long as the share of the label's words that are known: of one known in part, an embedding says less.
+    """
+    rows, owners, share = list[int](), list[int](), np.zeros(len(labels))
     for owner, label in enumerate(labels):
-        for word in words_of(label):
+        words = [word for word in words_of(label) if _forms(word)]
+        for word in words:
             known = next((place[form] for form in _forms(word) if form in place), None)
             if known is not None:
                 rows.append(known)
                 owners.append(owner)
+                share[owner] += 1 / len(words)
     found = np.zeros((len(labels), embedding.dimensions))
     if rows:
-        np.add.at(found, owners, _of_length_one(embedding.taken(np.array(rows)).astype(np.float64)))
-    return _of_length_one(found)
+        # What all words have in common makes each of them similar to a label of many words.
+        common = _of_length_one(embedding.taken(slice(0, _SAMPLE)).astype(np.float64)).mean(0)
+        own = _of_length_one(embedding.taken(np.array(rows)).astype(np.float64)) - common
+        np.add.at(found, owners, _of_length_one(own))
+    scaled: Scores = _of_length_one(found) * share[:, None]
+    return scaled
 
 
 def _of_length_one(vectors: Scores) -> Scores:
