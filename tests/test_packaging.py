@@ -42,7 +42,13 @@ def test_the_wheel_holds_the_shelf_and_only_the_package(built: Path) -> None:
 def test_the_sdist_holds_cards_recipes_and_tests(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
         names = sdist.getnames()
-    for part in ("teachers/digits-shape.yaml", "recipes/ant.yaml", "graphs/pets.yaml", "tests/test_packaging.py", "CHANGELOG.md"):
+    for part in (
+        "teachers/digits-shape.yaml",
+        "recipes/ant.yaml",
+        "graphs/pets.yaml",
+        "tests/test_packaging.py",
+        "CHANGELOG.md",
+    ):
         assert f"amalgam-0.1.0/{part}" in names
 
 

@@ -87,13 +87,16 @@ def _refuse_unsafe(path: Path, where: str) -> None:
 
     def started(tag: str, attributes: dict[str, str]) -> None:
         kind, line = tag.rpartition(" ")[2], parser.CurrentLineNumber
+        for wanted in {"node": ("id",), "edge": ("source", "target")}.get(kind, ()):
+            if wanted not in attributes:
+                raise RequestError(f"{where} line {line}: the {kind} has no {wanted}; name it")
         if kind == "node":
-            name = attributes.get("id", "")
+            name = attributes["id"]
             if name in nodes:
                 raise RequestError(f"{where} line {line}: the node {name!r} is in line {nodes[name]} already")
             nodes[name] = line
         if kind == "edge":
-            edge = (attributes.get("source", ""), attributes.get("target", ""))
+            edge = (attributes["source"], attributes["target"])
             if edge in edges:
                 parent, child = edge
                 raise RequestError(

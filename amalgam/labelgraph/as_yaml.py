@@ -76,8 +76,7 @@ def _refuse_unclear(top: yaml.Node | None, where: str) -> None:
         if key.value in _OF_NAMES:
             empty = {id(own) for _, own in value.value} if isinstance(value, yaml.MappingNode) else {id(value)}
             _refuse_unlike_text(value, empty, where)
-        if key.value == "edges" and isinstance(value, yaml.MappingNode):
-            _refuse_nested(value, where)
+            _refuse_nested(key.value, value, where)
 
 
 def _refuse_unlike_text(top: yaml.Node, empty: set[int], where: str) -> None:
@@ -90,15 +89,20 @@ def _refuse_unlike_text(top: yaml.Node, empty: set[int], where: str) -> None:
             )
 
 
-def _refuse_nested(edges: yaml.MappingNode, where: str) -> None:
-    """RequestError for children that have their own children with them."""
-    for parent, own in edges.value:
-        inner = own.value if isinstance(own, yaml.SequenceNode) else [own]
-        for one in inner:
+def _refuse_nested(key: str, value: yaml.Node, where: str) -> None:
+    """RequestError for names that have something below them where they stand."""
+    if isinstance(value, yaml.ScalarNode):
+        return
+    pairs = key == "edges" and isinstance(value, yaml.SequenceNode)
+    listings = (
+        [own for _, own in value.value] if isinstance(value, yaml.MappingNode) else value.value if pairs else [value]
+    )
+    for listing in listings:
+        for one in listing.value if isinstance(listing, yaml.SequenceNode) else [listing]:
             if not isinstance(one, yaml.ScalarNode):
                 raise RequestError(
-                    f"{where} line {_line(one)}: expected the names of the nodes below {parent.value!r}; give each "
-                    "node that has children a line of its own under `edges:`, as in `Cat: [Shorthair, Longhair]`"
+                    f"{where} line {_line(one)}: expected lists of names under `{key}:`, and found more inside one; "
+                    "give each name that has some below it a line of its own, as in `Cat: [Shorthair, Longhair]`"
                 )
 
 

@@ -68,10 +68,13 @@ def _of_edges(graph: LabelGraph) -> Iterator[Finding]:
     above = list(network.predecessors(graph.root))
     if above:
         yield Finding("root", f"its root {graph.root!r} stands below {listed(above)}; a root is below nothing", True)
-    for knot in networkx.strongly_connected_components(network):
-        node = min(knot)
-        if len(knot) > 1 or network.has_edge(node, node):
-            cycle = [parent for parent, _ in networkx.find_cycle(network.subgraph(knot))]
+    place = {node: number for number, node in enumerate(network)}
+    knots = [sorted(knot, key=place.__getitem__) for knot in networkx.strongly_connected_components(network)]
+    for knot in sorted(knots, key=lambda knot: place[knot[0]]):
+        if len(knot) > 1 or network.has_edge(knot[0], knot[0]):
+            cycle = [parent for parent, _ in networkx.find_cycle(network.subgraph(knot), knot[0])]
+            first = cycle.index(min(cycle, key=place.__getitem__))
+            cycle = cycle[first:] + cycle[:first]
             yield Finding("cycle", f"its edges {' → '.join([*cycle, cycle[0]])} are a cycle; take one out", True)
 
 
@@ -101,7 +104,8 @@ def _of_labels(graph: LabelGraph) -> Iterator[Finding]:
         return
     for source, own in graph.labels.items():
         for upper in own:
-            if lower := [label for label in own if label in networkx.descendants(network, upper)]:
+            below = networkx.descendants(network, upper)
+            if lower := [label for label in own if label in below]:
                 says = (
                     f"{listed(lower)} below {upper!r} and {upper!r} itself are labels of {source!r}, of which a row "
                     f"has one; give {upper!r} a node of its own below it, such as '{upper} (other)', and let that be "
@@ -149,7 +153,8 @@ def _not_competing(graph: LabelGraph) -> Iterator[Finding]:
             )
             yield Finding("group of one", says, False)
         for upper in own:
-            if lower := [node for node in own if node in networkx.descendants(network, upper)]:
+            below = networkx.descendants(network, upper)
+            if lower := [node for node in own if node in below]:
                 says = (
                     f"{listed(lower)} below {upper!r} and {upper!r} itself are in the group {group!r}; a row that is "
                     "the lower is the upper, too, so they exclude each other in no row"

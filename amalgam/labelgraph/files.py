@@ -58,16 +58,20 @@ def write(graph: LabelGraph, path: Path) -> None:
 
     Raises:
         RequestError: an ending of none of these, a place where nothing can be written, or a graph that such a file
-            cannot hold (an empty group, a name with blanks around it).
+            cannot hold (an empty group, a name with blanks around it or with control characters).
     """
     if path.suffix not in _WRITERS:
         raise RequestError(f"{path} should end in {', '.join(WRITTEN)}, as files do that hold a label graph")
     with writable(path), draft(path) as written:
         _WRITERS[path.suffix](graph, written)
-        if _content(_READERS[path.suffix](written)) != _content(graph):
+        try:
+            kept = _content(_READERS[path.suffix](written)) == _content(graph)
+        except RequestError:
+            kept = False
+        if not kept:
             raise RequestError(
-                f"{path} cannot hold the label graph {graph.name} as it is: there, a name has no blanks around it, and "
-                "a group or a source at least one node; mend the graph, or write .yaml"
+                f"{path} cannot hold the label graph {graph.name} as it is: there, names have no blanks around "
+                "them and no control characters, and groups and sources are not empty; mend the graph, or write .yaml"
             )
 
 

@@ -56,13 +56,15 @@ def file_of(spec: str) -> Path:
         return path
     if spec in known:
         return shelf.shelf("graphs") / f"{spec}.yaml"
-    if path.exists() or path.suffix in files.READ:
+    kind, colon, _ = spec.partition(":")
+    if path.exists() or (path.suffix in files.READ and not colon):
         what = "is a folder; name a file in it" if path.is_dir() else "no such file"
         raise RequestError(f"label graph {spec}: {what}{nearest(path.stem, known)}")
-    taxonomies = [f"{kind}:" for kind in _TAXONOMIES]
+    taxonomies = [f"{one}:" for one in _TAXONOMIES]
+    hint = nearest(kind + colon, [*known, *taxonomies])
     raise RequestError(
-        f"no label graph {spec!r}{nearest(spec, [*known, *taxonomies])} (built in: {', '.join(known)}; or a path to a "
-        f"file, {', '.join(files.READ)}; or a taxonomy, {listed(taxonomies)} and its file)"
+        f"no label graph {spec!r}{hint} (built in: {', '.join(known)}; or a path to a file, {', '.join(files.READ)}; "
+        f"or a taxonomy, {listed(taxonomies)} and its file)"
     )
 
 

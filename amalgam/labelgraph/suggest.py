@@ -24,7 +24,7 @@ KIND = 0.4
 """A label whose vector has a smaller cosine with each of another source's labels is not proposed as a kind of one."""
 EMBEDDING = "embedding"
 """The reason of two labels that are used alike: cats and dogs are, so that it never makes them one in a draft."""
-_EMPTY = frozenset("a an and by for from in of on or other the to with".split())  # words without a kind
+_EMPTY = {"a", "an", "and", "by", "for", "from", "in", "of", "on", "or", "other", "the", "to", "with"}  # say no kind
 _SAMPLE = 20_000  # words, the first, whose mean stands for that of all
 _STEPS = "./:>"  # that stand between the parts of a name that says what it is a kind of
 
@@ -78,8 +78,9 @@ def proposals(sources: Mapping[str, Sequence[str]], embedding: Source | None = N
     for one, other in combinations(sources, 2):
         for proposal in _same(one, other, sources, vectors):
             found.append(proposal)
-            same.add((one, proposal.label, other, proposal.other))
-            same.add((other, proposal.other, one, proposal.label))
+            if proposal.reason != EMBEDDING:
+                same.add((one, proposal.label, other, proposal.other))
+                same.add((other, proposal.other, one, proposal.label))
     for fine, coarse in permutations(sources, 2):
         found += [
             proposal
@@ -166,7 +167,7 @@ def _spelling(here: Sequence[str], there: Sequence[str]) -> Scores:
     for row, label in enumerate(" ".join(words_of(label)) for label in here):
         for close in get_close_matches(label, dict.fromkeys(plain), n=3, cutoff=SPELLING):
             if re.findall(r"\d+", close) == re.findall(r"\d+", label):
-                ratio = min(SequenceMatcher(None, close, label).ratio(), 0.98)
+                ratio = min(SequenceMatcher(None, close, label).ratio(), 0.94)
                 found[row, [column for column, own in enumerate(plain) if own == close]] = ratio
     return found
 
@@ -220,7 +221,7 @@ def _places(sources: Iterable[Sequence[str]], embedding: Source) -> dict[str, in
 
 
 def _vectors(labels: Sequence[str], embedding: Source, place: Mapping[str, int]) -> Scores:
-    """(n, D) of each label the direction of the sum of its words' vectors, all of length 1, without the mean of all words.
+    """(n, D) of each label the direction of the sum of its words' vectors, of length 1 and without the mean of all.
 
     It is as long as the share of the label's words that are known: of one known in part, an embedding says less.
     """
