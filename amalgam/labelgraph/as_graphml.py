@@ -114,6 +114,8 @@ def _refuse_unsafe(path: Path, where: str) -> None:
         raise RequestError(f"{where}: no such file") from None
     except IsADirectoryError:
         raise RequestError(f"{where} is a folder; name a file") from None
+    except OSError as error:
+        raise RequestError(f"{where} cannot be read: {error.strerror}") from None
     except expat.ExpatError as error:
         what = expat.ErrorString(error.code)
         raise RequestError(f"{where} line {error.lineno} is no XML: {what}; is the file cut short?") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -81,7 +82,8 @@ def write(graph: LabelGraph, path: Path) -> None:
 
 def _lines(path: Path, where: str) -> Iterator[tuple[int, _Line]]:
     """The lines of a table by their number, in the order of `COLUMNS`."""
-    rows = csv.reader(read_text(path, "label graph").splitlines(keepends=True), delimiter=_separator(path), strict=True)
+    text = io.StringIO(read_text(path, "label graph"), newline="")
+    rows = csv.reader(text, delimiter=_separator(path), strict=True)
     try:
         header = [name.strip() for name in next(rows, [])]
         _refuse_header(header, where)

@@ -31,8 +31,13 @@ def read(path: Path) -> LabelGraph:
             as text, by its line.
     """
     where = f"label graph {path}"
-    content = read_yaml(path, "label graph")
-    _refuse_unclear(yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader), where)
+    try:
+        content = read_yaml(path, "label graph")
+        _refuse_unclear(yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader), where)
+    except RecursionError:
+        raise RequestError(
+            f"{where} is nested too deeply; edges are parent → children, each parent by itself"
+        ) from None
     if content.pop(CONFIRMED, True) is not True:
         raise RequestError(
             f"{where} is a draft: its edges were proposed and nobody has confirmed them; look at every line that says "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -190,4 +189,4 @@ def _quoted(name: str) -> str:
     """A name as YAML has it: plain where that is read as the same text."""
     if _PLAIN.fullmatch(name) and yaml.safe_load(name) == name:
         return name
-    return json.dumps(name)
+    return str(yaml.safe_dump(name, default_style='"', allow_unicode=True, width=float("inf"))).strip()

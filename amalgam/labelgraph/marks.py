@@ -15,8 +15,8 @@ from amalgam.labelgraph.graph import LabelGraph
 def joined(names: Iterable[str]) -> str:
     """Names with commas between; one that has a comma is quoted, as in a CSV file."""
     written = io.StringIO()
-    csv.writer(written, lineterminator="").writerow(names)
-    return "" if written.getvalue() == '""' else written.getvalue()
+    csv.writer(written, lineterminator="\n").writerow(names)
+    return written.getvalue().removesuffix("\n")
 
 
 def parted(text: str, where: str) -> list[str]:

@@ -35,11 +35,13 @@ def read_text(path: Path, what: str) -> str:
         RequestError: no such file, or not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")  # line ends as they are: in a table, a cell may hold some
     except (FileNotFoundError, NotADirectoryError):
         raise RequestError(f"{what} {path}: no such file") from None
     except IsADirectoryError:
         raise RequestError(f"{what} {path} is a folder; name a file") from None
+    except OSError as error:
+        raise RequestError(f"{what} {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise RequestError(f"{what} {path} is no text in UTF-8 (byte {error.start}); save it so") from None
 

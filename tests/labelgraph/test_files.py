@@ -46,7 +46,9 @@ def test_what_is_written_reads_the_same(tmp_path: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", files.WRITTEN)
-@pytest.mark.parametrize("odd", ["no", "1", "null", "a: b", '"', "a\tb", "é 猫 🐈", "<&>", "it's", "#x", "a;b", "~"])
+@pytest.mark.parametrize(
+    "odd", ["no", "1", "null", "a: b", '"', "a\tb", "é 猫 🐈", "<&>", "it's", "#x", "a;b", "~", "a\nb", "a\u2028b"]
+)
 def test_odd_names_read_the_same(tmp_path: Path, ending: str, odd: str) -> None:
     graph = LabelGraph(
         name="odd", root="top", edges=(("top", odd), ("top", "b")), groups={odd: (odd, "b")}, labels={odd: (odd, "b")}
@@ -153,6 +155,11 @@ def test_yaml_that_refers_to_itself_much_is_read_in_no_time(tmp_path: Path) -> N
     assert "the key 'root' is missing" in refused(lambda: files.read(tmp_path / "x.yaml"))
     (tmp_path / "x.yaml").write_text("\n".join([*lines, "root: a", "edges: *a30"]))
     assert "expected lists of names under `edges:`" in refused(lambda: files.read(tmp_path / "x.yaml"))
+
+
+def test_yaml_that_is_nested_deeply(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("root: a\nedges: " + "[" * 3000 + "]" * 3000)
+    assert "is nested too deeply" in refused(lambda: files.read(tmp_path / "x.yaml"))
 
 
 def test_tables_as_people_write_them(tmp_path: Path) -> None:

@@ -183,6 +183,32 @@ def test_a_draft_is_no_graph_before_it_is_confirmed(tmp_path: Path) -> None:
     assert graph.groups == {"photos": graph.labels["photos"], "maps": ("Trees", "car", "truck", "a: b")}
 
 
+def test_a_draft_holds_odd_names(tmp_path: Path) -> None:
+    odd = [
+        "yes",
+        "1.5",
+        "~",
+        "a: b",
+        "#x",
+        "é 猫 🐈",
+        "it's",
+        '"',
+        "a\nb",
+        "a\u2028b",
+        "\x7f",
+        "- x",
+        "[x]",
+        "x ",
+        "2020-01-01",
+    ]
+    sources = {"no": odd, "null": ["root", *odd[::-1]]}
+    draft.write(sources, proposals(sources), tmp_path / "12.yaml")
+    (tmp_path / "12.yaml").write_text((tmp_path / "12.yaml").read_text().replace("confirmed: false\n", ""))
+    graph = files.read(tmp_path / "12.yaml")
+    assert (graph.name, graph.root) == ("12", "root (of all)")
+    assert graph.labels == {"no": tuple(odd), "null": ("root", *odd[::-1])}
+
+
 def proposal(relation: str, label: str, source: str, other: str, other_source: str, score: float = 0.9) -> Proposal:
     return Proposal("same" if relation == "same" else "kind", label, source, other, other_source, score, "a reason")
 
