@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from itertools import combinations, permutations
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amalgam.embeddings.source import Source
+if TYPE_CHECKING:
+    from amalgam.embeddings.source import Source
 
 Scores: TypeAlias = NDArray[np.float64]
 
