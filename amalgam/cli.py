@@ -26,9 +26,14 @@ teachers_app = typer.Typer(
     help="Teachers: what each knows, training the built-in ones, trying one on data.", no_args_is_help=True
 )
 recipes_app = typer.Typer(help="Recipes: what ships.", no_args_is_help=True)
+graph_app = typer.Typer(
+    help="Label graphs: what joins the labels of several datasets; looking at one, checking it, proposing one.",
+    no_args_is_help=True,
+)
 cache_app = typer.Typer(help="The store of trained teachers, votes and targets; alone it lists them.")
 app.add_typer(teachers_app, name="teachers")
 app.add_typer(recipes_app, name="recipes")
+app.add_typer(graph_app, name="graph")
 app.add_typer(cache_app, name="cache")
 
 Trust = Annotated[
@@ -41,6 +46,14 @@ Series = Annotated[
 Options = Annotated[
     list[str] | None,
     typer.Option("--option", help="A data option, as key=value: --option tasks=colour,shape. Repeat it for several."),
+]
+Graph = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPEC",
+        help="A label graph: a built-in name, a file (.yaml, .graphml, .csv, .tsv, .json), or a taxonomy and its file: "
+        "superclasses:PATH, arxiv:PATH, names:PATH, wordnet:PATH.",
+    ),
 ]
 
 
@@ -270,6 +283,60 @@ def export(
     from amalgam.views.runs import export_run
 
     export_run(run, out, check, option or [])
+
+
+@graph_app.command("show", epilog="Example: amalgam graph show pets --out pets.svg")
+def graph_show(
+    spec: Graph,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A picture (.svg, .png) or another form (.yaml, .graphml, .csv, .tsv) to write instead."),
+    ] = None,
+) -> None:
+    """A label graph as a tree, or as a picture."""
+    from amalgam.views.graphs import show_graph
+
+    show_graph(spec, out)
+
+
+@graph_app.command("check", epilog="Example: amalgam graph check pets")
+def graph_check(spec: Graph) -> None:
+    """What is wrong with a label graph, with the nodes named; how many labels and paths it has."""
+    from amalgam.views.graphs import check_graph
+
+    check_graph(spec)
+
+
+@graph_app.command("paths", epilog="Example: amalgam graph paths pets British-Shorthair")
+def graph_paths(
+    spec: Graph,
+    labels: Annotated[list[str] | None, typer.Argument(metavar="[LABEL]...", help="Of which; all by default.")] = None,
+) -> None:
+    """The paths from the root to labels, and which of them are deterministic."""
+    from amalgam.views.graphs import show_paths
+
+    show_paths(spec, labels or [])
+
+
+@graph_app.command(
+    "suggest", epilog="Example: amalgam graph suggest breeds=breeds.txt species=species.txt --out draft.yaml"
+)
+def graph_suggest(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE=DATA...", help="A name, and whose labels: data, or a file (.txt) with a label a line."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The draft, a new file (.yaml), which you look at and confirm.")],
+    embedding: Annotated[
+        str | None, typer.Option(help="A file of word embeddings, whose cosines are heard, too.")
+    ] = None,
+) -> None:
+    """Propose a label graph from the names of labels, as a draft; nothing is applied before you confirm it."""
+    from amalgam.views.graphs import suggest_graph
+
+    suggest_graph(sources, embedding, out)
 
 
 @cache_app.callback(invoke_without_command=True)

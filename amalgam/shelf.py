@@ -1,4 +1,4 @@
-"""Where the built-in cards, recipes and tables lie: inside the wheel, or beside the package in a checkout."""
+"""Where the built-in cards, recipes, tables and label graphs lie: in the wheel, or beside the package in a checkout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Kind: TypeAlias = Literal["teachers", "recipes", "recipes/papers", "graphs"]
 
 
 def shelf(kind: Kind) -> Path:
-    """The folder of the built-in cards, recipes or tables."""
+    """The folder of the built-in cards, recipes, tables or label graphs."""
     package = Path(__file__).parent
     packed = package / "_shelf" / kind
     checkout = package.parent

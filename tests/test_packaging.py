@@ -30,7 +30,7 @@ def test_the_wheel_holds_the_shelf_and_only_the_package(built: Path) -> None:
     on_the_shelf = sorted(name for name in names if name.startswith("amalgam/_shelf/"))
     checkout = sorted(
         f"amalgam/_shelf/{path.relative_to(CHECKOUT).as_posix()}"
-        for kind in ("teachers", "recipes")
+        for kind in ("teachers", "recipes", "graphs")
         for path in (CHECKOUT / kind).rglob("*.yaml")
     )
     assert on_the_shelf == checkout
@@ -42,7 +42,13 @@ def test_the_wheel_holds_the_shelf_and_only_the_package(built: Path) -> None:
 def test_the_sdist_holds_cards_recipes_and_tests(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
         names = sdist.getnames()
-    for part in ("teachers/digits-shape.yaml", "recipes/ant.yaml", "tests/test_packaging.py", "CHANGELOG.md"):
+    for part in (
+        "teachers/digits-shape.yaml",
+        "recipes/ant.yaml",
+        "graphs/pets.yaml",
+        "tests/test_packaging.py",
+        "CHANGELOG.md",
+    ):
         assert f"amalgam-0.1.0/{part}" in names
 
 

@@ -6,7 +6,8 @@ Paper: Zhao, Ou, Xue, Cui, Wu, Chen, "Joining datasets via data augmentation in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -46,16 +47,23 @@ class LabelGraph(BaseModel):
         """Edges may be told as parent → children, as people write them."""
         if isinstance(given, Mapping) and isinstance(given.get("edges"), Mapping):
             told = {parent: [below] if isinstance(below, str) else below for parent, below in given["edges"].items()}
-            pairs = [(parent, child) for parent, below in told.items() for child in (below or ())]
-            given = {**given, "edges": pairs}
+            for parent, below in told.items():
+                if below is not None and not isinstance(below, list | tuple):
+                    raise ValueError(f"edges.{parent} to be a list of the nodes below it, not {below!r}")
+            given = {**given, "edges": [(parent, child) for parent, below in told.items() for child in below or ()]}
         return given
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        for what, listing in (("edges", self.edges), *((f"groups.{one}", own) for one, own in self.groups.items()),
-                              *((f"labels.{one}", own) for one, own in self.labels.items())):  # fmt: skip
-            if twice := [one for one in dict.fromkeys(listing) if listing.count(one) > 1]:
-                raise ValueError(f"{what} to list each once, not {twice[0]!r} twice")
+        listings: dict[str, Sequence[object]] = {
+            "edges": self.edges,
+            **{f"groups.{one}": own for one, own in self.groups.items()},
+            **{f"labels.{one}": own for one, own in self.labels.items()},
+        }
+        for what, listing in listings.items():
+            first, count = next(iter(Counter(listing).most_common(1)), (None, 0))
+            if count > 1:
+                raise ValueError(f"{what} to list each once, not {first!r} twice")
         return self
 
     @cached_property
@@ -133,7 +141,8 @@ class LabelGraph(BaseModel):
                 f"the label graph {self.name} says that {source!r} has the labels {listed(self.labels[source])}, and "
                 f"it has {listed(own)}; mend labels.{source} in the graph"
             )
-        return self.model_copy(update={"labels": {**self.labels, source: own}})
+        # A copy would keep the properties that were asked for before.
+        return LabelGraph.model_validate({**self.model_dump(), "labels": {**self.labels, source: own}})
 
 
 def require_nodes(graph: LabelGraph, labels: Iterable[str], owner: str) -> None:

@@ -107,6 +107,12 @@ class Paths:
             found[self.passes[prefix], self.node[prefix]] = True
         return found
 
+    def to(self, *names: str) -> tuple[Numbers, Marks]:
+        """The paths to some nodes, one after the other: (n,) their prefixes, and which are deterministic."""
+        own = [self.nodes.index(name) for name in names]
+        there = self.ending[own] >= 0
+        return self.ending[own][there], self.deterministic[own][there]
+
     def names(self, prefix: int) -> list[str]:
         """The nodes of a prefix after the root."""
         found = list[str]()
@@ -120,7 +126,7 @@ def compiled(graph: LabelGraph, limit: int = LIMIT) -> Paths:
     """All paths from the root to the labels of a graph.
 
     Args:
-        graph: without what `check.errors` would report.
+        graph: without what `check.findings` calls fatal.
         limit: prefixes, at most.
 
     Raises:
@@ -161,15 +167,14 @@ def determined(paths: Paths) -> Marks:
     A path to a node is nondeterministic if another path to it passes through a node that competes with one of its own
     and is another node.
     """
-    nodes = len(paths.nodes)
-    in_block = np.zeros((nodes, int(paths.block.max()) + 1), dtype=np.int64)
-    in_block[np.arange(nodes), paths.block] = 1
-    found = np.zeros(paths.ending.shape, dtype=bool)
-    for node, listing in enumerate(paths.ending):
-        own = listing[listing >= 0]
+    found = paths.ending >= 0
+    for node in np.flatnonzero(found.sum(1) > 1):  # a path that is the only one is deterministic
+        own = paths.ending[node][found[node]]
         through = paths.passes[own]
+        met = np.flatnonzero(through.any(0))
+        through = through[:, met]
         others = (through.sum(0) > through).astype(np.int64)  # which nodes another of the paths passes through
-        rivals = (others @ in_block)[:, paths.block] - others  # of each node, those it competes with, without itself
+        rivals = others @ (paths.block[met][:, None] == paths.block[met]) - others  # without the node itself
         found[node, : len(own)] = ~(through & (rivals > 0)).any(1)
     return found
 

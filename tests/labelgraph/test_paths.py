@@ -127,8 +127,8 @@ def test_too_many_paths_are_counted_and_not_listed() -> None:
         ({"labels": {"l": ("r",)}}, "its root 'r' is a label of 'l'; put a root above it"),
         (
             {"labels": {"l": ("a", "b")}},
-            "'b' stands below 'a', and both are labels of 'l', of which a row has one; give 'a' a node of its own below "
-            "it, such as 'a (other)', and let that be the label",
+            "'b' stands below 'a', and both are labels of 'l', of which a row has one; give 'a' a node of its own "
+            "below it, such as 'a (other)', and let that be the label",
         ),
     ],
     ids=[
@@ -160,7 +160,7 @@ def test_a_source_can_be_added() -> None:
     found = BRITISH.with_labels("colours", ["Solid-Color", "Tabby-Color"])
     assert found.labels["colours"] == ("Solid-Color", "Tabby-Color")
     with pytest.raises(
-        RequestError, match="'Tabby-Colour', which is no node of the label graph pets.* did you mean 'Tabby-Color'"
+        RequestError, match=r"'Tabby-Colour', which is no node of the label graph pets.* did you mean 'Tabby-Color'"
     ):
         BRITISH.with_labels("colours", ["Tabby-Colour"])
     with pytest.raises(RequestError, match=r"mend labels.breeds in the graph"):
