@@ -74,7 +74,7 @@ SEES = {
     "rocket": {"series", "signals"},
     "series": {"scaling", "signals"},
     "surprise": {"errors", "scaling", "signals"},
-    "labelgraph": {"datasets", "embeddings", "errors", "files", "labelgraph", "labels", "schema", "shelf"},
+    "labelgraph": {"errors", "figures", "files", "labelgraph", "labels", "schema", "shelf"},
     "joining": {"errors", "signals"},
     "students": {"classes", "errors", "labelgraph", "networks", "series", "signals", "student"},
     "datasets": {"datasets", "errors", "files", "fingerprint", "labels", "progress", "signals"},

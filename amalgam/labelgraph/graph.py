@@ -150,7 +150,7 @@ def require_nodes(graph: LabelGraph, labels: Iterable[str], owner: str) -> None:
     for label in labels:
         if label not in graph.network:
             raise RequestError(
-                f"{owner} has the label {label!r}, which is no node of the label graph {graph.name}; add it to the graph "
+                f"{owner} has the label {label!r}, which is no node of the label graph {graph.name}; add it there "
                 "below what it is a kind of, or say under labels.aliases which node it is"
                 f"{nearest(label, list(graph.nodes))}"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 from amalgam import shelf
@@ -13,11 +14,12 @@ from amalgam.labelgraph.graph import LabelGraph
 from amalgam.labelgraph.taxonomies import from_arxiv, from_names, from_superclasses
 from amalgam.labelgraph.texts import find_file, read_names
 from amalgam.labelgraph.wordnet import from_wordnet, read_words
+from amalgam.schema import parse
 
 _Options = Mapping[str, str]
 
 
-def find(spec: str) -> LabelGraph:
+def find(spec: str | Mapping[str, Any] | LabelGraph, where: str = "label graph") -> LabelGraph:
     """The label graph of a SPEC.
 
     Args:
@@ -25,11 +27,16 @@ def find(spec: str) -> LabelGraph:
             or below the folder that `AMALGAM_DATA` names: `superclasses:PATH` (JSON, super-class → classes),
             `arxiv:PATH` (arXiv's taxonomy; `?categories=FILE` names some, one a line), `names:PATH` (a name a line,
             whose beginnings are kinds; `?separator=:`), `wordnet:PATH` (a noun a line, and perhaps its synset after a
-            tab).
+            tab). Or a graph told whole, by the keys of its file in YAML.
+        where: who asks, for messages about a graph told whole.
 
     Raises:
         RequestError: nothing of that name, an unknown key, or what the file's reader refuses.
     """
+    if isinstance(spec, LabelGraph):
+        return spec
+    if isinstance(spec, Mapping):
+        return parse(LabelGraph, dict(spec), where)
     kind, colon, rest = spec.partition(":")
     if colon and kind in _TAXONOMIES:
         path, _, query = rest.partition("?")

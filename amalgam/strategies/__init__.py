@@ -15,7 +15,6 @@ from amalgam.embeddings.method import MetaEmbedding
 from amalgam.errors import RequestError, nearest
 from amalgam.labelgraph.graph import LabelGraph
 from amalgam.labelgraph.specs import find
-from amalgam.schema import parse
 from amalgam.strategy import Strategy
 
 
@@ -95,7 +94,7 @@ def checked(kind: type[Method], spec: dict[str, Any], where: str) -> dict[str, A
             )
     hints = get_type_hints(kind, include_extras=True)
     graphs = [key for key in given if hints[key] is LabelGraph]
-    given |= {key: _graph(given[key], f"{where}, strategy.{key}") for key in graphs}
+    given |= {key: find(given[key], f"{where}, strategy.{key}") for key in graphs}
     paths = [key for key in given if Path in (hints[key], *get_args(hints[key])) and isinstance(given[key], str)]
     given |= {key: Path(given[key]) for key in paths}
     given |= {key: tuple(value) for key, value in given.items() if isinstance(value, list) and _several(hints[key])}
@@ -106,13 +105,6 @@ def checked(kind: type[Method], spec: dict[str, Any], where: str) -> dict[str, A
             said = error.errors()[0]["msg"].removeprefix("Input should be ").replace("a valid tuple", "a list")
             raise RequestError(f"{where}: strategy.{key} is {value!r}, expected {said}") from None
     return given
-
-
-def _graph(given: Any, where: str) -> Any:
-    """A label graph that is named, or told whole."""
-    if isinstance(given, str):
-        return find(given)
-    return parse(LabelGraph, given, where) if isinstance(given, dict) else given
 
 
 def _several(hint: Any) -> bool:

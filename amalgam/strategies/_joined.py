@@ -9,6 +9,7 @@ from torch import Tensor
 
 from amalgam.classes import whole
 from amalgam.errors import RequestError
+from amalgam.labelgraph import CODE
 from amalgam.labelgraph.graph import LabelGraph
 from amalgam.labels import Tasks
 from amalgam.panel import Panel
@@ -27,11 +28,7 @@ class Finer(Strategy[State]):
 
     exclusive: ClassVar[bool | None] = None
     sees_labels: ClassVar[bool] = True
-    code: ClassVar[tuple[str, ...]] = (
-        "amalgam.labelgraph.graph",
-        "amalgam.labelgraph.paths",
-        "amalgam.strategies._joined",
-    )
+    code: ClassVar[tuple[str, ...]] = (*CODE, "amalgam.strategies._joined")
 
     graph: LabelGraph
     target: str | None = None

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from amalgam.classes import by_task
 from amalgam.errors import RequestError, listed
+from amalgam.labelgraph import CODE
 from amalgam.labelgraph.graph import LabelGraph
 from amalgam.labelgraph.tree import Tree
 from amalgam.labels import Tasks, spans_of
@@ -54,7 +55,7 @@ class LabelGraphJoining(Strategy[None]):
     )
     exclusive: ClassVar[bool | None] = None
     sees_labels: ClassVar[bool] = True
-    code: ClassVar[tuple[str, ...]] = ("amalgam.labelgraph.graph",)
+    code: ClassVar[tuple[str, ...]] = (*CODE, "amalgam.labelgraph.tree")
 
     graph: LabelGraph
     nondeterministic: Literal["reinforce", "marginal"] = "reinforce"

@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from amalgam.labelgraph import CODE
 from amalgam.labelgraph.graph import LabelGraph
 from amalgam.labels import Tasks
 from amalgam.panel import Panel
@@ -38,7 +39,7 @@ class LabelSet(Strategy[None]):
     )
     exclusive: ClassVar[bool | None] = None
     sees_labels: ClassVar[bool] = True
-    code: ClassVar[tuple[str, ...]] = ("amalgam.labelgraph.graph", "amalgam.labelgraph.paths")
+    code: ClassVar[tuple[str, ...]] = CODE
 
     graph: LabelGraph
 

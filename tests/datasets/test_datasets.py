@@ -32,26 +32,34 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_names_are_the_built_in_set_and_those_in_the_data_folder(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert datasets.names() == ["birds", "digits", "digits-images", "shapes3d", "toy", "tslearn:Trace"]
+    assert datasets.names() == [
+        "birds",
+        "digits",
+        "digits-images",
+        "digits-numerals",
+        "shapes3d",
+        "toy",
+        "tslearn:Trace",
+    ]
     assert datasets.load("toy").rows.resident[0].tolist() == [len("multilabel/toy")]
     assert datasets.load("toy").rows.name == "toy"
     monkeypatch.delenv("AMALGAM_DATA")
-    assert datasets.names() == ["digits", "digits-images", "shapes3d", "tslearn:Trace"]
+    assert datasets.names() == ["digits", "digits-images", "digits-numerals", "shapes3d", "tslearn:Trace"]
     monkeypatch.setenv("AMALGAM_DATA", str(shelf / "nowhere"))
-    assert datasets.names() == ["digits", "digits-images", "shapes3d", "tslearn:Trace"]
+    assert datasets.names() == ["digits", "digits-images", "digits-numerals", "shapes3d", "tslearn:Trace"]
 
 
 def test_an_unknown_spec_names_the_nearest_and_what_is_known(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     message = (
-        "unknown data 'digit'; did you mean 'digits'? (known: birds, digits, digits-images, shapes3d, toy, "
-        "tslearn:Trace, or the path of a file)"
+        "unknown data 'digit'; did you mean 'digits'? (known: birds, digits, digits-images, digits-numerals, shapes3d, "
+        "toy, tslearn:Trace, or the path of a file)"
     )
     with pytest.raises(RequestError, match=f"^{re.escape(message)}$"):
         datasets.load("digit")
     monkeypatch.delenv("AMALGAM_DATA")
     message = (
-        "unknown data '../toy' (known: digits, digits-images, shapes3d, tslearn:Trace, or the path of a file; set "
-        "AMALGAM_DATA to a folder of MULAN, UCR or image sets for more)"
+        "unknown data '../toy' (known: digits, digits-images, digits-numerals, shapes3d, tslearn:Trace, or the path of a "
+        "file; set AMALGAM_DATA to a folder of MULAN, UCR or image sets for more)"
     )
     with pytest.raises(RequestError, match=f"^{re.escape(message)}$"):
         datasets.load("../toy")

@@ -1,4 +1,4 @@
-"""Label graphs that are drawn, for the tests: layers of nodes, edges from any layer to a later one, groups in a layer."""
+"""Label graphs that are drawn, for the tests: layers of nodes, edges from a layer to later ones, groups in a layer."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_taxonomies(here: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("petz", "no label graph 'petz'; did you mean 'pets'? (built in: pets; or a path to a file, .yaml"),
+        ("petz", "no label graph 'petz'; did you mean 'pets'? (built in: digits, pets; or a path to a file, .yaml"),
         ("pets.yml", "label graph pets.yml: no such file; did you mean 'pets'?"),
         ("data", "label graph data: is a folder"),
         ("superclass:x.json", "no label graph 'superclass:x.json'; did you mean 'superclasses:'?"),
