@@ -90,7 +90,10 @@ def distill(
     data: Annotated[str | None, typer.Option(help="The rows: a name (digits) or a file.")] = None,
     series: Series = False,
     student: Annotated[
-        str | None, typer.Option(help="The student: label_chain, mlp, recurrent or convolutional.")
+        str | None,
+        typer.Option(
+            help="The student: label_chain, mlp, recurrent, convolutional, timm, torchvision or path_decoder."
+        ),
     ] = None,
     extend: Annotated[
         Path | None, typer.Option(metavar="RUN", help="The run of words that the teachers' words are added to.")
@@ -258,7 +261,7 @@ def predict(
     option: Options = None,
     out: Annotated[Path | None, typer.Option(help="A CSV file; standard output by default.")] = None,
 ) -> None:
-    """The probability of every label for every row, as CSV; or the words nearest to one."""
+    """The probability of every label for every row, as CSV, with its path on a label graph; or a word's nearest."""
     if nearest:
         from amalgam.views.words import nearest_words
 

@@ -172,15 +172,15 @@ def weighed(rows: Rows, targets: Targets, training: Training) -> tuple[Rows, Tar
     return rows.take(where), targets.at(where), training.of(len(where))
 
 
-def unlearned(targets: Targets, names: Sequence[str]) -> list[str]:
-    """The labels that no row's target says anything of."""
+def unlearned(targets: Targets, names: Sequence[str], among: Sequence[str]) -> list[str]:
+    """The labels, among some, that no row's target says anything of; `names` are those of its columns."""
     weights: Any = getattr(targets, "weights", None)
     if weights is None:
         return []
     heard = torch.zeros(len(names), dtype=torch.bool)
     for start in range(0, len(weights), store.CHUNK):
         heard |= (torch.as_tensor(weights[start : start + store.CHUNK]) > 0).any(0)
-    return [name for name, some in zip(names, heard.tolist(), strict=True) if not some]
+    return [name for name, some in zip(names, heard.tolist(), strict=True) if not some and name in among]
 
 
 def _read(stored: Sequence[store.Stored], rows: Rows) -> list[dict[str, Any]]:

@@ -204,8 +204,13 @@ def _order(student: Student, names: tuple[str, ...]) -> list[int]:
     return [student.labels.index(name) for name in names]
 
 
-def measurable(rows: Rows, names: tuple[str, ...]) -> dict[int, int]:
+def measurable(rows: Rows, names: tuple[str, ...], who: str = "the teachers know") -> dict[int, int]:
     """Column of the label space → column of the data, for the labels that some row annotates.
+
+    Args:
+        rows: to measure on.
+        names: the labels.
+        who: knows them, for messages.
 
     Raises:
         RequestError: no rows, no annotations, or no label in common.
@@ -214,7 +219,7 @@ def measurable(rows: Rows, names: tuple[str, ...]) -> dict[int, int]:
         raise RequestError(f"{rows.name} has no annotated row to evaluate on; name data with annotated rows")
     if not set(rows.labels) & set(names):
         raise RequestError(
-            f"{rows.name} annotates {listed(rows.labels)} and the teachers know {listed(names)}: no label in common; "
+            f"{rows.name} annotates {listed(rows.labels)} and {who} {listed(names)}: no label in common; "
             "labels are matched by name, so rename the data's columns or add aliases under labels.aliases"
         )
     column = {name: place for place, name in enumerate(rows.labels)}

@@ -85,7 +85,7 @@ def apportion(
     if shares is None and rows.annotated is not None and test is None and not _few_already(rows, data.labelled):
         shares = {data.student: 0.8, data.test: 0.2}
     learn = rows
-    if data.shows and shares is None:
+    if data.shows and data.parts is None:
         raise RequestError("data.shows says what the rows of some parts are annotated with; name these in data.parts")
     if shares is not None:
         parts = split(rows, shares, data.split_seed)
@@ -226,7 +226,7 @@ def refuse_leaks(panel: Panel, parts: Parts) -> None:
 
 
 def annotated_for(
-    rows: Rows, names: Sequence[str], spans: Spans, who: str = "the teachers know"
+    rows: Rows, names: Sequence[str], spans: Spans, who: str = "the teachers know", told: Sequence[str] | None = None
 ) -> tuple[Rows, list[str]]:
     """Rows with their few annotations in columns of some names, and what a reader must know of them.
 
@@ -235,6 +235,7 @@ def annotated_for(
         names: the labels that are wanted; one that the rows do not know is annotated nowhere.
         spans: where among them the classes of tasks stand; a row of another class counts as unannotated in its task.
         who: knows these names, for messages.
+        told: those that somebody should have annotated; all of them by default.
 
     Raises:
         RequestError: no row is annotated with one of the labels.
@@ -253,23 +254,24 @@ def annotated_for(
     notes = list[str]()
     for first, last in spans:
         own = found[:, first:last]
-        told = (own == 1).any(1)
+        some = (own == 1).any(1)
         if (first, last) == (0, len(names)):
             # Every annotated row is of some class; which one, no teacher may know.
-            strange = (~rows.annotated.isnan()).any(1) & ~told
+            strange = (~rows.annotated.isnan()).any(1) & ~some
             other = [
                 one for one in rows.labels if one not in names and bool((rows.annotated[:, place[one]] == 1).any())
             ]
             if bool(strange.any()):
                 count = int(strange.sum())
                 notes.append(f"{count} labelled rows are of {listed(other)}, which no teacher knows; not used")
-        found[:, first:last] = torch.where(told[:, None], own.nan_to_num(), torch.nan)
+        found[:, first:last] = torch.where(some[:, None], own.nan_to_num(), torch.nan)
     never = [name for column, name in enumerate(names) if not bool((found[:, column] == 1).any())]
     if len(never) == len(names):
         raise RequestError(
             f"none of the labelled rows of {rows.name} has a label among those that {who} ({listed(names)}); raise "
             "data.labelled"
         )
+    never = [name for name in never if told is None or name in told]
     if never:
         notes.append(f"no labelled row has {listed(never)}: what the labels tell of other classes is all that is known")
     return replace(rows, annotated=found, labels=tuple(names)), notes

@@ -82,7 +82,7 @@ def distill(
             panel = assemble(recipe, teachers, strategy, accelerator, trust, journal)
             refuse_leaks(panel, parts)
             if parts.test is not None:
-                measurable(parts.test, panel.space.names)
+                measurable(parts.test, panel.space.names, knows(strategy))
                 refuse_unreadable(recipe, panel, parts.learn, parts.test, strategy)
             parts = seen_by(strategy, panel, parts)
             for note in (*parts.notes, *lookalike_notes(panel, parts), *task_notes(recipe, panel, strategy)):
@@ -96,7 +96,8 @@ def distill(
                 partial(untrained, recipe, panel, parts, strategy),
             )  # fmt: skip
         rows, targets, training = parts.learn, taught.targets, recipe.training
-        if silent := unlearned(targets, panel.space.names):
+        own = strategy.labels()
+        if silent := unlearned(targets, panel.space.names, panel.space.names if own is None else own.told):
             journal.note(
                 f"no target tells anything of {listed(silent)}: the student's outputs of that name mean nothing"
             )
@@ -223,6 +224,12 @@ def sources_of(strategy: Strategy[Any]) -> Mapping[str, Sequence[str]]:
     return {} if own is None else own.sources
 
 
+def knows(strategy: Strategy[Any]) -> str:
+    """Who knows the labels of a run, for messages: its teachers, or what the strategy has them from."""
+    own = strategy.labels()
+    return "the teachers know" if own is None else f"{own.of} has"
+
+
 def refuse_unreadable(recipe: Recipe, panel: Panel, learn: Rows, test: Rows, strategy: Strategy[Any]) -> None:
     """Refuse test rows of a shape that a student of the student's rows cannot read."""
     shape, measured = _shape(learn), _shape(test)
@@ -241,7 +248,8 @@ def seen_by(strategy: Strategy[Any], panel: Panel, parts: Parts) -> Parts:
     if own is None:
         learn, notes = annotated_for(parts.learn, panel.space.names, strategy.spans(panel))
     else:
-        learn, notes = annotated_for(parts.learn, own.seen, spans_of(own.tasks, own.seen), f"{own.of} has")
+        spans = spans_of(own.tasks, own.seen)
+        learn, notes = annotated_for(parts.learn, own.seen, spans, knows(strategy), own.told)
     return replace(parts, learn=learn, notes=(*parts.notes, *notes))
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation
 from amalgam.files import write_text
-from amalgam.results import blocks, contradictions, duration, headings, plain, table, tasks, verdict
+from amalgam.results import blocks, contradictions, duration, headings, plain, table, task_headings, tasks, verdict
 from amalgam.schema import parse
 from amalgam.sheets import fill
 from amalgam.strategy import Grid
@@ -172,8 +172,9 @@ def _filled(template: str, report: Report, **more: Any) -> str:
         headings=headings(evaluation) if evaluation else [],
         blocks=blocks(evaluation) if evaluation else [],
         tasks=tasks(evaluation) if evaluation else [],
+        task_headings=task_headings(evaluation) if evaluation else [],
         verdict=verdict(evaluation) if evaluation else None,
-        contradictions=contradictions(evaluation) if evaluation else None,
+        contradictions=contradictions(evaluation) if evaluation and report.teachers else None,
         duration=duration,
         annotated=report.data.get(ANNOTATED, 0),
         plain=plain,

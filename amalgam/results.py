@@ -73,6 +73,11 @@ def tasks(evaluation: Evaluation) -> list[tuple[str, list[Entry]]]:
     return found
 
 
+def task_headings(evaluation: Evaluation) -> list[str]:
+    """The columns of the accuracies in each task."""
+    return ["accuracy in the task", "classes", "student", *(one.name for one in evaluation.ensembles)]
+
+
 def table(evaluation: Evaluation) -> Table:
     """The table of results for a terminal of 80 columns or more; the best of each block is bold, unknown is `–`."""
     from rich.box import SIMPLE_HEAD

@@ -80,6 +80,11 @@ class Labelled:
     sources: Mapping[str, tuple[str, ...]]
     of: str
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The labels that somebody's rows are annotated with: those of sources."""
+        return tuple(dict.fromkeys(label for own in self.sources.values() for label in own))
+
 
 @dataclass(frozen=True)
 class Account:

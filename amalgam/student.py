@@ -144,6 +144,10 @@ class Student(nn.Module, ABC):
         hard: NDArray[np.bool_] = decided(self.logits(inputs), self.spans).numpy()
         return hard
 
+    def told(self, inputs: Tensor) -> list[str]:
+        """How what it says of each row came about, in words; nothing of a student that has nothing to tell."""
+        return []
+
     def save(self, folder: str | Path) -> Path:
         """Write the student into a folder; `amalgam.load` reads it back.
 

@@ -31,8 +31,8 @@ KINDS: dict[str, dict[str, set[int]]] = {
     "loops": {"no loop": {1, 2, 3, 4, 5, 7}, "one loop": {0, 6, 9}, "two loops": {8}},
 }
 """What kind of numeral it is: question → answer → the numerals it is true of. A four is written open here."""
-STROKES = ("bold", "light")
-_INK = 312.0  # the sum of a picture's 64 values, from 0 to 16, above which its strokes are bold: about half of them
+WEIGHTS = ("top-heavy", "bottom-heavy")
+"""In which half of the picture most of the ink is: nines' in the upper, sixes' in the lower, others' in either."""
 
 
 def read_numerals() -> Table:
@@ -40,10 +40,10 @@ def read_numerals() -> Table:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    target, bold = digits.target, digits.data.sum(1) > _INK
+    target, top = digits.target, digits.images[:, :4].sum((1, 2)) > digits.images[:, 4:].sum((1, 2))
     having = [{number} for number in range(10)] + [own for kinds in KINDS.values() for own in kinds.values()]
-    annotated = np.stack([*(np.isin(target, list(own)) for own in having), bold, ~bold], axis=1)
-    labels = (*NUMERALS, *(answer for kinds in KINDS.values() for answer in kinds), *STROKES)
+    annotated = np.stack([*(np.isin(target, list(own)) for own in having), top, ~top], axis=1)
+    labels = (*NUMERALS, *(answer for kinds in KINDS.values() for answer in kinds), *WEIGHTS)
     return replace(read(), name="digits-numerals", labels=labels, annotated=annotated.astype(np.float32))
 
 

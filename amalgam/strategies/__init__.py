@@ -92,6 +92,12 @@ def checked(kind: type[Method], spec: dict[str, Any], where: str) -> dict[str, A
             raise RequestError(
                 f"{where}: unknown key 'strategy.{key}'{nearest(key, known)} (known: {', '.join(known)})"
             )
+    for field in dataclasses.fields(kind):
+        if field.default is dataclasses.MISSING and field.name not in given:
+            raise RequestError(
+                f"{where}: strategy.{field.name} is missing; name a label graph, a file or one that is built in "
+                "(`amalgam graph show digits`)"
+            )
     hints = get_type_hints(kind, include_extras=True)
     graphs = [key for key in given if hints[key] is LabelGraph]
     given |= {key: find(given[key], f"{where}, strategy.{key}") for key in graphs}

@@ -233,6 +233,28 @@ class PathDecoder(Student):
         nodes, said, _ = self._decode(self.represent(inputs))
         return Decoded(nodes, said.exp())
 
+    @torch.inference_mode()
+    def told(self, inputs: Tensor) -> list[str]:
+        """Each row's greedy path with the probability of each step: `numeral → even .98 → two .95 (deterministic)`.
+
+        Whether the path is, Definition 3.2 says: of a nondeterministic one the steps are the decoder's own choice.
+        """
+        was_training = self.training
+        found = self.eval().decode(inputs.to(self.device))
+        self.train(was_training)
+        return [
+            self._in_words([node for node in nodes if node >= 0], steps)
+            for nodes, steps in zip(found.nodes.tolist(), found.probabilities.tolist(), strict=True)
+        ]
+
+    def _in_words(self, nodes: list[int], steps: list[float]) -> str:
+        names = [self.paths.nodes[node] for node in nodes]
+        ends, kinds = self.paths.to(names[-1])
+        sure = next(bool(kind) for end, kind in zip(ends, kinds, strict=True) if self.paths.names(int(end)) == names)
+        walked = [f"{name} {step:.2f}" for name, step in zip(names, steps, strict=False)]
+        kind = "deterministic" if sure else "nondeterministic"
+        return f"{' → '.join([self.settings.graph.root, *walked])} ({kind})"
+
     def _decode(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Nodes (B, T), -1 after the end, log p of each step, 0 there, and the log chance of the path (B,)."""
         context = state = self.begin(features)

@@ -39,7 +39,8 @@ def show_strategy(name: str) -> None:
     to.print(Text((strategy.__doc__ or "").strip()))
     table = columns("hyperparameter", "default")
     for field in dataclasses.fields(strategy):
-        table.add_row(Text(field.name), Text(repr(field.default)))
+        usual = "to be named" if field.default is dataclasses.MISSING else repr(field.default)
+        table.add_row(Text(field.name), Text(usual))
     found = columns("equation", "function", "where", "what")
     for equation in equations(strategy):
         found.add_row(*map(Text, (equation.number, equation.function, equation.where, equation.says)))

@@ -58,8 +58,8 @@ def test_an_unknown_spec_names_the_nearest_and_what_is_known(shelf: Path, monkey
         datasets.load("digit")
     monkeypatch.delenv("AMALGAM_DATA")
     message = (
-        "unknown data '../toy' (known: digits, digits-images, digits-numerals, shapes3d, tslearn:Trace, or the path of a "
-        "file; set AMALGAM_DATA to a folder of MULAN, UCR or image sets for more)"
+        "unknown data '../toy' (known: digits, digits-images, digits-numerals, shapes3d, tslearn:Trace, or the path of "
+        "a file; set AMALGAM_DATA to a folder of MULAN, UCR or image sets for more)"
     )
     with pytest.raises(RequestError, match=f"^{re.escape(message)}$"):
         datasets.load("../toy")
