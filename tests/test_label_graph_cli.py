@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import skops.io
+from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
@@ -132,6 +133,40 @@ def test_teachers_join_data_sets_in_the_graph(here: Path, cli: Cli) -> None:
     assert found["loops"] > 0.85
     assert found["kinds"] > 0.8
     assert "On a teacher's own labels the student" in out
+
+
+def test_two_folders_of_images_of_other_sizes_join(here: Path, cli: Cli) -> None:
+    """The finer folder says what size and how many channels the coarser one's images are brought to."""
+    chance = np.random.default_rng(0)
+    colours = {"ruby": (230, 20, 20), "coral": (230, 120, 20), "sky": (20, 160, 230), "navy": (20, 20, 130)}
+    for name, colour in colours.items():
+        for folder, kind, count, size in (
+            ("fine", name, 12, 16),
+            ("coarse", {"r": "warm", "c": "warm"}.get(name[0], "cold"), 15, 24),
+        ):
+            (here / folder / kind).mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                noise = chance.integers(-15, 16, (size, size, 3))
+                picture = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+                Image.fromarray(picture).save(here / folder / kind / f"{name}{number}.png")
+    (here / "colours.yaml").write_text(
+        "root: colour\nlabels: {fine: [ruby, coral, sky, navy], coarse: [warm, cold]}\n"
+        "groups: {hue: [ruby, coral, sky, navy], heat: [warm, cold]}\n"
+        "edges: {colour: [warm, cold], warm: [ruby, coral], cold: [sky, navy]}\n"
+    )
+    status, _, err = distil(
+        cli, "--data", "fine", "--set", "data.labelled=1", "--set", "data.join=[{source: coarse}]",
+        "--set", "strategy.graph=colours.yaml",
+        "--set", "student.encoder={name: timm, model: resnet10t, arguments: {channels: [8, 8, 16, 16], stem_width: 8}}",
+        "--set", "training.batch_size=8",
+    )  # fmt: skip
+    assert status == 0, err
+    report = json.loads((here / "run" / "report.json").read_text())
+    assert report["student"]["shape"] == [3, 16, 16]
+    assert report["data"]["learnt from"] == 40 + 60
+    found = Report.read(here / "run").evaluation
+    assert found is not None
+    assert found.student.measures.accuracy > 0.7
 
 
 def test_greedy_decoding_is_exported_and_says_what_torch_says(here: Path, cli: Cli) -> None:
