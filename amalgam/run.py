@@ -103,7 +103,7 @@ def versions() -> dict[str, str]:
     """The versions a run's numbers may depend on."""
     names = (
         "amalgam", "torch", "torchvision", "timm", "torchmetrics", "accelerate", "onnx", "onnxruntime", "numpy",
-        "scipy", "scikit-learn", "pandas", "pyarrow", "tslearn", "Pillow",
+        "scipy", "scikit-learn", "pandas", "pyarrow", "tslearn", "Pillow", "networkx",
     )  # fmt: skip
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 

@@ -63,7 +63,9 @@ def test_a_class_that_no_teacher_knows(home: Path) -> None:
     assert "1 labelled rows are of 'd', which no teacher knows; not used" in notes(student)
     assert student.report is not None
     assert student.report.data["annotated, of the student's"] == 6
-    with pytest.raises(RequestError, match="none of the labelled rows of arrays has a label that a teacher knows"):
+    with pytest.raises(
+        RequestError, match="none of the labelled rows of arrays has a label among those that the teachers know"
+    ):
         distil(few("dd", "abcd"), RECOMMENDED)
     with pytest.raises(RequestError, match="arrays annotates 'd', 'e' and the teachers know 'a', 'b', 'c'"):
         distil(few("de", "de"), RECOMMENDED)

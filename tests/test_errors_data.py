@@ -85,7 +85,7 @@ def test_a_table_that_is_wrong(distil: Distil, content: str, message: str) -> No
     [
         (
             "digit",
-            "unknown data 'digit'; did you mean 'digits'? (known: digits, digits-images, shapes3d, "
+            "unknown data 'digit'; did you mean 'digits'? (known: digits, digits-images, digits-numerals, shapes3d, "
             "tslearn:Trace, or the path of a file; set AMALGAM_DATA to a folder of MULAN, UCR or image sets for more)",
         ),
         ("gone.csv", "data gone.csv: no such file"),

@@ -130,8 +130,8 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
         ("teachers=[]", "no teacher to learn from; name one with --teacher or under `teachers:` in the recipe"),
         (
             "student=mlpp",
-            "unknown student 'mlpp'; did you mean 'mlp'? (known: convolutional, label_chain, mlp, recurrent, timm, "
-            "torchvision)",
+            "unknown student 'mlpp'; did you mean 'mlp'? (known: convolutional, label_chain, mlp, path_decoder, "
+            "recurrent, timm, torchvision)",
         ),
         (
             "student={name: mlp, hiden: 3}",

@@ -62,7 +62,7 @@ def methods_of(table: RowTable, setting: Setting, where: str) -> dict[str, Strat
     Raises:
         RequestError: no such strategy, or a hyperparameter that is wrong.
     """
-    known = [*strategies.of_rows(), SUPERVISED]
+    known = [*strategies.of_teachers(), SUPERVISED]
     made = dict[str, Strategy[Any] | None]()
     for key, method in table.methods.items():
         here, spec = f"{where}, method {key}", {**method.strategy, **setting.methods.get(key, {})}

@@ -22,9 +22,9 @@ SHOWING = {
     "sheets", "views", "wordreport",
     "bench.comparison", "bench.conduct", "bench.diagram", "bench.folder", "bench.notes", "bench.origin", "bench.pages",
     "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.tasks", "bench.terminal",
-    "bench.verdict", "bench.words",
+    "bench.verdict", "bench.words", "labelgraph.drawing", "labelgraph.picture",
 }  # fmt: skip
-"""Rooms, and modules of the bench, that order, keep or show cells and have no part in their numbers; others have."""
+"""Rooms, and modules of others, that order, keep or show cells, or draw, and have no part in their numbers; others have."""
 
 
 @dataclass(frozen=True)

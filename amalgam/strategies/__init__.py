@@ -44,6 +44,11 @@ def of_rows() -> list[str]:
     return [name for name in names() if issubclass(method_class(name), Strategy)]
 
 
+def of_teachers() -> list[str]:
+    """Those of them whose labels are the teachers', and not a label graph's."""
+    return [name for name in of_rows() if get_type_hints(method_class(name)).get("graph") is not LabelGraph]
+
+
 def strategy_class(name: str) -> type[Strategy[Any]]:
     """The strategy of a name; RequestError for an unknown one, and for one whose teachers are embeddings."""
     found = method_class(name)

@@ -26,7 +26,7 @@ KNOWN = (
 STRATEGIES = (
     "aka, ant, bl, cfl, fka, kd, must, self_train, single, sup, sup_kd, sup_uhc, tc, tc_mean, uhc, venus, supervised"
 )
-STUDENTS = "convolutional, label_chain, mlp, recurrent, timm, torchvision"
+STUDENTS = "convolutional, label_chain, mlp, path_decoder, recurrent, timm, torchvision"
 CHAIN = "(known: accept, hidden, steps, unchosen)"
 
 
@@ -59,8 +59,8 @@ def mine(**spec: Any) -> dict[str, Any]:
         (
             {"setting": {"data": "digit"}},
             ", setting one: unknown data 'digit'; did you mean 'digits'? (known: digits, digits-images, "
-            "shapes3d, tslearn:Trace, or the path of a file; set AMALGAM_DATA to a folder of MULAN, UCR or "
-            "image sets for more)",
+            "digits-numerals, shapes3d, tslearn:Trace, or the path of a file; set AMALGAM_DATA to a folder of MULAN, "
+            "UCR or image sets for more)",
         ),
         (
             {"setting": {"options": {"label_count": 3}}},

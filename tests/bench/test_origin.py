@@ -143,7 +143,7 @@ def test_a_named_label_file_counts_by_its_content(here: Path) -> None:
         ("gone.npz", "table small, setting a: data gone.npz cannot be read: No such file or directory"),
         (
             "rows.doc",
-            "table small, setting a: unknown data 'rows.doc' (known: digits, digits-images, shapes3d, "
+            "table small, setting a: unknown data 'rows.doc' (known: digits, digits-images, digits-numerals, shapes3d, "
             "tslearn:Trace, or the path of a file; set AMALGAM_DATA to a folder of MULAN, UCR or image sets for more)",
         ),
     ],
