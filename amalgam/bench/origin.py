@@ -24,7 +24,7 @@ SHOWING = {
     "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.tasks", "bench.terminal",
     "bench.verdict", "bench.words", "labelgraph.drawing", "labelgraph.picture",
 }  # fmt: skip
-"""Rooms, and modules of others, that order, keep, show or draw and have no part in a cell's numbers; all others have."""
+"""Rooms, and modules of others, that order, keep, show or draw and have no part in a cell's numbers."""
 
 
 @dataclass(frozen=True)
