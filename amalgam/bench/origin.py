@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from amalgam import datasets, run, wordtests
+from amalgam.bench.graph_table import GraphTable, Pair
 from amalgam.bench.ground import within
 from amalgam.bench.row_table import RowTable, Setting
 from amalgam.bench.table import Table
 from amalgam.bench.word_table import Panel, WordTable
-from amalgam.embeddings import specs
+from amalgam.embeddings import specs as embeddings
 from amalgam.errors import RequestError
 from amalgam.fingerprint import fingerprint, of_code, of_file
+from amalgam.labelgraph import specs
 from amalgam.recipe import OF_FILES
 
 SHOWING = {
@@ -59,7 +61,12 @@ def origins(table: Table) -> dict[str, Origin]:
             name: Origin(code, asked(table, setting), read_from(setting, where + name, known))
             for name, setting in table.settings.items()
         }
-    raise TypeError(f"a {type(table).__name__} is no table of rows nor of words")
+    if isinstance(table, GraphTable):
+        return {
+            name: Origin(code, asked_of_graph(table, pair), read_of_pair(pair, where + name, known))
+            for name, pair in table.settings.items()
+        }
+    raise TypeError(f"a {type(table).__name__} is no table of rows, of words nor of label graphs")
 
 
 def computed_by() -> str:
@@ -115,6 +122,31 @@ def read_from(setting: Setting, where: str, known: dict[Path, str]) -> str:
         return fingerprint(_contents(files, known) or setting.data)
 
 
+def asked_of_graph(table: GraphTable, pair: Pair) -> str:
+    """The fingerprint of what a table of label graphs asks for in a setting; as `asked`."""
+    content: dict[str, object] = {
+        "methods": {
+            key: [_without_files(one.strategy), pair.methods.get(key), one.student, one.training, one.alone]
+            for key, one in table.methods.items()
+        },
+        "pair": pair.model_dump(include={"parts", "shows", "target"}),
+        "options": [pair.options.model_dump(exclude={"xml"}), *(one.options.model_dump() for one in pair.join)],
+        "graph": specs.find(pair.graph).model_dump(mode="json"),
+        "student": {**table.student, **pair.student},
+        "training": {**table.training, **pair.training},
+    }
+    return fingerprint(content)
+
+
+def read_of_pair(pair: Pair, where: str, known: dict[Path, str]) -> str:
+    """The fingerprint of the files of a pair's data; as `read_from`."""
+    with within(where):
+        named = [(pair.data, pair.options), *((one.source, one.options) for one in pair.join)]
+        named += [(pair.held_out, pair.options)] if pair.held_out is not None else []
+        files = [file for spec, options in named for file in datasets.files(spec, options)]
+        return fingerprint(_contents(files, known), [spec for spec, _ in named if not datasets.files(spec)])
+
+
 def asked_of_words(table: WordTable, panel: Panel) -> str:
     """The fingerprint of what a table of words asks for in a panel; each method is computed by itself."""
     return fingerprint(
@@ -141,7 +173,7 @@ def _without_files(strategy: Mapping[str, Any]) -> dict[str, Any]:
 def read_of_words(table: WordTable, panel: Panel, where: str, known: dict[Path, str]) -> str:
     """The fingerprint of a panel's sources, of its tests and of methods' pairs, by content; as `read_from`."""
     with within(where):
-        files = [file for spec in panel.sources.values() for file in specs.files_of(spec)]
+        files = [file for spec in panel.sources.values() for file in embeddings.files_of(spec)]
         files += [wordtests.find(test).require() for test in panel.tests]
         files += [panel.vocabulary.words] if panel.vocabulary.words is not None else []
         for key, one in table.methods.items():

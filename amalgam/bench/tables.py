@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from amalgam.bench.graph_table import GraphTable
 from amalgam.bench.row_table import RowTable
 from amalgam.bench.table import Table
 from amalgam.bench.word_table import WordTable
@@ -40,7 +41,10 @@ def read_table(name: str) -> Table:
         _anchor(settings, folder)
         for one in methods.values() if isinstance(methods, dict) else ():
             anchor_files(one.get("strategy") if isinstance(one, dict) else None, OF_FILES, folder)
-    table: Table = parse(WordTable if _is_of_words(settings) else RowTable, content, where)
+    model: type[Table] = RowTable
+    if _has(settings, "sources") or _has(settings, "graph"):
+        model = WordTable if _has(settings, "sources") else GraphTable
+    table = parse(model, content, where)
     for kind in ("teacher_training", "training") if isinstance(table, RowTable) else ("training",):
         common = getattr(table, kind)
         parse(Training, common, f"{where}, {kind}")
@@ -51,9 +55,9 @@ def read_table(name: str) -> Table:
     return table
 
 
-def _is_of_words(settings: object) -> bool:
-    """Whether any setting has sources, which rows have not."""
-    return isinstance(settings, dict) and any(isinstance(one, dict) and "sources" in one for one in settings.values())
+def _has(settings: object, key: str) -> bool:
+    """Whether any setting has a key that only those of one kind of table have."""
+    return isinstance(settings, dict) and any(isinstance(one, dict) and key in one for one in settings.values())
 
 
 def _anchor(settings: object, folder: Path) -> None:
@@ -67,7 +71,9 @@ def _anchor(settings: object, folder: Path) -> None:
             anchor_files(setting.get("vocabulary"), ("words",), folder)
             for strategy in (setting.get("methods") or {}).values() if isinstance(setting.get("methods"), dict) else ():
                 anchor_files(strategy, OF_FILES, folder)
-            paths = [(setting, "data"), (options, "xml")]
+            further = [one for one in setting.get("join") or () if isinstance(one, dict)]
+            anchor_files(setting, ("graph",), folder)
+            paths = [(setting, "data"), (setting, "held_out"), (options, "xml"), *((one, "source") for one in further)]
             for where, key in paths:
                 if isinstance(where, dict) and key in where:
                     where[key] = anchored(where[key], folder)

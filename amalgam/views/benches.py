@@ -51,8 +51,9 @@ def bench_and_show(
         resume: go on with the bench there.
     """
     from amalgam import run
-    from amalgam.bench import cell, checks, word_cell
+    from amalgam.bench import cell, checks, graph_cell, word_cell
     from amalgam.bench.folder import opened
+    from amalgam.bench.graph_table import GraphTable
     from amalgam.bench.row_table import RowTable
     from amalgam.bench.scope import Scope, begun
     from amalgam.bench.tables import read_table
@@ -68,7 +69,9 @@ def bench_and_show(
             word_cell.ready(table)
         elif isinstance(table, RowTable):
             checks.ready(table)
-    kind = word_cell if isinstance(table, WordTable) else cell
+        elif isinstance(table, GraphTable):
+            graph_cell.ready(table)
+    kind = word_cell if isinstance(table, WordTable) else graph_cell if isinstance(table, GraphTable) else cell
     folder = out or run.fresh(f"bench-{table.name}")
     with opened(folder, table, scope, resume) as bench, shown() as progress:
         progress.say(f"bench directory: {folder}")
