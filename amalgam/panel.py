@@ -249,8 +249,8 @@ class Ballots:
         space = self.panel.space
         spread = [space.spread(k, torch.as_tensor(one[where])) for k, one in enumerate(self.scores)]
         features = tuple(torch.as_tensor(one[where]) for one in self.features)
-        rows = len(range(*where.indices(self.rows)))
-        scores = torch.stack(spread) if spread else torch.empty(0, rows, len(space.names))
+        none = torch.empty(0, len(torch.arange(self.rows)[where]), len(space.names))
+        scores = torch.stack(spread) if spread else none
         return Votes(scores, space.known, self.panel.spans, features)
 
     def chunks(self, size: int) -> Iterator[tuple[slice, Votes]]:
