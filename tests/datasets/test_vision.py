@@ -56,7 +56,14 @@ def test_classes_of_mnist_are_their_numbers(root: Path) -> None:
     mnist(root, "MNIST")
     assert read("torchvision:MNIST").rows.labels == ("0", "1", "9")
     assert read("torchvision:MNIST", channels=3).rows.inputs(slice(None)).shape == (5, 3, 4, 4)
-    assert datasets.names() == ["digits", "digits-images", "digits-numerals", "shapes3d", "torchvision:MNIST", "tslearn:Trace"]
+    assert datasets.names() == [
+        "digits",
+        "digits-images",
+        "digits-numerals",
+        "shapes3d",
+        "torchvision:MNIST",
+        "tslearn:Trace",
+    ]
 
 
 def pickled(path: Path, content: object) -> None:
