@@ -249,9 +249,9 @@ class Ballots:
         space = self.panel.space
         spread = [space.spread(k, torch.as_tensor(one[where])) for k, one in enumerate(self.scores)]
         features = tuple(torch.as_tensor(one[where]) for one in self.features)
-        rows = len(range(*where.indices(self.rows)))
-        scores = torch.stack(spread) if spread else torch.empty(0, rows, len(space.names))
-        return Votes(scores, space.known, self.panel.spans, features)
+        if not spread:
+            return Votes(torch.empty(0, len(torch.arange(self.rows)[where]), len(space.names)), space.known)
+        return Votes(torch.stack(spread), space.known, self.panel.spans, features)
 
     def chunks(self, size: int) -> Iterator[tuple[slice, Votes]]:
         """The votes on every row once, in order: (where, votes)."""

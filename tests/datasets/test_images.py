@@ -144,7 +144,7 @@ def test_an_unreadable_folder_in_the_data_folder_is_passed_by(
     monkeypatch.setattr("os.scandir", refusing)
     monkeypatch.setattr("os.access", lambda path, mode: str(path) != str(locked) and access(path, mode))
     monkeypatch.setenv("AMALGAM_DATA", str(tmp_path))
-    assert datasets.names() == ["digits", "digits-images", "photos", "shapes3d", "tslearn:Trace"]
+    assert datasets.names() == ["digits", "digits-images", "digits-numerals", "photos", "shapes3d", "tslearn:Trace"]
 
 
 def test_images_of_several_sizes_need_one(photos: Path) -> None:
@@ -255,7 +255,7 @@ def test_folders_in_the_data_folder_have_names(tmp_path: Path, photos: Path, mon
     (tmp_path / "images" / "tars").mkdir()
     (tmp_path / "images" / "tars" / "x.tar").write_bytes(b"")
     photos.rename(tmp_path / "images" / "photos")
-    assert datasets.names() == ["digits", "digits-images", "photos", "shapes3d", "tslearn:Trace"]
+    assert datasets.names() == ["digits", "digits-images", "digits-numerals", "photos", "shapes3d", "tslearn:Trace"]
     assert datasets.load("photos").rows.labels == ("cat", "dog")
     other = tmp_path / "photos"
     other.mkdir()

@@ -89,7 +89,15 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_sets_in_the_data_folder_have_names(shelf: Path) -> None:
-    assert datasets.names() == ["Other", "Toy", "digits", "digits-images", "shapes3d", "tslearn:Trace"]
+    assert datasets.names() == [
+        "Other",
+        "Toy",
+        "digits",
+        "digits-images",
+        "digits-numerals",
+        "shapes3d",
+        "tslearn:Trace",
+    ]
     assert datasets.load("Toy").rows.labels == ("10", "a", "b")
     assert datasets.load("Other").rows.labels == ("1", "10")
     assert datasets.files("Other") == [shelf / "Other" / f"Other_{part}.tsv" for part in ("TRAIN", "TEST")]

@@ -56,7 +56,14 @@ def test_classes_of_mnist_are_their_numbers(root: Path) -> None:
     mnist(root, "MNIST")
     assert read("torchvision:MNIST").rows.labels == ("0", "1", "9")
     assert read("torchvision:MNIST", channels=3).rows.inputs(slice(None)).shape == (5, 3, 4, 4)
-    assert datasets.names() == ["digits", "digits-images", "shapes3d", "torchvision:MNIST", "tslearn:Trace"]
+    assert datasets.names() == [
+        "digits",
+        "digits-images",
+        "digits-numerals",
+        "shapes3d",
+        "torchvision:MNIST",
+        "tslearn:Trace",
+    ]
 
 
 def pickled(path: Path, content: object) -> None:
@@ -408,4 +415,4 @@ def test_options_that_mean_nothing(root: Path, spec: str, options: dict[str, Any
 
 def test_torchvision_s_sets_are_not_looked_for_by_other_names(root: Path) -> None:
     assert datasets.files("digits", DataOptions()) == []
-    assert datasets.names() == ["digits", "digits-images", "shapes3d", "tslearn:Trace"]
+    assert datasets.names() == ["digits", "digits-images", "digits-numerals", "shapes3d", "tslearn:Trace"]
