@@ -1,0 +1,139 @@
+"""Tables of label graphs: what a cell holds, what its numbers follow from, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from amalgam.bench import graph_cell, origin
+from amalgam.bench.graph_table import GraphTable
+from amalgam.bench.tables import read_table
+from amalgam.errors import RequestError
+from amalgam.labelgraph import specs
+from amalgam.parts import apportion
+from amalgam.strategies.label_graph import LabelGraphJoining
+
+SHORT = {"epochs": 2, "batch_size": 32, "learning_rate": 0.003, "validation": 0, "threads": 1}
+
+
+def small(**changes: Any) -> GraphTable:
+    content: dict[str, Any] = {
+        "name": "small",
+        "title": "Digits",
+        "protocol": "As it is.",
+        "headline": "graph",
+        "student": {"name": "mlp", "hidden": [16]},
+        "training": SHORT,
+        "methods": {
+            "graph": {"strategy": "label_graph", "student": {"walks": None}},
+            "alone": {"strategy": "label_graph", "alone": True, "role": "variant"},
+            "ffn": "ffn",
+        },
+        "settings": {
+            "digits": {
+                "data": "digits-numerals",
+                "parts": {"named": 0.1, "counted": 0.3, "test": 0.2},
+                "shows": {"named": "numerals", "counted": "loops"},
+                "graph": "digits",
+            }
+        },
+    }
+    return GraphTable.model_validate(content | changes)
+
+
+def pair(**changes: Any) -> dict[str, Any]:
+    return {"settings": {"digits": small().settings["digits"].model_dump() | changes}}
+
+
+def test_a_cell_has_every_method_on_the_target_s_test_rows() -> None:
+    table = small()
+    graph_cell.ready(table)
+    told = list[tuple[float, str]]()
+    cell = graph_cell.run(table, "digits", 3, lambda share, note: told.append((share, note)))
+    assert cell.scores.keys() == {"graph", "alone", "ffn"}
+    assert (cell.labels, cell.names) == (10, specs.find("digits").labels["numerals"])
+    learned = {key: one.facts["rows learned from"] for key, one in cell.scores.items()}
+    assert learned["graph"] > 3 * learned["ffn"]
+    assert learned["alone"] == learned["ffn"]
+    assert cell.rows["test"] == 361 or 355 <= cell.rows["test"] <= 365
+    assert all(0 < one.measures.accuracy <= 1 for one in cell.scores.values())  # type: ignore[union-attr]
+    assert [note for _, note in told] == ["graph", "alone", "ffn"]
+    again = graph_cell.run(table, "digits", 3, lambda share, note: None)
+    assert {key: one.measures for key, one in again.scores.items()} == {
+        key: one.measures for key, one in cell.scores.items()
+    }
+    assert again.test == cell.test
+    assert graph_cell.run(table, "digits", 4, lambda share, note: None).test != cell.test
+
+
+def test_a_coarser_source_can_be_measured() -> None:
+    table = small(**pair(target="loops"))
+    graph = specs.find("digits")
+    recipe = graph_cell.recipe_of(table, table.settings["digits"], "alone", 0, "here")
+    assert recipe.data.shows == {"counted": "loops"}
+    test, truth = graph_cell.measured(recipe, graph, graph.labels["loops"])
+    assert truth.shape == (len(test), 3)
+    assert torch.equal(truth.sum(1), torch.ones(len(test)))
+    every = apportion(recipe, sources=graph.labels).test
+    assert every is not None
+    assert len(test) == len(every)
+
+
+def test_students_walk_where_their_strategy_has_them_do_so() -> None:
+    table = small()
+    made = {key: graph_cell.recipe_of(table, table.settings["digits"], key, 0, "here").student for key in table.methods}
+    assert made["ffn"] == {"name": "mlp", "hidden": [16]}
+    assert made["graph"] == {"name": "path_decoder", "encoder": {"name": "mlp", "hidden": [16]}, "walks": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (pair(target="digits"), "target is 'digits', which is no source of its label graph"),
+        (pair(graph="digitz"), "no label graph 'digitz'; did you mean 'digits'?"),
+        (pair(data="digits"), "digits is not annotated with 'zero', 'one'"),
+        (pair(shows={"named": "numbers"}), "data.shows.named is 'numbers'"),
+        (
+            {"methods": {**{key: one.model_dump() for key, one in small().methods.items()},
+                         "graph": {"strategy": {"name": "label_graph", "pool": "sum"}}}},
+            "unknown key 'strategy.pool'",
+        ),
+    ],
+    ids=["target", "graph", "data", "source", "strategy"],
+)  # fmt: skip
+def test_what_is_wrong_is_refused_before_any_cell(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        graph_cell.ready(small(**changes))
+    assert message in str(caught.value)
+    assert "table small, setting digits" in str(caught.value)
+
+
+def test_cells_follow_from_the_graph_itself(tmp_path: Path) -> None:
+    graph = specs.find("digits")
+    from amalgam.labelgraph import files
+
+    files.write(graph, tmp_path / "g.yaml")
+    table = small(**pair(graph=str(tmp_path / "g.yaml")))
+    before = origin.origins(table)["digits"]
+    assert origin.origins(table)["digits"] == before
+    files.write(graph.with_labels("kinds", ["even", "odd"]), tmp_path / "g.yaml")
+    after = origin.origins(table)["digits"]
+    assert after.table != before.table
+    assert (after.code, after.data) == (before.code, before.data)
+    other = origin.origins(
+        small(**pair(graph=str(tmp_path / "g.yaml"), parts={"named": 0.1, "counted": 0.3, "test": 0.3}))
+    )
+    assert other["digits"].table != after.table
+
+
+def test_the_table_that_ships_asks_for_what_the_recipes_say() -> None:
+    table = read_table("label-graph-table3")
+    assert isinstance(table, GraphTable)
+    graph_cell.ready(table)
+    strategy = table.methods["label_graph-paper"].strategy
+    assert LabelGraphJoining(specs.find("digits")) == LabelGraphJoining(
+        specs.find("digits"), **{key: value for key, value in strategy.items() if key != "name"}
+    )
