@@ -97,7 +97,10 @@ def test_every_table_of_the_paper_with_numbers_is_here() -> None:
 OF_ROWS = [name for name in tables() if isinstance(read_table(name), RowTable)]
 
 
-@pytest.mark.parametrize("name", set(tables()) - set(OF_ROWS))
+OF_WORDS = [name for name in tables() if isinstance(read_table(name), WordTable)]
+
+
+@pytest.mark.parametrize("name", OF_WORDS)
 def test_a_table_of_words_is_sound(name: str) -> None:
     table = read_table(name)
     assert isinstance(table, WordTable)
