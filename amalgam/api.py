@@ -40,8 +40,9 @@ def distill(
     Args:
         teachers: each a card's name, a path, a pair (torch module or scikit-learn estimator, labels), or any object
             with `labels` and `score(inputs) -> logits (B, len(labels))`.
-        data: the rows: an array (N, ...), a SPEC such as a file's path, or, for a strategy that learns from a few
-            labelled rows, a triple (inputs, annotated (N, L) of 0, 1 and NaN where nobody annotated, labels).
+        data: the rows: an array (N, ...), a list of N texts, a SPEC such as a file's path, or, for a strategy that
+            learns from a few labelled rows, a triple (inputs, annotated (N, L) of 0, 1 and NaN where nobody annotated,
+            labels).
         strategy: its name, or a mapping with `name` and hyperparameters.
         student: its name, or a mapping with `name` and settings.
         training: the trainer's settings that differ from the defaults.

@@ -33,6 +33,7 @@ _TARGETS = (
     "amalgam.scaling",
     "amalgam.strategy",
     "amalgam.surprise",
+    "amalgam.tokens",
 )  # and whose, other targets
 
 _RESIDENT_BYTES = 2**31  # votes or targets up to this size are read into memory whole, beside rows that are in memory

@@ -22,7 +22,7 @@ from amalgam.fingerprint import of_rows
 from amalgam.journal import Journal
 from amalgam.panel import Panel
 from amalgam.parts import Parts, apportion, leaks, renamed, rows_for
-from amalgam.pipeline import assemble, measure, seen_by, sources_of, untrained
+from amalgam.pipeline import assemble, measure, seen_by, untrained
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress
 from amalgam.recipe import Recipe, read
@@ -40,13 +40,12 @@ def evaluate_again(
         RequestError: no run there, a teacher that is gone, or rows without annotations.
     """
     recipe, student, strategy = _opened(folder)
-    sources = sources_of(strategy)
     with ExitStack() as passing:
         journal = Journal(progress, nonce(), passing)
         test = (
-            apportion(recipe, progress=progress, sources=sources).test
+            apportion(recipe, progress=progress, own=strategy.labels()).test
             if data is None
-            else renamed(rows_for(student, data, options), recipe)
+            else renamed(rows_for(student, data, options), recipe, strategy.labels())
         )
         if test is None or test.annotated is None:
             raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")
@@ -72,7 +71,7 @@ def explain(folder: Path, row: int, *, trust: bool, progress: Progress) -> Expla
         RequestError: no run there, a teacher that is gone, or no such row among those of the run.
     """
     recipe, student, strategy = _opened(folder)
-    parts = apportion(recipe, progress=progress, sources=sources_of(strategy))
+    parts = apportion(recipe, progress=progress, own=strategy.labels())
     with ExitStack() as passing:
         journal = Journal(progress, nonce(), passing)
         panel = assemble(recipe, (), strategy, processes(), trust, journal)

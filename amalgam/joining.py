@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from amalgam.errors import RequestError
 from amalgam.signals import Index, Rows, TensorRows
@@ -66,6 +66,11 @@ def join(parts: Sequence[Rows], name: str) -> Rows:
     """
     if len(parts) == 1:
         return parts[0]
+    if len({one.texts for one in parts}) > 1:
+        texts = next(one.name for one in parts if one.texts)
+        numbers = next(one.name for one in parts if not one.texts)
+        raise RequestError(f"{texts} has texts and {numbers} numbers, and no student reads both; read both as texts")
+    parts = _as_long(parts)
     shapes = {tuple(one.inputs(slice(0, 1)).shape[1:]): one.name for one in parts}
     if len(shapes) > 1:
         (shape, of), (other, of_other), *_ = shapes.items()
@@ -86,6 +91,7 @@ def join(parts: Sequence[Rows], name: str) -> Rows:
         "annotated": annotated if labels else None,
         "ids": torch.cat([one.ids for one in parts]),
         "name": name,
+        "texts": parts[0].texts,
     }
     whole = [one.resident for one in parts]
     if all(one is not None for one in whole):
@@ -93,12 +99,33 @@ def join(parts: Sequence[Rows], name: str) -> Rows:
     return JoinedRows(parts=tuple(parts), **about)
 
 
-def shown(rows: Rows, labels: Sequence[str]) -> Rows:
+def _as_long(parts: Sequence[Rows]) -> Sequence[Rows]:
+    """Series and texts filled up with NaN to the longest of all; other rows as they are."""
+    held = [one.resident for one in parts]
+    if any(one is None or one.ndim != 3 for one in held):
+        return parts
+    steps = max(one.shape[1] for one in held if one is not None)
+    return [
+        replace(part, values=nn.functional.pad(one, (0, 0, 0, steps - one.shape[1]), value=torch.nan))
+        if isinstance(part, TensorRows) and one is not None and one.shape[1] < steps
+        else part
+        for part, one in zip(parts, held, strict=True)
+    ]
+
+
+def shown(rows: Rows, labels: Sequence[str], implied: Mapping[str, Sequence[str]]) -> Rows:
     """Rows whose annotations are those of some labels alone.
+
+    Args:
+        rows: annotated with these labels, or with none of them: then with others that imply them.
+        labels: of which a row has one, where they are implied.
+        implied: label → what all its rows have, too.
 
     Raises:
         RequestError: a label that the rows do not know.
     """
+    if not set(labels) & set(rows.labels) and rows.annotated is not None:
+        rows = _told(rows, labels, rows.annotated, implied)
     missing = [label for label in labels if label not in rows.labels]
     if missing or rows.annotated is None:
         raise RequestError(
@@ -107,3 +134,12 @@ def shown(rows: Rows, labels: Sequence[str]) -> Rows:
         )
     columns = [rows.labels.index(label) for label in labels]
     return replace(rows, labels=tuple(labels), annotated=rows.annotated[:, columns])
+
+
+def _told(rows: Rows, labels: Sequence[str], annotated: Tensor, implied: Mapping[str, Sequence[str]]) -> Rows:
+    """Rows annotated with what their labels imply: 1, and 0 for the others, where one of them is; else nowhere."""
+    follows = torch.tensor([[float(one in implied.get(label, ())) for one in labels] for label in rows.labels])
+    if not bool(follows.any()):
+        return rows
+    found = ((annotated == 1).float() @ follows > 0).float()
+    return replace(rows, labels=tuple(labels), annotated=torch.where(found.any(1, keepdim=True), found, torch.nan))

@@ -111,6 +111,12 @@ def class_label(task: str, name: str) -> str:
     return f"{task}: {name}"
 
 
+def class_of(label: str) -> str:
+    """The class in what `class_label` made; a label of another form as it is."""
+    _, colon, name = label.partition(": ")
+    return name if colon else label
+
+
 def tasks_of(owner: Any) -> Tasks:
     """The tasks of several classes that a teacher or student has: its `tasks`, or one of all if it is `exclusive`."""
     told: Tasks | None = getattr(owner, "tasks", None)

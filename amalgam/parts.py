@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,12 +17,13 @@ from amalgam.datasets.few import few
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError, listed, nearest
 from amalgam.fingerprint import of_each_row
-from amalgam.labels import canonical, lookalikes
+from amalgam.labels import canonical, class_of, lookalikes
 from amalgam.panel import Panel
 from amalgam.progress import Progress
 from amalgam.recipe import Joined, Recipe
 from amalgam.series import alike
 from amalgam.signals import Rows, TensorRows
+from amalgam.strategy import Labelled
 from amalgam.student import Student
 
 IN_MEMORY = "rows in memory"
@@ -50,7 +52,7 @@ def apportion(
     rows: Rows | None = None,
     held_out: Rows | None = None,
     progress: Progress | None = None,
-    sources: Mapping[str, Sequence[str]] | None = None,
+    own: Labelled | None = None,
 ) -> Parts:
     """The rows the student learns from and those it is measured on.
 
@@ -59,7 +61,7 @@ def apportion(
         rows: those that are there already.
         held_out: those to measure on that are there already.
         progress: who shows a reading that takes its time.
-        sources: the labels of each source of the strategy's label graph, which `data.shows` can name.
+        own: the labels that the strategy says itself, whose sources `data.shows` can name.
 
     Raises:
         RequestError: no such data or part, too few rows, or test rows that are not annotated or have other columns.
@@ -70,11 +72,11 @@ def apportion(
             raise RequestError("this run learned from rows in memory, which no file holds; name some with --data")
         loaded = datasets.load(data.source, data.options, progress)
         rows, notes, features = loaded.rows, list(loaded.notes), loaded.features
-    rows = renamed(rows, recipe)
-    test = None if held_out is None else renamed(held_out, recipe)
+    rows = renamed(rows, recipe, own)
+    test = None if held_out is None else renamed(held_out, recipe, own)
     if data.held_out is not None:
         held = datasets.load(data.held_out, data.held_out_options or data.options, progress)
-        test = renamed(by_name(held, features, data.held_out), recipe)
+        test = renamed(by_name(held, features, data.held_out), recipe, own)
         notes += held.notes
         if test.annotated is None:
             raise RequestError(
@@ -93,9 +95,11 @@ def apportion(
         for part in learners if test is not None else [*learners, data.test]:
             if part not in parts:
                 raise RequestError(f"data.parts has no part {part!r}; it has {listed(parts)}")
-        shows = {part: _shown_labels(part, told, sources or {}) for part, told in data.shows.items()}
+        shows = {part: _shown_labels(part, told, own) for part, told in data.shows.items()}
+        implied = own.implied if own is not None else {}
         learn = joining.join(
-            [joining.shown(parts[part], shows[part]) if part in shows else parts[part] for part in learners], rows.name
+            [joining.shown(parts[part], shows[part], implied) if part in shows else parts[part] for part in learners],
+            rows.name,
         )
         test = test if test is not None else parts[data.test]
     if len(learn) < 2:
@@ -105,25 +109,26 @@ def apportion(
             f"{test.name} has no annotations, so nothing was measured on it; name label columns in data.options"
         )
         test = None
-    own, other = (None if one is None else tuple(one.inputs(slice(0, 1)).shape[1:]) for one in (learn, test))
-    if own is not None and other is not None and own != other and not alike(own, other):
+    shape, other = (None if one is None else tuple(one.inputs(slice(0, 1)).shape[1:]) for one in (learn, test))
+    if shape is not None and other is not None and shape != other and not alike(shape, other):
         raise RequestError(
-            f"{data.source} has rows of shape {own} and {data.held_out or 'the test data'} of shape {other}; give "
+            f"{data.source} has rows of shape {shape} and {data.held_out or 'the test data'} of shape {other}; give "
             "both the same columns"
         )
     shown = learn.unlabelled() if data.labelled is None else few(learn, data.labelled, data.split_seed)
     if data.join:
-        further = [_further(one, own or (), recipe, progress) for one in data.join]
+        further = [_further(one, shape or (), recipe, own, progress) for one in data.join]
         name = " and ".join((data.source, *(one.source for one in data.join)))
         shown = joining.join([shown, *(one for one, _ in further)], name)
         notes += [note for _, own_notes in further for note in own_notes]
     return Parts(shown, test, tuple(notes), features)
 
 
-def _shown_labels(part: str, told: str | Sequence[str], sources: Mapping[str, Sequence[str]]) -> Sequence[str]:
+def _shown_labels(part: str, told: str | Sequence[str], own: Labelled | None) -> Sequence[str]:
     """The labels that the rows of a part are annotated with."""
     if not isinstance(told, str):
         return told
+    sources = own.sources if own is not None else {}
     if told not in sources:
         raise RequestError(
             f"data.shows.{part} is {told!r}, which is no source of the strategy's label graph"
@@ -133,12 +138,12 @@ def _shown_labels(part: str, told: str | Sequence[str], sources: Mapping[str, Se
 
 
 def _further(
-    one: Joined, shape: Sequence[int], recipe: Recipe, progress: Progress | None
+    one: Joined, shape: Sequence[int], recipe: Recipe, own: Labelled | None, progress: Progress | None
 ) -> tuple[Rows, Sequence[str]]:
     """The rows of data that is joined, images brought to the shape of the others."""
     options = datasets.fitted(one.source, one.options, shape) if len(shape) == 3 else one.options
     loaded = datasets.load(one.source, options, progress)
-    rows = renamed(loaded.rows, recipe)
+    rows = renamed(loaded.rows, recipe, own)
     if rows.annotated is None:
         raise RequestError(f"{one.source} under data.join has no annotations to learn from; name its label columns")
     return few(rows, one.labelled, recipe.data.split_seed), loaded.notes
@@ -176,8 +181,9 @@ def rows_for(student: Student, data: str, options: DataOptions | None = None) ->
     """Rows that a student can read.
 
     Args:
-        student: who reads them; one that learned from series reads a file that may be a table as series, and one that
-            learned from images brings them to their size.
+        student: who reads them; one that learned from series reads a file that may be a table as series, one that
+            learned from texts the columns that it learned from as texts, and one that learned from images brings them
+            to their size.
         data: a SPEC.
         options: what the file does not say itself.
 
@@ -185,11 +191,14 @@ def rows_for(student: Student, data: str, options: DataOptions | None = None) ->
         RequestError: no such data, or rows of another shape or with other columns.
     """
     options = options or DataOptions()
-    if len(student.shape) == 2 and datasets.ambiguous(data):
+    if student.texts and options.text is None:
+        options = options.model_copy(update={"text": student.features or "lines"})
+    elif len(student.shape) == 2 and not student.texts and datasets.ambiguous(data):
         options = options.model_copy(update={"series": True})
     if len(student.shape) == 3:
         options = datasets.fitted(data, options, student.shape)
     rows = by_name(datasets.load(data, options), student.features, data)
+    student.refuse(rows)
     shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
     if not student.accepts(shape):
         raise RequestError(
@@ -286,8 +295,19 @@ def lookalike_notes(panel: Panel, parts: Parts) -> list[str]:
     ]
 
 
-def renamed(rows: Rows, recipe: Recipe) -> Rows:
-    """The rows with their labels under the recipe's common names."""
+def renamed(rows: Rows, recipe: Recipe, own: Labelled | None = None) -> Rows:
+    """The rows with their labels under the recipe's common names, or under those that the strategy says.
+
+    The classes of a column of a table, `column: class`, are called `class` where the strategy has labels of that name.
+    """
     if rows.annotated is None:
         return rows
-    return replace(rows, labels=canonical(rows.labels, recipe.labels.aliases, rows.name))
+    labels = canonical(rows.labels, recipe.labels.aliases, rows.name)
+    if own is not None:
+        short = [class_of(label) for label in labels]
+        twice = {name for name, count in Counter(short).items() if count > 1} | {*labels}
+        labels = tuple(
+            name if label not in own.seen and name in own.seen and name not in twice else label
+            for label, name in zip(labels, short, strict=True)
+        )
+    return replace(rows, labels=labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -75,7 +75,7 @@ def distill(
             return load(folder), Report.read(folder)
         journal = Journal(shown, nonce(), passing)
         with journal.timed("data"):
-            parts = apportion(recipe, rows, held_out, journal.progress, sources_of(strategy))
+            parts = apportion(recipe, rows, held_out, journal.progress, strategy.labels())
             if recipe.training.augment is not None:
                 recipe.training.augment.check(_shape(parts.learn))
         with journal.timed("teachers"):
@@ -218,12 +218,6 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
     return strategy
 
 
-def sources_of(strategy: Strategy[Any]) -> Mapping[str, Sequence[str]]:
-    """The labels of each source of a strategy that says the student's labels itself; of others none."""
-    own = strategy.labels()
-    return {} if own is None else own.sources
-
-
 def knows(strategy: Strategy[Any]) -> str:
     """Who knows the labels of a run, for messages: its teachers, or what the strategy has them from."""
     own = strategy.labels()
@@ -333,6 +327,7 @@ def told_of(parts: Parts, rows: int, learned: int) -> dict[str, int]:
 def untrained(recipe: Recipe, panel: Panel, parts: Parts, strategy: Strategy[Any]) -> Student:
     """The student of a recipe as it begins: its first weights are the seed's, its scaling is that of its rows."""
     student = first_weights(recipe, panel, _shape(parts.learn), strategy)
+    student.refuse(parts.learn)
     student.tasks = strategy.tasks(panel)
     student.scaling.fit(parts.learn)
     return student

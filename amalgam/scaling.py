@@ -62,6 +62,17 @@ class Scaling(nn.Module):
         return (inputs - self.mean) / self.spread
 
 
+class Unscaled(Scaling):
+    """Inputs as they are: numbers of words, which are no amounts."""
+
+    def fit(self, rows: Rows, chunk: int = 4096) -> None:
+        """Nothing is learned."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The inputs."""
+        return inputs
+
+
 def channel_scale(parts: Iterable[Tensor], channels: int) -> tuple[Tensor, Tensor]:
     """The mean and standard deviation (C,) of values (n, C) that come in parts, in one pass, NaN left out.
 

@@ -37,12 +37,14 @@ class Rows(ABC):
         annotated: (N, len(labels)) of 0, 1, and NaN where nobody annotated; None for unlabelled data.
         ids: (N,) long, the rows' numbers in the data they were taken from: parts that share a number share a row.
         name: where the rows come from, for messages.
+        texts: whether the inputs are texts, series (T, 1) of their words' numbers (`tokens.numbered`).
     """
 
     labels: tuple[str, ...] = ()
     annotated: Tensor | None = None
     ids: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     name: str = "data"
+    texts: bool = False
 
     def __post_init__(self) -> None:
         """Number the rows when nobody has, and hold the columns against each other."""

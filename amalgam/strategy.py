@@ -71,6 +71,7 @@ class Labelled:
         seen: the labels in whose columns the strategy sees the rows' annotations.
         tasks: those of them of which a row has one, as tasks.
         sources: dataset or teacher → which of the seen labels are its own.
+        implied: label → the seen labels that all its rows have, too.
         of: what they are told by, for messages ("the label graph pets").
     """
 
@@ -78,6 +79,7 @@ class Labelled:
     seen: tuple[str, ...]
     tasks: Tasks
     sources: Mapping[str, tuple[str, ...]]
+    implied: Mapping[str, tuple[str, ...]]
     of: str
 
     @property

@@ -22,7 +22,8 @@ from amalgam.files import draft, write_text
 from amalgam.labels import Tasks, spans_of, told_tasks
 from amalgam.scaling import Scaling
 from amalgam.schema import parse
-from amalgam.signals import StudentOutput
+from amalgam.signals import Rows, StudentOutput
+from amalgam.tokens import LONGEST, are_texts, numbered, tokens
 
 if TYPE_CHECKING:
     from amalgam.report import Report
@@ -44,6 +45,7 @@ class Student(nn.Module, ABC):
         model_config = {"extra": "forbid", "frozen": True}
 
     masks: ClassVar[bool] = False  # whether NaN in its inputs means missing values to it
+    texts: ClassVar[bool] = False  # whether its inputs are texts, the numbers of words
     settings: Settings
     tasks: Tasks = MappingProxyType({})  # its tasks of several classes, of which a row has the likeliest one alone
     report: Report | None = None  # what a run says of the student it made
@@ -94,18 +96,32 @@ class Student(nn.Module, ABC):
         """Whether inputs may have a shape: the one it was built for, unless its kind says otherwise."""
         return tuple(shape) == self.shape
 
+    def refuse(self, rows: Rows) -> None:
+        """RequestError for rows of numbers where it reads texts, or the other way round."""
+        if self.texts != rows.texts:
+            name = type(self).__module__.rpartition(".")[2]
+            what, other = ("texts", "numbers") if rows.texts else ("numbers", "texts")
+            mend = (
+                "choose a student of texts: text" if rows.texts else "say with the data option `text` where texts are"
+            )
+            raise RequestError(f"{rows.name} has rows of {what}, and the student {name} reads {other}; {mend}")
+
     @torch.no_grad()
     def width(self, inputs: Tensor) -> int:
         """D of its features (B, D), as some inputs show it."""
         return int(self(inputs).features.shape[-1])
 
-    def logits(self, inputs: ArrayLike | Tensor, batch_size: int = 1024) -> Tensor:
+    def logits(self, inputs: ArrayLike | Tensor | Sequence[str], batch_size: int = 1024) -> Tensor:
         """Logits (N, L) of inputs (N, *shape), in evaluation mode, batch by batch, on the CPU.
+
+        A student of texts also takes these as they are, a list of N.
 
         Raises:
             RequestError: inputs that are no numbers, of another shape or infinite; NaN, or for a student that `masks`
                 a row of nothing else.
         """
+        if self.texts and are_texts(inputs):
+            inputs = numbered([tokens(text) for text in inputs], max(LONGEST, self.shape[0]))
         try:
             values = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs).float()
         except (TypeError, ValueError) as error:
@@ -134,12 +150,12 @@ class Student(nn.Module, ABC):
         if bool(bad.any()):
             raise RequestError(f"row {int(bad.nonzero()[0])} of the inputs {why}")
 
-    def predict_proba(self, inputs: ArrayLike | Tensor) -> NDArray[np.float32]:
+    def predict_proba(self, inputs: ArrayLike | Tensor | Sequence[str]) -> NDArray[np.float32]:
         """The probability of each label, (N, L); the classes of a task share 1 among them."""
         found: NDArray[np.float32] = probabilities(self.logits(inputs), self.spans).numpy()
         return found
 
-    def predict(self, inputs: ArrayLike | Tensor) -> NDArray[np.bool_]:
+    def predict(self, inputs: ArrayLike | Tensor | Sequence[str]) -> NDArray[np.bool_]:
         """Which labels each row has, (N, L) bool: those with a probability above one half, a task's likeliest class."""
         hard: NDArray[np.bool_] = decided(self.logits(inputs), self.spans).numpy()
         return hard

@@ -63,9 +63,40 @@ def test_one_part_is_itself(tmp_path: Path) -> None:
 
 def test_annotations_are_narrowed_to_some_labels(tmp_path: Path) -> None:
     first, _ = parts(tmp_path, on_disk=False)
-    found = shown(first, ["b"])
+    found = shown(first, ["b"], {})
     assert found.labels == ("b",)
     assert found.annotated is not None
     torch.testing.assert_close(found.annotated, torch.tensor([[0.0], [1.0], [nan]]), equal_nan=True)
     with pytest.raises(RequestError, match="data is not annotated with 'z'; its labels are a, b"):
-        shown(first, ["b", "z"])
+        shown(first, ["b", "z"], {})
+
+
+def test_labels_that_others_imply_are_shown(tmp_path: Path) -> None:
+    first, _ = parts(tmp_path, on_disk=False)
+    implied = {"a": ("animal", "a"), "b": ("plant", "green", "b")}
+    found = shown(first, ["plant", "animal", "stone"], implied)
+    assert found.labels == ("plant", "animal", "stone")
+    assert found.annotated is not None
+    wanted = torch.tensor([[0.0, 1, 0], [1, 0, 0], [nan, nan, nan]])
+    torch.testing.assert_close(found.annotated, wanted, equal_nan=True)
+    with pytest.raises(RequestError, match="data is not annotated with 'stone'; its labels are a, b"):
+        shown(first, ["stone"], implied)
+
+
+def test_a_row_whose_label_implies_none_of_them_is_annotated_with_none(tmp_path: Path) -> None:
+    first, _ = parts(tmp_path, on_disk=False)
+    found = shown(first, ["animal"], {"a": ("animal", "a"), "b": ("b",)}).annotated
+    assert found is not None
+    torch.testing.assert_close(found, torch.tensor([[1.0], [nan], [nan]]), equal_nan=True)
+
+
+def test_texts_are_filled_up_to_the_longest_and_join_texts_alone() -> None:
+    short = TensorRows(values=torch.tensor([[[1.0], [2.0]]]), texts=True, name="short")
+    long = TensorRows(values=torch.tensor([[[3.0], [4.0], [5.0]]]), texts=True, name="long")
+    found = join([short, long], "both")
+    assert found.texts
+    wanted = torch.tensor([[1.0, 2, nan], [3, 4, 5]])
+    torch.testing.assert_close(found.inputs(slice(None))[..., 0], wanted, equal_nan=True)
+    assert (of_each_row(found) == [*of_each_row(short), *of_each_row(long)]).all()
+    with pytest.raises(RequestError, match="short has texts and plain numbers, and no student reads both"):
+        join([short, TensorRows(values=torch.zeros(2, 2, 1), name="plain")], "both")

@@ -22,7 +22,7 @@ from amalgam.parts import apportion
 from amalgam.recipe import Recipe
 from amalgam.schema import parse
 from amalgam.signals import Rows
-from amalgam.strategies import strategy_class
+from amalgam.strategies import build, strategy_class
 from amalgam.strategy import Strategy
 from amalgam.student import Student
 
@@ -149,12 +149,15 @@ def measured(recipe: Recipe, graph: LabelGraph, wanted: tuple[str, ...]) -> tupl
     Raises:
         RequestError: there are none, or the data does not know a label.
     """
-    test = apportion(recipe, sources=graph.labels).test
+    test = apportion(recipe, own=build(recipe.strategy, f"recipe {recipe.name}").labels()).test
     if test is None or test.annotated is None:
         raise RequestError(f"{recipe.data.source} leaves no annotated rows to measure on; name a part `test`")
-    if missing := [label for label in wanted if label not in test.labels]:
-        raise RequestError(f"{recipe.data.source} is not annotated with {listed(missing)}, which is to be measured")
-    truth = test.annotated[:, [test.labels.index(label) for label in wanted]].float()
+    place = {label: column for column, label in enumerate(test.labels)}
+    if not set(wanted) & set(place):
+        raise RequestError(f"{test.name} is not annotated with {listed(wanted)}, which are to be measured")
+    truth = torch.zeros(len(test), len(wanted))  # what its rows are never annotated with, none of them has
+    for column, label in enumerate(wanted):
+        truth[:, column] = test.annotated[:, place[label]] if label in place else 0.0
     known = (truth == 1).any(1).nonzero()[:, 0]
     if not len(known):
         raise RequestError(f"no test row of {recipe.data.source} has a label of the target, {listed(wanted)}")

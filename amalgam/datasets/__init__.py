@@ -16,9 +16,11 @@ from amalgam.datasets import (
     shapes3d,
     specs,
     table,
+    texts,
     vision,
 )
 from amalgam.datasets.arrays import from_arrays
+from amalgam.datasets.compressed import archive_of
 from amalgam.datasets.loaded import DataOptions, Loaded, finish
 from amalgam.datasets.specs import ambiguous, names
 from amalgam.errors import RequestError
@@ -27,18 +29,21 @@ from amalgam.progress import Progress, Silent
 __all__ = ["DataOptions", "Loaded", "ambiguous", "files", "fitted", "from_arrays", "load", "names"]
 
 _FILES = {"size", "channels", "fit", "missing"}
+_COLUMNS = {"labels", "tasks", "primary", "drop", "missing"}
 _OPTIONS: dict[str, set[str]] = {
     ".arff": {"labels", "label_count", "label_position", "xml", "drop", "missing"},
-    ".csv": {"image", "labels", "tasks", "drop", "missing"},
-    ".tsv": {"image", "labels", "tasks", "drop", "missing"},
-    ".parquet": {"labels", "tasks", "drop", "missing"},
+    ".csv": {"image", "text", *_COLUMNS},
+    ".tsv": {"image", "text", *_COLUMNS},
+    ".parquet": _COLUMNS,
+    "table of texts": {"text", "longest", *_COLUMNS},
+    "lines of texts": {"text", "longest", "missing"},
     ".npz": {"missing", "channels"},
     ".npy": {"missing"},
     "series": {"series"},
     "shapes3d": {"count", "seed", "size", "tasks"},
     ".h5": {"count", "seed", "tasks"},
     "images": _FILES,
-    "table of images": {"image", "labels", "tasks", "drop", *_FILES},
+    "table of images": {"image", *_COLUMNS, *_FILES},
     "pixels": {"channels"},
     "torchvision": {"channels", "download"},
     "torchvision files": {"download", *_FILES},
@@ -55,14 +60,16 @@ def load(spec: str, options: DataOptions | None = None, progress: Progress | Non
             `.csv`, `.tsv`, `.ts` or `.txt` file (also `.xz`, `.bz2`, `.gz`), to an `.npz`, `.npy`, `.parquet` or (3D
             Shapes) `.h5` file, to an IDX file of images, to a folder of series (NAME_TRAIN and NAME_TEST, or as
             HAR's), of images, or of MNIST's or CIFAR's files. `.ts` files and tslearn's sets are series; `.txt` files
-            are with the option `series`, and others can be.
+            are with the option `series`, and others can be. With the option `text` a file holds texts. A file may lie
+            in a `.zip`: `texts.zip/train.txt`.
         options: what the file does not say itself.
         progress: who shows how many images were opened.
 
     Returns:
         The rows (in memory; those of a bare `.npy` file and images in files stay on disk), feature names, and notes for
-        the report. Series are (N, T, C), with NaN where a value is missing; images are (N, C, H, W) from 0 to 1. Their
-        labels are classes, of which a row has one, where the data says nothing else.
+        the report. Series are (N, T, C), with NaN where a value is missing, texts series of their words' numbers;
+        images are (N, C, H, W) from 0 to 1. Their labels are classes, of which a row has one, where the data says
+        nothing else.
 
     Raises:
         RequestError: an unknown SPEC, an option that means nothing for it, or a file that cannot be read as it is.
@@ -74,6 +81,8 @@ def load(spec: str, options: DataOptions | None = None, progress: Progress | Non
             f"the data option `missing` means nothing for {spec}: missing values of series are masked, neither filled "
             "nor left out; leave it out"
         )
+    if options.missing == "mean" and kind.endswith("of texts"):
+        raise RequestError(f"the data option `missing` can be `refuse` or `drop_rows` for the texts of {spec}")
     _refuse_idle_options(spec, options, _OPTIONS.get(kind, set()))
     return _read(kind, paths, spec, options, progress or Silent())
 
@@ -88,6 +97,10 @@ def _read(kind: str, paths: list[Path], spec: str, options: DataOptions, progres
             return images.finish(image_folder.read(paths[0]), options, progress)
         case "table of images":
             return images.finish(image_table.read(paths[0], options), options, progress)
+        case "table of texts":
+            return texts.read_table(paths[0], options)
+        case "lines of texts":
+            return texts.read_lines(paths[0], options)
         case "pixels":
             found = pixels.read(paths[0], options.channels)
         case ".npy":
@@ -141,7 +154,7 @@ def files(spec: str, options: DataOptions | None = None) -> list[Path]:
     if kind == "pixels":
         return pixels.paths(paths[0])
     xml = mulan.label_file(paths[0], options) if kind == ".arff" else None
-    return paths if xml is None else [*paths, xml]
+    return [archive_of(path) or path for path in (paths if xml is None else [*paths, xml])]
 
 
 def fitted(spec: str, options: DataOptions, shape: Sequence[int]) -> DataOptions:

@@ -12,13 +12,14 @@ from amalgam.datasets import pixels
 from amalgam.errors import RequestError
 from amalgam.labels import canonical
 from amalgam.signals import TensorRows
+from amalgam.tokens import LONGEST, are_texts, numbered, tokens
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
 def from_arrays(
-    inputs: ArrayLike | torch.Tensor,
+    inputs: ArrayLike | torch.Tensor | Sequence[str],
     annotated: ArrayLike | torch.Tensor | None = None,
     labels: Sequence[str] = (),
 ) -> TensorRows:
@@ -26,14 +27,16 @@ def from_arrays(
 
     Args:
         inputs: (N, ...), finite numbers; in series (N, T, C) NaN is a missing value, or one beyond a series' end. Four
-            dimensions are images: floats (N, C, H, W) from 0 to 1, or bytes (uint8), also (N, H, W, C).
+            dimensions are images: floats (N, C, H, W) from 0 to 1, or bytes (uint8), also (N, H, W, C). Or a list of
+            N texts, whose first words are read.
         annotated: (N, L) of 0, 1, and NaN where nobody annotated; None for unlabelled data.
         labels: L names.
 
     Raises:
         RequestError: says which argument, and which row, is not so.
     """
-    values = _tensor(inputs, "inputs")
+    texts = are_texts(inputs)
+    values = _words(inputs) if are_texts(inputs) else _tensor(inputs, "inputs")
     if values.ndim < 2 or 0 in values.shape:
         raise RequestError(
             f"inputs have the shape {tuple(values.shape)}, expected (rows, columns, …) and at least a row"
@@ -49,7 +52,7 @@ def from_arrays(
     if annotated is None:
         if labels:
             raise RequestError("labels are named but nothing is annotated; give `annotated`, or leave `labels` out")
-        return TensorRows(values=values, name="arrays")
+        return TensorRows(values=values, name="arrays", texts=texts)
     known = canonical(labels, {}, "`labels`")
     marks = _tensor(annotated, "annotated")
     if marks.shape != (len(values), len(known)):
@@ -62,7 +65,12 @@ def from_arrays(
         raise RequestError(
             f"row {int(wrong.nonzero()[0])} of annotated holds something else than 0, 1, and NaN for not annotated"
         )
-    return TensorRows(labels=known, annotated=marks, values=values, name="arrays")
+    return TensorRows(labels=known, annotated=marks, values=values, name="arrays", texts=texts)
+
+
+def _words(texts: Sequence[str]) -> torch.Tensor:
+    """Texts as numbers of their words, (N, T, 1)."""
+    return torch.from_numpy(numbered([tokens(one) for one in texts], LONGEST))
 
 
 def _tensor(values: Any, what: str) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Files that may be compressed, read as a stream; a damaged one is named, whatever reads it."""
+"""Files that may be compressed or lie in a ZIP archive, read as a stream; a damaged one is named, whatever reads it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import bz2
 import gzip
 import io
 import lzma
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TextIO
 
-from amalgam.errors import RequestError
+from amalgam.errors import RequestError, listed, nearest
 
 _OPENERS: dict[str, Any] = {".xz": lzma.open, ".bz2": bz2.open, ".gz": gzip.open}
+
+
+def archive_of(path: Path) -> Path | None:
+    """The ZIP archive that a path leads into: `texts.zip` of `texts.zip/part/train.txt`."""
+    return next((one for one in path.parents if one.suffix == ".zip" and one.is_file()), None)
 
 
 def plain_name(path: Path) -> str:
@@ -30,13 +36,14 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         RequestError: while it is opened or read: no such file, cut short, damaged, or (text) not UTF-8.
     """
     try:
-        with _OPENERS.get(path.suffix, open)(path, "rb") as stream:
+        archive = archive_of(path)
+        with _member(archive, path) if archive is not None else _OPENERS.get(path.suffix, open)(path, "rb") as stream:
             yield stream
     except FileNotFoundError:
         raise RequestError(f"data {path}: no such file") from None
     except EOFError:
         raise RequestError(f"{path} is cut short: its {path.suffix} stream has no end; fetch the file again") from None
-    except (lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
+    except (lzma.LZMAError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError) as error:
         raise RequestError(f"{path} is damaged ({error}); fetch the file again") from None
     except UnicodeDecodeError as error:
         raise RequestError(f"{path} is not UTF-8 text ({error.reason}); convert it to UTF-8") from None
@@ -49,3 +56,15 @@ def opened_text(path: Path) -> Iterator[TextIO]:
     """The file's content as UTF-8 text, its line ends as they are; raises what `opened` raises."""
     with opened(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
         yield text
+
+
+@contextmanager
+def _member(archive: Path, path: Path) -> Iterator[IO[bytes]]:
+    """A member of a ZIP archive, read where it lies: nothing is written."""
+    name = path.relative_to(archive).as_posix()
+    with zipfile.ZipFile(archive) as whole:
+        if name not in whole.namelist():
+            files = [one for one in whole.namelist() if not one.endswith("/")]
+            raise RequestError(f"{archive} has no member {name!r}{nearest(name, files)} (members: {listed(files)})")
+        with whole.open(name) as stream:
+            yield stream

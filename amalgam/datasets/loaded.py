@@ -15,6 +15,7 @@ from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_each_row
 from amalgam.labels import canonical
 from amalgam.signals import Rows, TensorRows
+from amalgam.tokens import LONGEST
 
 Missing = Literal["refuse", "mean", "drop_rows"]
 Fit = Literal["crop", "squash"]
@@ -34,6 +35,10 @@ class DataOptions(BaseModel):
         drop: columns to leave out.
         missing: what to do about missing feature values: refuse them, fill them with their column's mean, or leave
             out their rows. Those of series are masked instead. An image that cannot be read is refused or left out.
+        primary: whether a cell of these columns may list several classes with blanks between; a row has the first.
+        text: the columns of a CSV or TSV file that hold texts, which are read one after the other; or `lines` for a
+            `.txt` file of a text a line after its class, or after several, each written `__label__class`.
+        longest: words that are read of a text, its first.
         series: whether the rows of a file that could be a table are series of one class each.
         image: the column of a CSV or TSV file that holds the paths of images.
         size: height and width to which images of files are brought (a number is both); else all must have one size.
@@ -53,6 +58,9 @@ class DataOptions(BaseModel):
     xml: str | None = None
     drop: tuple[str, ...] = ()
     missing: Missing = "refuse"
+    primary: bool = False
+    text: tuple[str, ...] | Literal["lines"] | None = None
+    longest: PositiveInt = LONGEST
     series: bool = False
     image: str | None = None
     size: tuple[int, int] | None = None
@@ -69,6 +77,16 @@ class DataOptions(BaseModel):
         if size is not None and (len(sides) != 2 or any(type(side) is not int or side < 1 for side in sides)):
             raise ValueError("a number of pixels, 1 or more, or [height, width]")
         return None if size is None else tuple(sides)
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def _columns(cls, text: Any) -> Any:
+        return (text,) if isinstance(text, str) and text != "lines" else text
+
+    @property
+    def columns_of_text(self) -> tuple[str, ...]:
+        """The columns that hold texts."""
+        return self.text if isinstance(self.text, tuple) else ()
 
     @model_validator(mode="after")
     def _one_source_of_labels(self) -> DataOptions:

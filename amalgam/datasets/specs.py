@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from amalgam.datasets import archive, image_folder, mulan, pixels, table, vision
-from amalgam.datasets.compressed import plain_name
+from amalgam.datasets.compressed import archive_of, plain_name
 from amalgam.datasets.loaded import DataOptions
 from amalgam.errors import RequestError, listed, nearest
 
@@ -39,7 +39,7 @@ def found(spec: str, options: DataOptions) -> tuple[str, list[Path]]:
         return "torchvision files" if vision.of_files(spec) else "torchvision", []
     if named := _named(spec):
         return named
-    path = Path(spec).expanduser()
+    path = _placed(spec)
     if path.is_dir():
         return _in_folder(path)
     if pixels.is_pixels(path):
@@ -52,10 +52,31 @@ def found(spec: str, options: DataOptions) -> tuple[str, list[Path]]:
     if kind in archive.KINDS | TABLES and (path.suffix == kind or kind in _COMPRESSIBLE):
         if kind == ".ts" or (options.series and kind in archive.KINDS):
             return "series", [path]
-        if kind == ".txt":
-            raise RequestError(f"data {spec!r} can be read as series only; {table.SERIES}")
-        return "table of images" if options.image is not None and kind in (".csv", ".tsv") else kind, [path]
+        return _of_table(spec, kind, options), [path]
     raise _unknown(spec, path)
+
+
+def _placed(spec: str) -> Path:
+    """The path of a file, or of one in a ZIP archive, here or below the folder that `AMALGAM_DATA` names."""
+    home, path = os.environ.get("AMALGAM_DATA"), Path(spec).expanduser()
+    below = Path(home).expanduser() / path if home else path
+    return path if path.exists() or archive_of(path) or not (below.is_file() or archive_of(below)) else below
+
+
+def _of_table(spec: str, kind: str, options: DataOptions) -> str:
+    """The kind of data in a file whose lines are rows."""
+    if kind in (".csv", ".tsv") and options.image is not None:
+        return "table of images"
+    if kind in (".csv", ".tsv") and options.columns_of_text:
+        return "table of texts"
+    if kind == ".txt" and options.text == "lines":
+        return "lines of texts"
+    if kind == ".txt":
+        raise RequestError(
+            f"data {spec!r} can be read as series, or as texts; {table.SERIES}, or the data option `text` to `lines` "
+            "for a text a line after its class"
+        )
+    return kind
 
 
 def _in_folder(folder: Path) -> tuple[str, list[Path]]:

@@ -223,7 +223,7 @@ def by_class(frame: Any, path: Path, options: DataOptions) -> tuple[Any, tuple[s
             raise RequestError(
                 f"{path}: a cell of the column {task!r} holds several values, expected the name of a class"
             )
-        called = {one: class_name(str(one)) for one in frame[task].dropna().unique()}
+        called = {one: class_name(_first(str(one), options)) for one in frame[task].dropna().unique()}
         values = frame[task].map({one: name for one, name in called.items() if name})
         there = values.notna()
         classes = sorted(values[there].unique())
@@ -237,26 +237,32 @@ def by_class(frame: Any, path: Path, options: DataOptions) -> tuple[Any, tuple[s
     return frame, tuple(labels)
 
 
+def _first(cell: str, options: DataOptions) -> str:
+    """The class that a cell of a task names, or the first of several with blanks between."""
+    return (cell.split() or [""])[0] if options.primary else cell
+
+
 def features(frame: Any, path: Path, options: DataOptions) -> list[str]:
     """The columns of a data frame that are neither labels nor dropped; the options must name columns, and once."""
     columns: list[str] = list(frame.columns)
     labels, images = options.labels or (), () if options.image is None else (options.image,)
-    for option, wanted in (("labels", labels), ("tasks", options.tasks), ("drop", options.drop), ("image", images)):
+    content = {"image": images, "text": options.columns_of_text}
+    for option, wanted in (("labels", labels), ("tasks", options.tasks), ("drop", options.drop), *content.items()):
         unknown = next((name for name in wanted if name not in columns), None)
         if unknown is not None:
             raise RequestError(
                 f"{path} has no column {unknown!r}, which the data option `{option}` names"
                 f"{nearest(unknown, columns)} (columns: {listed(columns)})"
             )
-    for option, wanted in (("labels", labels), ("tasks", options.tasks), ("image", images)):
+    for option, wanted in (("labels", labels), ("tasks", options.tasks), *content.items()):
         both = next((name for name in wanted if name in options.drop), None)
         if both is not None:
             raise RequestError(f"the data options name {both!r} under `{option}` and under `drop`; choose one")
     for option, wanted in (("labels", labels), ("tasks", options.tasks)):
-        if options.image in wanted:
-            raise RequestError(
-                f"the data options name {options.image!r} under `image` and under `{option}`; choose one"
-            )
+        for other, own in content.items():
+            both = next((name for name in own if name in wanted), None)
+            if both is not None:
+                raise RequestError(f"the data options name {both!r} under `{other}` and under `{option}`; choose one")
     both = next((name for name in options.tasks if name in labels), None)
     if both is not None:
         raise RequestError(f"the data options name {both!r} under `labels` and under `tasks`; choose one")

@@ -118,6 +118,16 @@ class LabelGraph(BaseModel):
         return tuple(asked | dict.fromkeys(self.paths.nodes[1:]))
 
     @cached_property
+    def implied(self) -> dict[str, tuple[str, ...]]:
+        """Label → the nodes that every path to it passes through, itself among them, not the root."""
+        names = self.paths.nodes
+        place = {name: number for number, name in enumerate(names)}
+        return {
+            label: tuple(names[node] for node in self.paths.implied[place[label]].nonzero()[0] if node)
+            for label in self.label_nodes
+        }
+
+    @cached_property
     def paths(self) -> Paths:
         """All paths from the root to a label; raises what `paths.compiled` does."""
         from amalgam.labelgraph.paths import compiled

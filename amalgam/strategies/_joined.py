@@ -17,6 +17,11 @@ from amalgam.signals import ProbabilityTargets, Rows
 from amalgam.strategy import Labelled, State, Strategy
 
 
+def labelled(graph: LabelGraph, names: tuple[str, ...]) -> Labelled:
+    """The labels that a strategy with a label graph says: some of its nodes, as the student's."""
+    return Labelled(names, graph.outputs, graph.tasks, graph.labels, graph.implied, f"the label graph {graph.name}")
+
+
 @dataclass(frozen=True)
 class Finer(Strategy[State]):
     """A method whose student knows one source's labels alone.
@@ -47,8 +52,7 @@ class Finer(Strategy[State]):
 
     def labels(self) -> Labelled:
         """Those of the target; the others' annotations are seen."""
-        graph = self.graph
-        return Labelled(self.wanted, graph.outputs, graph.tasks, graph.labels, f"the label graph {graph.name}")
+        return labelled(self.graph, self.wanted)
 
     def tasks(self, panel: Panel) -> Tasks:
         """One task of them all."""

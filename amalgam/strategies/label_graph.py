@@ -24,6 +24,7 @@ from amalgam.labelgraph.tree import Tree
 from amalgam.labels import Tasks, spans_of
 from amalgam.panel import Panel
 from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets, Votes
+from amalgam.strategies._joined import labelled
 from amalgam.strategy import Labelled, Paper, Strategy
 
 
@@ -55,7 +56,7 @@ class LabelGraphJoining(Strategy[None]):
     )
     exclusive: ClassVar[bool | None] = None
     sees_labels: ClassVar[bool] = True
-    code: ClassVar[tuple[str, ...]] = (*CODE, "amalgam.labelgraph.tree")
+    code: ClassVar[tuple[str, ...]] = (*CODE, "amalgam.labelgraph.tree", "amalgam.strategies._joined")
 
     graph: LabelGraph
     nondeterministic: Literal["reinforce", "marginal"] = "reinforce"
@@ -70,8 +71,7 @@ class LabelGraphJoining(Strategy[None]):
 
     def labels(self) -> Labelled:
         """All nodes on the way to a label."""
-        graph = self.graph
-        return Labelled(graph.outputs, graph.outputs, graph.tasks, graph.labels, f"the label graph {graph.name}")
+        return labelled(self.graph, self.graph.outputs)
 
     def tasks(self, panel: Panel) -> Tasks:
         """Each source's labels, and the augmented nodes of each group."""

@@ -18,6 +18,7 @@ from amalgam.labelgraph.graph import LabelGraph
 from amalgam.labels import Tasks
 from amalgam.panel import Panel
 from amalgam.signals import ProbabilityTargets, Rows, Votes
+from amalgam.strategies._joined import labelled
 from amalgam.strategy import Labelled, Paper, Strategy
 
 
@@ -39,14 +40,13 @@ class LabelSet(Strategy[None]):
     )
     exclusive: ClassVar[bool | None] = None
     sees_labels: ClassVar[bool] = True
-    code: ClassVar[tuple[str, ...]] = CODE
+    code: ClassVar[tuple[str, ...]] = (*CODE, "amalgam.strategies._joined")
 
     graph: LabelGraph
 
     def labels(self) -> Labelled:
         """All nodes on the way to a label."""
-        graph = self.graph
-        return Labelled(graph.outputs, graph.outputs, graph.tasks, graph.labels, f"the label graph {graph.name}")
+        return labelled(self.graph, self.graph.outputs)
 
     def tasks(self, panel: Panel) -> Tasks:
         """Each source's labels, and the augmented nodes of each group: of which the student decides for one."""

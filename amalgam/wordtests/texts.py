@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
-from html import unescape
 from itertools import chain
 from typing import NamedTuple
 
@@ -15,11 +13,11 @@ from numpy.typing import NDArray
 from amalgam.embeddings.entries import Floats
 from amalgam.embeddings.lexicon import ABSENT
 from amalgam.errors import RequestError
+from amalgam.tokens import tokens
 from amalgam.wordtests.asked import Asked
 from amalgam.wordtests.outcome import Outcome
 
 _FOLDS = 5
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 class Texts(NamedTuple):
@@ -41,15 +39,6 @@ class Means(NamedTuple):
     vectors: Floats
     known: NDArray[np.int64]
     words: NDArray[np.int64]
-
-
-def tokens(text: str) -> list[str]:
-    """The words of a text in lower case: letters and digits, with apostrophes between them (`don't`, `o'brien`).
-
-    All else separates words, underscores too. HTML's entities become the signs they stand for first, twice, since the
-    reviews were escaped twice; a curly apostrophe becomes a straight one.
-    """
-    return _WORD.findall(unescape(unescape(text)).replace("\u2019", "'").lower())
 
 
 def means(asked: Asked, found: Sequence[Sequence[str]]) -> Means:

@@ -14,6 +14,7 @@ from amalgam.bench.tables import read_table
 from amalgam.errors import RequestError
 from amalgam.labelgraph import specs
 from amalgam.parts import apportion
+from amalgam.strategies import build
 from amalgam.strategies.label_graph import LabelGraphJoining
 
 SHORT = {"epochs": 2, "batch_size": 32, "learning_rate": 0.003, "validation": 0, "threads": 1}
@@ -77,7 +78,7 @@ def test_a_coarser_source_can_be_measured() -> None:
     test, truth = graph_cell.measured(recipe, graph, graph.labels["loops"])
     assert truth.shape == (len(test), 3)
     assert torch.equal(truth.sum(1), torch.ones(len(test)))
-    every = apportion(recipe, sources=graph.labels).test
+    every = apportion(recipe, own=build(recipe.strategy, "test").labels()).test
     assert every is not None
     assert len(test) == len(every)
 

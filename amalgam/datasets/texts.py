@@ -1,0 +1,128 @@
+"""Texts with their classes: columns of a CSV or TSV file, or a text a line; read as series of their words' numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from amalgam.datasets import table
+from amalgam.datasets.compressed import opened
+from amalgam.datasets.loaded import DataOptions, Loaded, Table, described, refuse_wrong_annotations
+from amalgam.errors import RequestError
+from amalgam.labels import canonical, class_name
+from amalgam.signals import TensorRows
+from amalgam.tokens import numbered, tokens
+
+_MARK = "__label__"
+
+
+def read_table(path: Path, options: DataOptions) -> Loaded:
+    """A CSV or TSV file, which may be compressed: the columns `options.text` of a row are its text.
+
+    Raises:
+        RequestError: names file, line and column: no such column, one that is neither text, label nor dropped.
+    """
+    columns = options.columns_of_text
+    frame, notes = table.read_frame(path, text=(*columns, *options.tasks))
+    if others := [name for name in table.features(frame, path, options) if name not in columns]:
+        raise RequestError(
+            f"{path} has the column {others[0]!r} beside the texts in {', '.join(map(repr, columns))}; if it is a "
+            "label (0 or 1) name it under the data option `labels`, if it holds classes under `tasks`, else under "
+            "`drop`"
+        )
+    words = [
+        [word for cell in cells for word in tokens(cell)]
+        for cells in zip(*(frame[name].fillna("") for name in columns), strict=True)
+    ]
+    lines = frame.index.to_numpy() + 2
+    frame, labels = table.by_class(frame, path, options)
+    annotated = table.numbers(frame, labels, lambda row: f"{path} line {row + 2}") if labels else None
+    notes = (*notes, *table.dropped(options))
+    found = Table(
+        path.name, np.empty(0), columns, labels, annotated, lambda row: f"{path} line {lines[row]}", tuple(notes)
+    )
+    return _finish(found, words, options)
+
+
+def read_lines(path: Path, options: DataOptions) -> Loaded:
+    """A text a line after its class, as TREC's questions are (`DESC:manner How …`), or fastText's (`__label__…`).
+
+    Raises:
+        RequestError: names file and line: one without a class or a text, or a file without lines.
+    """
+    words, said, lines = list[list[str]](), list[list[str]](), list[int]()
+    strange = 0
+    for line, text, plain in _decoded(path):
+        classes, rest = _parted(text)
+        if not rest:
+            raise RequestError(f"{path} line {line}: {text!r} has no text after its class; write `class text`")
+        words.append(tokens(rest))
+        said.append(classes)
+        lines.append(line)
+        strange += not plain
+    if not lines:
+        raise RequestError(f"{path} has no rows: it is empty or cut short")
+    labels = sorted({one for own in said for one in own})
+    place = {name: column for column, name in enumerate(labels)}
+    annotated = np.zeros((len(said), len(labels)), dtype=np.float32)
+    for row, own in enumerate(said):
+        annotated[row, [place[one] for one in own]] = 1
+    notes = (f"{strange} of {len(lines)} lines are not UTF-8 and were read as Latin-1",) if strange else ()
+    found = Table(path.name, np.empty(0), (), tuple(labels), annotated, lambda row: f"{path} line {lines[row]}", notes)
+    return _finish(found, words, options)
+
+
+def _decoded(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """The lines of a file that are not empty: number, text, and whether it is UTF-8; any other is read as Latin-1."""
+    with opened(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                text, plain = line.decode("utf-8-sig" if number == 1 else "utf-8"), True
+            except UnicodeDecodeError:
+                text, plain = line.decode("latin-1"), False
+            if text.strip():
+                yield number, text.strip(), plain
+
+
+def _parted(text: str) -> tuple[list[str], str]:
+    """The classes of a line and its text."""
+    if not text.startswith(_MARK):
+        first, _, rest = text.partition(" ")
+        return [class_name(first)], rest.strip()
+    cells = text.split()
+    count = next((place for place, cell in enumerate(cells) if not cell.startswith(_MARK)), len(cells))
+    return [class_name(cell.removeprefix(_MARK)) for cell in cells[:count]], " ".join(cells[count:])
+
+
+def _finish(found: Table, words: Sequence[Sequence[str]], options: DataOptions) -> Loaded:
+    """Texts as checked rows, with notes of what was done."""
+    labels = canonical(found.labels, {}, f"data {found.name!r}") if found.annotated is not None else ()
+    if found.annotated is not None:
+        refuse_wrong_annotations(found.annotated, labels, found.where)
+    lengths, notes = np.array([len(own) for own in words]), [*found.notes]
+    there = lengths > 0
+    if not there.all() and (options.missing != "drop_rows" or not there.any()):
+        raise RequestError(
+            f"{found.where(int(np.argmin(there)))}: the text has no words, the first of {int((~there).sum())}; leave "
+            "such rows out, or set the data option `missing` to `drop_rows`"
+        )
+    if not there.all():
+        notes.append(f"{int((~there).sum())} of {len(there)} texts have no words and were left out")
+    if cut := int((lengths > options.longest).sum()):
+        notes.append(
+            f"{cut} of {len(there)} texts have more than {options.longest} words, of which the first are read; the "
+            "data option `longest` says how many"
+        )
+    kept = np.flatnonzero(there)
+    rows = TensorRows(
+        labels=labels,
+        annotated=None if found.annotated is None else torch.from_numpy(found.annotated[kept]),
+        ids=torch.from_numpy(kept),
+        name=found.name,
+        texts=True,
+        values=torch.from_numpy(numbered([own for own in words if own], options.longest)),
+    )
+    return Loaded(rows, found.features, (*notes, *described(rows)))
