@@ -83,7 +83,7 @@ def distill(
             refuse_leaks(panel, parts)
             if parts.test is not None:
                 measurable(parts.test, panel.space.names, knows(strategy))
-                refuse_unreadable(recipe, panel, parts.learn, parts.test, strategy)
+            refuse_unreadable(recipe, panel, parts, strategy)
             parts = seen_by(strategy, panel, parts)
             for note in (*parts.notes, *lookalike_notes(panel, parts), *task_notes(recipe, panel, strategy)):
                 journal.note(note)
@@ -224,10 +224,12 @@ def knows(strategy: Strategy[Any]) -> str:
     return "the teachers know" if own is None else f"{own.of} has"
 
 
-def refuse_unreadable(recipe: Recipe, panel: Panel, learn: Rows, test: Rows, strategy: Strategy[Any]) -> None:
-    """Refuse test rows of a shape that a student of the student's rows cannot read."""
-    shape, measured = _shape(learn), _shape(test)
-    if measured != shape and not first_weights(recipe, panel, shape, strategy).accepts(measured):
+def refuse_unreadable(recipe: Recipe, panel: Panel, parts: Parts, strategy: Strategy[Any]) -> None:
+    """Refuse rows that the student cannot read: numbers instead of texts, or test rows of another shape."""
+    shape, measured = _shape(parts.learn), _shape(parts.test or parts.learn)
+    student = first_weights(recipe, panel, shape, strategy)
+    student.refuse(parts.learn)
+    if measured != shape and not student.accepts(measured):
         raise RequestError(
             f"the student {recipe.student['name']!r} reads rows of the shape {shape} only, and the test rows have the "
             f"shape {measured}; choose one for series of any length, such as recurrent or convolutional"
@@ -327,7 +329,6 @@ def told_of(parts: Parts, rows: int, learned: int) -> dict[str, int]:
 def untrained(recipe: Recipe, panel: Panel, parts: Parts, strategy: Strategy[Any]) -> Student:
     """The student of a recipe as it begins: its first weights are the seed's, its scaling is that of its rows."""
     student = first_weights(recipe, panel, _shape(parts.learn), strategy)
-    student.refuse(parts.learn)
     student.tasks = strategy.tasks(panel)
     student.scaling.fit(parts.learn)
     return student

@@ -102,7 +102,7 @@ class Student(nn.Module, ABC):
             name = type(self).__module__.rpartition(".")[2]
             what, other = ("texts", "numbers") if rows.texts else ("numbers", "texts")
             mend = (
-                "choose a student of texts: text" if rows.texts else "say with the data option `text` where texts are"
+                "choose one of texts, such as text" if rows.texts else "say with the data option `text` where texts are"
             )
             raise RequestError(f"{rows.name} has rows of {what}, and the student {name} reads {other}; {mend}")
 

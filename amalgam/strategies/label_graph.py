@@ -78,8 +78,13 @@ class LabelGraphJoining(Strategy[None]):
         return self.graph.tasks
 
     def equips(self, student: str) -> Mapping[str, Any]:
-        """The path decoder walks down the graph."""
-        return {"graph": self.graph.model_dump(mode="json")} if student == "path_decoder" else {}
+        """The path decoder walks down the graph; RequestError for a student that does not."""
+        if student != "path_decoder":
+            raise RequestError(
+                f"strategy 'label_graph' teaches a student that walks down its graph, and {student} does not; choose "
+                "--student path_decoder, whose `encoder` it can be"
+            )
+        return {"graph": self.graph.model_dump(mode="json")}
 
     def targets(self, panel: Panel, rows: Rows, votes: Votes, state: None) -> ProbabilityTargets:
         """How strongly each row is said to be of each node: a weight for each task, and shares of it."""
@@ -93,10 +98,7 @@ class LabelGraphJoining(Strategy[None]):
     def loss(self, output: StudentOutput, targets: Targets) -> Loss:
         """Algorithm 1: α L_d + β L_nd, summed over rows and counted in those of which anything is said."""
         assert isinstance(targets, ProbabilityTargets)
-        if output.prefixes is None:
-            raise RequestError(
-                "strategy 'label_graph' teaches a student that walks down its graph; choose --student path_decoder"
-            )
+        assert output.prefixes is not None, "the student walks down the graph"
         wanted = targets.probabilities * targets.weights
         tree, column = self._laid_out(output.prefixes.device)
         row, label = wanted.nonzero(as_tuple=True)

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,7 +22,7 @@ from amalgam.errors import RequestError, listed
 from amalgam.labelgraph.graph import LabelGraph, require_nodes
 from amalgam.labelgraph.tree import LOWEST, Tree, block_log_softmax, places
 from amalgam.signals import StudentOutput
-from amalgam.student import Student, build
+from amalgam.student import Student, build, settings_of
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,17 @@ class PathDecoder(Student):
         teacher_forcing: float = Field(default=1.0, ge=0, le=1)
         walks: PositiveInt | None = 1
 
+        @field_validator("encoder")
+        @classmethod
+        def _known(cls, encoder: Mapping[str, Any]) -> Mapping[str, Any]:
+            try:
+                kind, _ = settings_of(dict(encoder), "student path_decoder, encoder")
+            except RequestError as error:
+                raise ValueError(str(error)) from None
+            if issubclass(kind, PathDecoder):
+                raise ValueError("the encoder of a path_decoder is another student, such as mlp or timm")
+            return encoder
+
     settings: PathDecoder.Settings
     depth: Tensor
     inner: Tensor
@@ -86,8 +97,6 @@ class PathDecoder(Student):
         self.paths = graph.paths
         if lost := [label for label in labels if label not in self.paths.nodes]:
             raise RequestError(f"the student's labels {listed(lost)} are on no path of the label graph {graph.name}")
-        if str(settings.encoder.get("name")) == "path_decoder":
-            raise RequestError("the encoder of a path_decoder is another student, such as mlp or timm")
         self.encoder = build(dict(settings.encoder), shape, ("unused",), "student path_decoder, encoder")
         for name, weight in self.encoder.named_parameters():  # its head is never asked
             weight.requires_grad_(not name.startswith(("head", "decide")))

@@ -1,9 +1,9 @@
 """An LSTM over the words of a text: the encoder that dataset-joining (§4.1) trains from scratch.
 
-Words have no vocabulary: a word's number (`amalgam.tokens`) is taken modulo the rows of a table of vectors, so words that
-nobody has seen have a vector, too, and some words share one (Weinberger et al., "Feature hashing for large scale
-multitask learning", ICML 2009). Without layers a text is the mean or maximum of its words' vectors (Joulin et al., "Bag of tricks
-for efficient text classification", EACL 2017).
+Words have no vocabulary: a word's number (`amalgam.tokens`) is taken modulo the rows of a table of vectors, so words
+that nobody has seen have a vector, too, and some words share one (Weinberger et al., "Feature hashing for large scale
+multitask learning", ICML 2009). Without layers a text is the mean or maximum of its words' vectors (Joulin et al., "Bag
+of tricks for efficient text classification", EACL 2017).
 """
 
 from __future__ import annotations

@@ -258,10 +258,9 @@ def test_a_row_of_two_labels_of_a_source_is_refused() -> None:
 
 
 def test_another_student_is_refused() -> None:
-    with pytest.raises(
-        RequestError, match="teaches a student that walks down its graph; choose --student path_decoder"
-    ):
-        LabelGraphJoining(BRITISH).loss(StudentOutput(torch.zeros(1, 8), torch.zeros(1, 1)), as_targets(BRITISH, [{}]))
+    wanted = "teaches a student that walks down its graph, and mlp does not; choose --student path_decoder"
+    with pytest.raises(RequestError, match=wanted):
+        LabelGraphJoining(BRITISH).equips("mlp")
 
 
 # ---------------------------------------------------------------- laws of all strategies that have a label graph

@@ -12,6 +12,7 @@ from amalgam import student
 from amalgam.errors import RequestError
 from amalgam.labelgraph.graph import LabelGraph
 from amalgam.labelgraph.tree import LOWEST
+from amalgam.student import build
 from amalgam.students.path_decoder import PathDecoder
 from tests.labelgraph.drawn import BRITISH, drawn
 from tests.reference import label_graph as slow
@@ -211,8 +212,9 @@ def test_series_may_be_longer_and_have_gaps_as_for_the_encoder() -> None:
 
 
 def refused(message: str, **settings: Any) -> None:
+    labels = settings.pop("labels", BRITISH.outputs)
     with pytest.raises(RequestError, match=message):
-        PathDecoder((6,), settings.pop("labels", BRITISH.outputs), PathDecoder.Settings(graph=BRITISH, **settings))
+        build({"name": "path_decoder", "graph": BRITISH.model_dump(), **settings}, (6,), labels, "test")
 
 
 def test_wrong_requests_are_refused_by_name() -> None:

@@ -1,0 +1,93 @@
+"""Texts from the command line: joined in a label graph, asked about, exported, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import amalgam
+from amalgam.tokens import numbered, tokens
+from tests.conftest import Cli
+
+GRAPH = """
+root: thing
+labels: {fine: [dog, cat, oak, rose], coarse: [animal, plant]}
+groups: {fine: [dog, cat, oak, rose], coarse: [animal, plant]}
+edges: {thing: [animal, plant], animal: [dog, cat], plant: [oak, rose]}
+"""
+SAID = {"dog": "it barks", "cat": "it purrs", "oak": "it has acorns", "rose": "it has thorns"}
+FILLER = ["and", "so", "very", "we", "saw", "the", "old", "one"]
+RECIPE = """
+name: things
+strategy: {name: label_graph, graph: graph.yaml, nondeterministic: marginal}
+data:
+  source: texts.csv
+  options: {text: [text], tasks: [kind]}
+  parts: {named: 0.4, grouped: 0.4, test: 0.2}
+  shows: {named: fine, grouped: coarse}
+  labelled: 1
+student:
+  name: path_decoder
+  encoder: {name: text, vectors: 500, embedding: 16, hidden: 16}
+  walks: null
+  block: children
+training: {epochs: 12, batch_size: 16, learning_rate: 0.01, validation: 0, threads: 1}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    drawn = random.Random(0)
+    with (tmp_path / "texts.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["text", "kind"])
+        for row in range(240):
+            kind = [*SAID][row % 4]
+            words = [*drawn.choices(FILLER, k=drawn.randint(1, 6)), SAID[kind], *drawn.choices(FILLER, k=2)]
+            table.writerow([" ".join(words), kind])
+    (tmp_path / "graph.yaml").write_text(GRAPH)
+    (tmp_path / "things.yaml").write_text(RECIPE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_texts_are_joined_asked_about_and_exported(folder: Path, cli: Cli) -> None:
+    status, _, err = cli("distill", "things.yaml", "--out", "run")
+    assert status == 0, err
+    report = json.loads((folder / "run" / "report.json").read_text())
+    assert report["evaluation"]["student"]["measures"]["subset_loss"] < 0.1
+    (folder / "new.csv").write_text("text,id\nwe saw it purrs so,1\nthe one it has thorns,2\n")
+    (folder / "plain.csv").write_text("text\nwe saw it purrs so\nthe one it has thorns\n")
+    status, out, err = cli("predict", "run", "plain.csv")
+    assert status == 0, err
+    paths = [line.rpartition(",")[2] for line in out.splitlines()[1:]]
+    assert [path.startswith("thing → animal") for path in paths] == [True, False]
+    assert ["→ cat" in path for path in paths] == [True, False]
+    assert ["→ rose" in path for path in paths] == [False, True]
+    status, _, err = cli("predict", "run", "new.csv")
+    assert status != 0
+    assert "has the column 'id' beside the texts in 'text'" in " ".join(err.split())
+    status, out, err = cli("predict", "run", "new.csv", "--option", "drop=[id]")
+    assert (status, len(out.splitlines())) == (0, 3), err
+
+    import onnxruntime
+
+    student = amalgam.load(folder / "run")
+    session = onnxruntime.InferenceSession(folder / "run" / "student.onnx")
+    texts = ["we saw it barks so", "it has acorns"]
+    inputs = np.full((2, *student.shape), np.nan, dtype=np.float32)
+    words = numbered([tokens(text) for text in texts], student.shape[0])
+    inputs[:, : words.shape[1]] = words
+    found = session.run(None, {session.get_inputs()[0].name: inputs})[0]
+    np.testing.assert_allclose(found, student.logits(texts).numpy(), atol=1e-4)
+
+
+def test_a_student_of_numbers_is_refused(folder: Path, cli: Cli) -> None:
+    status, _, err = cli("distill", "things.yaml", "--set", "student.encoder={name: recurrent}", "--out", "run")
+    assert status != 0
+    assert "texts.csv has rows of texts, and the student path_decoder reads numbers; " in " ".join(err.split())
