@@ -98,10 +98,12 @@ def recipe_of(table: GraphTable, pair: Pair, key: str, seed: int, where: str) ->
         RequestError: no such strategy, or a setting that is wrong.
     """
     method = table.methods[key]
-    strategy = {**method.strategy, **pair.methods.get(key, {}), "graph": pair.graph}
+    graph = specs.find(pair.graph)
+    own: Any = graph.without(method.without).model_dump(mode="json") if method.without else pair.graph
+    strategy = {**method.strategy, **pair.methods.get(key, {}), "graph": own}
     encoder = {**table.student, **pair.student}
     walks = _WALKER in _kinds(str(strategy["name"]))
-    target = target_of(pair, specs.find(pair.graph))
+    target = target_of(pair, graph)
     shows = {part: source for part, source in pair.shows.items() if source == target or not method.alone}
     content: dict[str, Any] = {
         "name": key,

@@ -18,11 +18,13 @@ class Walk(Method):
         student: what is added to the setting's `student` where the method's student walks down the graph, whose encoder
             that is: settings of `path_decoder`.
         training: what is added to the table's `training`.
+        without: augmented nodes that are taken out of the graph.
         alone: whether the method sees the target's rows alone, as if there were nothing to join.
     """
 
     student: dict[str, Any] = Field(default={})
     training: dict[str, Any] = Field(default={})
+    without: tuple[StrictStr, ...] = ()
     alone: bool = False
 
 

@@ -122,11 +122,21 @@ def read_from(setting: Setting, where: str, known: dict[Path, str]) -> str:
         return fingerprint(_contents(files, known) or setting.data)
 
 
+_OF_WALKS = {"student", "training", "alone", "without"}
+
+
 def asked_of_graph(table: GraphTable, pair: Pair) -> str:
     """The fingerprint of what a table of label graphs asks for in a setting; as `asked`."""
     content: dict[str, object] = {
         "methods": {
-            key: [_without_files(one.strategy), pair.methods.get(key), one.student, one.training, one.alone]
+            key: [
+                _without_files(one.strategy),
+                pair.methods.get(key),
+                one.student,
+                one.training,
+                one.alone,
+                one.without,
+            ]
             for key, one in table.methods.items()
         },
         "pair": pair.model_dump(include={"parts", "shows", "target"}),

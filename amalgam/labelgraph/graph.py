@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import networkx
 from pydantic import BaseModel, ConfigDict, StrictStr, model_validator
 
-from amalgam.errors import RequestError, listed, nearest
+from amalgam.errors import RequestError, nearest
 
 if TYPE_CHECKING:
     from amalgam.labelgraph.paths import Paths
@@ -138,21 +138,29 @@ class LabelGraph(BaseModel):
         """The nodes below a node."""
         return tuple(self.network.successors(node))
 
-    def with_labels(self, source: str, labels: Iterable[str]) -> LabelGraph:
-        """The same graph with a further source, whose labels are nodes of it already.
+    def without(self, nodes: Iterable[str]) -> LabelGraph:
+        """The same graph without some augmented nodes; what stands below these alone comes below their parents.
 
         Raises:
-            RequestError: a label that is no node, or a source that has other labels.
+            RequestError: a node that is not there, or no augmented one.
         """
-        own = tuple(labels)
-        require_nodes(self, own, source)
-        if source in self.labels and set(self.labels[source]) != set(own):
-            raise RequestError(
-                f"the label graph {self.name} says that {source!r} has the labels {listed(self.labels[source])}, and "
-                f"it has {listed(own)}; mend labels.{source} in the graph"
-            )
-        # A copy would keep the properties that were asked for before.
-        return LabelGraph.model_validate({**self.model_dump(), "labels": {**self.labels, source: own}})
+        network = self.network.copy()
+        for node in nodes:
+            if node not in self.augmented:
+                raise RequestError(
+                    f"{node!r} is no augmented node of the label graph {self.name}{nearest(node, list(self.augmented))}"
+                )
+            left = [child for child in network.successors(node) if network.in_degree(child) == 1]
+            network.add_edges_from((parent, child) for parent in network.predecessors(node) for child in left)
+            network.remove_node(node)
+        groups = {group: tuple(one for one in own if one in network) for group, own in self.groups.items()}
+        return LabelGraph(
+            name=self.name,
+            root=self.root,
+            edges=tuple(network.edges),
+            groups={group: own for group, own in groups.items() if own},
+            labels=self.labels,
+        )
 
 
 def require_nodes(graph: LabelGraph, labels: Iterable[str], owner: str) -> None:

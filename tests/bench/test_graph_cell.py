@@ -112,6 +112,21 @@ def test_what_is_wrong_is_refused_before_any_cell(changes: dict[str, Any], messa
     assert "table small, setting digits" in str(caught.value)
 
 
+def test_a_method_may_have_a_smaller_graph() -> None:
+    table = small(
+        methods={
+            "graph": "label_graph",
+            "less": {"strategy": "label_graph", "without": ["even", "odd"], "role": "variant"},
+        }
+    )
+    whole, less = (graph_cell.recipe_of(table, table.settings["digits"], key, 0, "test") for key in table.methods)
+    strategies = [build(one.strategy, "test") for one in (whole, less)]
+    nodes = [set(one.graph.nodes) for one in strategies if isinstance(one, LabelGraphJoining)]
+    assert nodes[0] - nodes[1] == {"even", "odd"}
+    with pytest.raises(RequestError, match=r"method graph.*: 'evn' is no augmented node"):
+        graph_cell.ready(small(methods={"graph": {"strategy": "label_graph", "without": ["evn"]}}))
+
+
 def test_cells_follow_from_the_graph_itself(tmp_path: Path) -> None:
     graph = specs.find("digits")
     from amalgam.labelgraph import files
@@ -120,7 +135,7 @@ def test_cells_follow_from_the_graph_itself(tmp_path: Path) -> None:
     table = small(**pair(graph=str(tmp_path / "g.yaml")))
     before = origin.origins(table)["digits"]
     assert origin.origins(table)["digits"] == before
-    files.write(graph.with_labels("kinds", ["even", "odd"]), tmp_path / "g.yaml")
+    files.write(graph.without(["even"]), tmp_path / "g.yaml")
     after = origin.origins(table)["digits"]
     assert after.table != before.table
     assert (after.code, after.data) == (before.code, before.data)

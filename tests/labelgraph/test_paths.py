@@ -125,23 +125,24 @@ def test_edges_by_parent_are_the_same_as_pairs() -> None:
     assert one == other
 
 
-def test_a_source_can_be_added() -> None:
-    found = BRITISH.with_labels("colours", ["Solid-Color", "Tabby-Color"])
-    assert found.labels["colours"] == ("Solid-Color", "Tabby-Color")
-    with pytest.raises(
-        RequestError, match=r"'Tabby-Colour', which is no node of the label graph pets.* did you mean 'Tabby-Color'"
-    ):
-        BRITISH.with_labels("colours", ["Tabby-Colour"])
-    with pytest.raises(RequestError, match=r"mend labels.breeds in the graph"):
-        BRITISH.with_labels("breeds", ["Tabby-Color"])
-
-
-def test_a_source_that_is_added_counts_at_once() -> None:
-    assert BRITISH.label_nodes  # asked before, and kept
-    found = BRITISH.with_labels("ears", ["Folded-Ears", "Solid-Color"])
-    assert "Folded-Ears" in found.label_nodes
-    assert "Folded-Ears" in found.paths.nodes
-    assert "Folded-Ears" not in BRITISH.paths.nodes
+def test_augmented_nodes_can_be_taken_out() -> None:
+    found = LabelGraph.model_validate(
+        {
+            "root": "r",
+            "edges": {"r": ["tall", "short"], "tall": ["oak", "elm"], "short": ["rose", "oak"], "rose": "thorn"},
+            "groups": {"height": ["tall", "short"], "kind": ["oak", "elm", "rose"]},
+            "labels": {"kinds": ["oak", "elm", "rose"], "parts": ["thorn"]},
+        }
+    )
+    less = found.without(["tall"])
+    assert set(less.edges) == {("r", "short"), ("r", "elm"), ("short", "rose"), ("short", "oak"), ("rose", "thorn")}
+    assert (less.groups, less.labels) == ({"height": ("short",), "kind": ("oak", "elm", "rose")}, found.labels)
+    none = less.without(["short"])
+    assert set(none.edges) == {("r", "elm"), ("r", "rose"), ("r", "oak"), ("rose", "thorn")}
+    assert (none.groups.keys(), none.augmented) == ({"kind"}, ())
+    for wrong in ("oak", "tal", "r"):
+        with pytest.raises(RequestError, match=f"'{wrong}' is no augmented node of the label graph graph"):
+            found.without([wrong])
 
 
 @pytest.mark.parametrize("edges", [{"a": 3}, {"a": {"b": ["c"]}}])
