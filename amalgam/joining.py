@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from amalgam.errors import RequestError
+from amalgam.errors import RequestError, listed
 from amalgam.signals import Index, Rows, TensorRows
 
 
@@ -129,8 +129,7 @@ def shown(rows: Rows, labels: Sequence[str], implied: Mapping[str, Sequence[str]
     missing = [label for label in labels if label not in rows.labels]
     if missing or rows.annotated is None:
         raise RequestError(
-            f"{rows.name} is not annotated with {', '.join(map(repr, missing))}; its labels are "
-            f"{', '.join(rows.labels) or 'none'}"
+            f"{rows.name} is not annotated with {listed(missing)}; its labels are {listed(rows.labels) or 'none'}"
         )
     columns = [rows.labels.index(label) for label in labels]
     return replace(rows, labels=tuple(labels), annotated=rows.annotated[:, columns])

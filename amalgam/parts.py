@@ -95,7 +95,7 @@ def apportion(
         for part in learners if test is not None else [*learners, data.test]:
             if part not in parts:
                 raise RequestError(f"data.parts has no part {part!r}; it has {listed(parts)}")
-        shows = {part: _shown_labels(part, told, own) for part, told in data.shows.items()}
+        shows = {part: _shown_labels(part, told, own, rows) for part, told in data.shows.items()}
         implied = own.implied if own is not None else {}
         learn = joining.join(
             [joining.shown(parts[part], shows[part], implied) if part in shows else parts[part] for part in learners],
@@ -124,8 +124,8 @@ def apportion(
     return Parts(shown, test, tuple(notes), features)
 
 
-def _shown_labels(part: str, told: str | Sequence[str], own: Labelled | None) -> Sequence[str]:
-    """The labels that the rows of a part are annotated with."""
+def _shown_labels(part: str, told: str | Sequence[str], own: Labelled | None, rows: Rows) -> Sequence[str]:
+    """The labels that the rows of a part are annotated with: of a source, those that the data knows, if any."""
     if not isinstance(told, str):
         return told
     sources = own.sources if own is not None else {}
@@ -134,7 +134,7 @@ def _shown_labels(part: str, told: str | Sequence[str], own: Labelled | None) ->
             f"data.shows.{part} is {told!r}, which is no source of the strategy's label graph"
             f"{nearest(told, list(sources))} (its sources: {', '.join(sources) or 'none'}); or list labels"
         )
-    return sources[told]
+    return [label for label in sources[told] if label in rows.labels] or sources[told]
 
 
 def _further(
