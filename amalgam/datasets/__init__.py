@@ -39,9 +39,9 @@ _OPTIONS: dict[str, set[str]] = {
     ".h5": {"count", "seed", "tasks"},
     "images": _FILES,
     "table of images": {"image", "labels", "tasks", "drop", *_FILES},
-    "pixels": {"channels"},
-    "torchvision": {"channels", "download"},
-    "torchvision files": {"download", *_FILES},
+    "pixels": {"channels", "coarse"},
+    "torchvision": {"channels", "coarse", "download"},
+    "torchvision files": {"coarse", "download", *_FILES},
 }
 """The kinds of files, by what their names end with, series and images; and the options that mean something for each."""
 
@@ -89,7 +89,7 @@ def _read(kind: str, paths: list[Path], spec: str, options: DataOptions, progres
         case "table of images":
             return images.finish(image_table.read(paths[0], options), options, progress)
         case "pixels":
-            found = pixels.read(paths[0], options.channels)
+            found = pixels.read(paths[0], options)
         case ".npy":
             return table.read_npy(paths[0], options)
         case ".npz":
@@ -139,7 +139,7 @@ def files(spec: str, options: DataOptions | None = None) -> list[Path]:
     if kind == "table of images":
         return image_table.paths(paths[0], options)
     if kind == "pixels":
-        return pixels.paths(paths[0])
+        return pixels.paths(paths[0], options.coarse)
     xml = mulan.label_file(paths[0], options) if kind == ".arff" else None
     return paths if xml is None else [*paths, xml]
 
