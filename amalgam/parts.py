@@ -113,7 +113,7 @@ def apportion(
         )
     shown = learn.unlabelled() if data.labelled is None else few(learn, data.labelled, data.split_seed)
     if data.join:
-        further = [_further(one, own or (), recipe, progress) for one in data.join]
+        further = [_further(one, own or (), recipe, progress, sources or {}) for one in data.join]
         name = " and ".join((data.source, *(one.source for one in data.join)))
         shown = joining.join([shown, *(one for one, _ in further)], name)
         notes += [note for _, own_notes in further for note in own_notes]
@@ -133,15 +133,39 @@ def _shown_labels(part: str, told: str | Sequence[str], sources: Mapping[str, Se
 
 
 def _further(
-    one: Joined, shape: Sequence[int], recipe: Recipe, progress: Progress | None
+    one: Joined,
+    shape: Sequence[int],
+    recipe: Recipe,
+    progress: Progress | None,
+    sources: Mapping[str, Sequence[str]],
 ) -> tuple[Rows, Sequence[str]]:
-    """The rows of data that is joined, images brought to the shape of the others."""
+    """The rows of data that is joined, images brought to the shape of the others; and notes on them."""
     options = datasets.fitted(one.source, one.options, shape) if len(shape) == 3 else one.options
     loaded = datasets.load(one.source, options, progress)
     rows = renamed(loaded.rows, recipe)
     if rows.annotated is None:
         raise RequestError(f"{one.source} under data.join has no annotations to learn from; name its label columns")
-    return few(rows, one.labelled, recipe.data.split_seed), loaded.notes
+    notes = [*loaded.notes, *_strange(one.source, rows, sources)]
+    return few(rows, one.labelled, recipe.data.split_seed), notes
+
+
+def _strange(source: str, rows: Rows, sources: Mapping[str, Sequence[str]]) -> list[str]:
+    """A note on labels of joined rows that the strategy's label graph does not know.
+
+    Raises:
+        RequestError: it knows none of them.
+    """
+    known = dict.fromkeys(label for own in sources.values() for label in own)
+    strange = [label for label in rows.labels if label not in known]
+    if not strange or not sources:
+        return []
+    if len(strange) == len(rows.labels):
+        raise RequestError(
+            f"{source} under data.join annotates {listed(strange)}, and the strategy's label graph has "
+            f"{listed(known)}: its rows would teach nothing; labels are matched by name, so rename them or add aliases "
+            "under labels.aliases"
+        )
+    return [f"{source} annotates {listed(strange)}, which the label graph does not have; not used"]
 
 
 def _few_already(rows: Rows, labelled: float | None) -> bool:

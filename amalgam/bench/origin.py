@@ -129,7 +129,7 @@ def asked_of_graph(table: GraphTable, pair: Pair) -> str:
             key: [_without_files(one.strategy), pair.methods.get(key), one.student, one.training, one.alone]
             for key, one in table.methods.items()
         },
-        "pair": pair.model_dump(include={"parts", "shows", "target"}),
+        "pair": pair.model_dump(include={"parts", "shows", "target", "aliases"}),
         "options": [pair.options.model_dump(exclude={"xml"}), *(one.options.model_dump() for one in pair.join)],
         "graph": specs.find(pair.graph).model_dump(mode="json"),
         "student": {**table.student, **pair.student},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from amalgam.errors import RequestError
 
 SPECIES = ("Cat", "Dog")
 """The coarse classes of Oxford-IIIT Pet, in its own order."""
+_PET = re.compile(r"(?P<image>[^/ ]+_[0-9]+) (?P<breed>[0-9]+) (?P<kind>[12]) [0-9]+")
 _SPLITS = {"train": "trnid", "val": "valid", "test": "tstid"}
 
 
@@ -53,17 +56,17 @@ def _listed(path: Path) -> list[tuple[str, int, int]]:
     """The images of a list, with the number of the breed and of the species."""
     found = list[tuple[str, int, int]]()
     with opened_text(path) as text:
-        lines = [line.split() for line in text]
-    for number, words in enumerate(lines, start=1):
-        if not words or words[0].startswith("#"):
+        lines = [" ".join(line.split()) for line in text]
+    for number, line in enumerate(lines, start=1):
+        if not line or line.startswith("#"):
             continue
-        image, *told = words
-        if len(told) != 3 or "/" in image or "_" not in image or not all(map(str.isdecimal, told)) or told[1] not in "12":
+        told = _PET.fullmatch(line)
+        if told is None:
             raise RequestError(
                 f"{path} line {number}: expected the name of an image (BREED_NUMBER), its breed's number, 1 for a cat "
                 "or 2 for a dog, and a number; fetch the file again"
             )
-        found.append((image, int(told[0]), int(told[1])))
+        found.append((told["image"], int(told["breed"]), int(told["kind"])))
     if not found:
         raise RequestError(f"{path} lists no images, expected their names")
     return found
@@ -103,11 +106,16 @@ def flowers(folder: Path, parts: Sequence[str], classes: Sequence[str]) -> Album
 def _numbers(path: Path, key: str) -> NDArray[np.int64]:
     """The numbers (n,) under a key of a file of MATLAB's."""
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
+    damaged = (
+        MatReadError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, NotImplementedError,
+        EOFError, OSError, MemoryError, zlib.error,
+    )  # fmt: skip
     with opened(path) as stream:
         try:
             found: Any = loadmat(stream, variable_names=[key]).get(key)
-        except Exception as error:  # scipy raises what comes: of the file's bytes, any of a dozen kinds
+        except damaged as error:
             raise RequestError(f"{path} is no file of MATLAB's, or damaged ({_short(error)}); fetch it again") from None
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "iu":
         raise RequestError(f"{path} has no whole numbers under {key!r}; fetch it again")
@@ -119,4 +127,6 @@ def _short(error: Exception) -> str:
 
 
 def _one_hot(classes: Sequence[int] | NDArray[np.int64], count: int) -> NDArray[np.float32]:
-    return np.eye(count, dtype=np.float32)[np.asarray(classes)]
+    """(N, L) of classes (N,)."""
+    marks: NDArray[np.float32] = np.eye(count, dtype=np.float32)[np.asarray(classes)]
+    return marks

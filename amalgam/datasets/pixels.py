@@ -247,9 +247,7 @@ def table(
     marks = [_marks(one.classes, known, len(one.pixels)) for one in batches]
     if coarse is not None:
         upper = np.arange(len(coarse))
-        marks = [
-            np.hstack((own, _marks(one.coarse, upper, len(own)))) for own, one in zip(marks, batches, strict=True)
-        ]
+        marks = [np.hstack((own, _marks(one.coarse, upper, len(own)))) for own, one in zip(marks, batches, strict=True)]
     notes = [f"{one.path} has no file of labels beside it" for one in batches if one.classes is None]
     if len(batches) > 1:
         notes.append(", ".join(f"{len(one.pixels)} images from {one.path.name}" for one in batches))
@@ -274,7 +272,8 @@ def _marks(classes: NDArray[np.uint8] | None, known: NDArray[Any], count: int) -
     """Classes (n,) as 0 and 1 (n, L) of the known ones; NaN where nobody said."""
     if classes is None:
         return np.full((count, len(known)), np.nan, np.float32)
-    return (classes[:, None] == known).astype(np.float32)
+    marks: NDArray[np.float32] = (classes[:, None] == known).astype(np.float32)
+    return marks
 
 
 def _refuse_unnamed(path: Path, kind: str, classes: NDArray[np.uint8] | None, names: Sequence[str] | None) -> None:

@@ -47,7 +47,7 @@ def test_species_are_the_coarse_classes(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["Abyssinian_1 1 1", "Abyssinian_1 one 1 1", "Abyssinian 1 1 1", "../Abyssinian_1 1 1 1", "pug_1 1 3 1"]
+    "line", ["Abyssinian_1 1 1", "Abyssinian_1 one 1 1", "Abyssinian 1 1 1", "../Abyssinian_1 1 1 1", "pug_1 1 12 1"]
 )
 def test_a_damaged_list_of_pets_is_named(root: Path, line: str) -> None:
     path = pets(root, PETS) / "annotations" / "test.txt"

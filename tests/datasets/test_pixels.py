@@ -224,7 +224,9 @@ def test_damaged_idx_files_are_named(tmp_path: Path) -> None:
         f"{path} has images of shape (5, 6) and {tmp_path / 't10k-images-idx3-ubyte'} of (4, 4); read them as data of "
         "their own",
     )
-    refused(path, f"the data option `size` means nothing for {path}; leave it out (known here: channels, coarse)", size=4)
+    refused(
+        path, f"the data option `size` means nothing for {path}; leave it out (known here: channels, coarse)", size=4
+    )
 
 
 def cifar(folder: Path, head: int, parts: dict[str, list[int]], names: str, coarse: str | None = None) -> None:

@@ -51,7 +51,10 @@ def test_taxonomies(here: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("petz", "no label graph 'petz'; did you mean 'pets'? (built in: cifar-100, digits, flowers, pets; or a path to a"),
+        (
+            "petz",
+            "no label graph 'petz'; did you mean 'pets'? (built in: cifar-100, digits, flowers, pets; or a path to a",
+        ),
         ("pets.yml", "label graph pets.yml: no such file; did you mean 'pets'?"),
         ("data", "label graph data: is a folder"),
         ("superclass:x.json", "no label graph 'superclass:x.json'; did you mean 'superclasses:'?"),
