@@ -113,10 +113,11 @@ def apportion(
         )
     shown = learn.unlabelled() if data.labelled is None else few(learn, data.labelled, data.split_seed)
     if data.join:
-        further = [_further(one, own or (), recipe, progress, sources or {}) for one in data.join]
+        further = [_further(one, own or (), recipe, progress) for one in data.join]
         name = " and ".join((data.source, *(one.source for one in data.join)))
         shown = joining.join([shown, *(one for one, _ in further)], name)
-        notes += [note for _, own_notes in further for note in own_notes]
+        for one, (its, own_notes) in zip(data.join, further, strict=True):
+            notes += [*own_notes, *_strange(one.source, its, sources or {})]
     return Parts(shown, test, tuple(notes), features)
 
 
@@ -133,11 +134,7 @@ def _shown_labels(part: str, told: str | Sequence[str], sources: Mapping[str, Se
 
 
 def _further(
-    one: Joined,
-    shape: Sequence[int],
-    recipe: Recipe,
-    progress: Progress | None,
-    sources: Mapping[str, Sequence[str]],
+    one: Joined, shape: Sequence[int], recipe: Recipe, progress: Progress | None
 ) -> tuple[Rows, Sequence[str]]:
     """The rows of data that is joined, images brought to the shape of the others; and notes on them."""
     options = datasets.fitted(one.source, one.options, shape) if len(shape) == 3 else one.options
@@ -145,8 +142,7 @@ def _further(
     rows = renamed(loaded.rows, recipe)
     if rows.annotated is None:
         raise RequestError(f"{one.source} under data.join has no annotations to learn from; name its label columns")
-    notes = [*loaded.notes, *_strange(one.source, rows, sources)]
-    return few(rows, one.labelled, recipe.data.split_seed), notes
+    return few(rows, one.labelled, recipe.data.split_seed), loaded.notes
 
 
 def _strange(source: str, rows: Rows, sources: Mapping[str, Sequence[str]]) -> list[str]:
