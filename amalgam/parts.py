@@ -120,7 +120,8 @@ def apportion(
         further = [_further(one, shape or (), recipe, own, progress) for one in data.join]
         name = " and ".join((data.source, *(one.source for one in data.join)))
         shown = joining.join([shown, *(one for one, _ in further)], name)
-        notes += [note for _, own_notes in further for note in own_notes]
+        for one, (its, own_notes) in zip(data.join, further, strict=True):
+            notes += [*own_notes, *_strange(one.source, its, own)]
     return Parts(shown, test, tuple(notes), features)
 
 
@@ -140,13 +141,33 @@ def _shown_labels(part: str, told: str | Sequence[str], own: Labelled | None, ro
 def _further(
     one: Joined, shape: Sequence[int], recipe: Recipe, own: Labelled | None, progress: Progress | None
 ) -> tuple[Rows, Sequence[str]]:
-    """The rows of data that is joined, images brought to the shape of the others."""
+    """The rows of data that is joined, images brought to the shape of the others; and notes on them."""
     options = datasets.fitted(one.source, one.options, shape) if len(shape) == 3 else one.options
     loaded = datasets.load(one.source, options, progress)
     rows = renamed(loaded.rows, recipe, own)
     if rows.annotated is None:
         raise RequestError(f"{one.source} under data.join has no annotations to learn from; name its label columns")
     return few(rows, one.labelled, recipe.data.split_seed), loaded.notes
+
+
+def _strange(source: str, rows: Rows, own: Labelled | None) -> list[str]:
+    """A note on labels of joined rows that the strategy's label graph does not know.
+
+    Raises:
+        RequestError: it knows none of them.
+    """
+    if own is None:
+        return []
+    strange = [label for label in rows.labels if label not in own.told]
+    if not strange:
+        return []
+    if len(strange) == len(rows.labels):
+        raise RequestError(
+            f"{source} under data.join annotates {listed(strange)}, and the strategy's label graph has "
+            f"{listed(own.told)}: its rows would teach nothing; labels are matched by name, so rename them or add "
+            "aliases under labels.aliases"
+        )
+    return [f"{source} annotates {listed(strange)}, which the label graph does not have; not used"]
 
 
 def _few_already(rows: Rows, labelled: float | None) -> bool:

@@ -102,8 +102,8 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
         (
             "data.options.mising=mean",
             "recipe RECIPES/ant.yaml: unknown key 'data.options.mising'; did you mean 'missing'? (known: channels, "
-            "count, download, drop, fit, image, label_count, label_position, labels, missing, seed, series, size, "
-            "tasks, xml)",
+            "coarse, count, download, drop, fit, image, label_count, label_position, labels, longest, missing, "
+            "primary, seed, series, size, tasks, text, xml)",
         ),
         (
             "strategy.clam=true",

@@ -67,7 +67,7 @@ def test_annotations_are_narrowed_to_some_labels(tmp_path: Path) -> None:
     assert found.labels == ("b",)
     assert found.annotated is not None
     torch.testing.assert_close(found.annotated, torch.tensor([[0.0], [1.0], [nan]]), equal_nan=True)
-    with pytest.raises(RequestError, match="data is not annotated with 'z'; its labels are a, b"):
+    with pytest.raises(RequestError, match="data is not annotated with 'z'; its labels are 'a', 'b'"):
         shown(first, ["b", "z"], {})
 
 
@@ -79,7 +79,7 @@ def test_labels_that_others_imply_are_shown(tmp_path: Path) -> None:
     assert found.annotated is not None
     wanted = torch.tensor([[0.0, 1, 0], [1, 0, 0], [nan, nan, nan]])
     torch.testing.assert_close(found.annotated, wanted, equal_nan=True)
-    with pytest.raises(RequestError, match="data is not annotated with 'stone'; its labels are a, b"):
+    with pytest.raises(RequestError, match="data is not annotated with 'stone'; its labels are 'a', 'b'"):
         shown(first, ["stone"], implied)
 
 

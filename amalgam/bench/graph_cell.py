@@ -118,6 +118,7 @@ def recipe_of(table: GraphTable, pair: Pair, key: str, seed: int, where: str) ->
             "labelled": 1.0,
             "split_seed": seed,
         },
+        "labels": {"aliases": pair.aliases},
         "student": {"name": _WALKER, "encoder": encoder, **method.student} if walks else encoder,
         "training": {**table.training, **pair.training, **method.training},
         "seed": seed,

@@ -40,6 +40,7 @@ class Pair(Column):
         graph: the label graph.
         target: the source that is measured, the finer one; the graph's first by default.
         held_out: another file to measure on, instead of the part.
+        aliases: label → what data calls it, as a recipe has it.
     """
 
     data: StrictStr
@@ -50,6 +51,7 @@ class Pair(Column):
     graph: StrictStr
     target: StrictStr | None = None
     held_out: StrictStr | None = None
+    aliases: dict[str, tuple[str, ...]] = Field(default={})
 
     @property
     def rows_of(self) -> str:

@@ -139,7 +139,7 @@ def asked_of_graph(table: GraphTable, pair: Pair) -> str:
             ]
             for key, one in table.methods.items()
         },
-        "pair": pair.model_dump(include={"parts", "shows", "target"}),
+        "pair": pair.model_dump(include={"parts", "shows", "target", "aliases"}),
         "options": [pair.options.model_dump(exclude={"xml"}), *(one.options.model_dump() for one in pair.join)],
         "graph": specs.find(pair.graph).model_dump(mode="json"),
         "student": {**table.student, **pair.student},

@@ -44,9 +44,9 @@ _OPTIONS: dict[str, set[str]] = {
     ".h5": {"count", "seed", "tasks"},
     "images": _FILES,
     "table of images": {"image", *_COLUMNS, *_FILES},
-    "pixels": {"channels"},
-    "torchvision": {"channels", "download"},
-    "torchvision files": {"download", *_FILES},
+    "pixels": {"channels", "coarse"},
+    "torchvision": {"channels", "coarse", "download"},
+    "torchvision files": {"coarse", "download", *_FILES},
 }
 """The kinds of files, by what their names end with, series and images; and the options that mean something for each."""
 
@@ -102,7 +102,7 @@ def _read(kind: str, paths: list[Path], spec: str, options: DataOptions, progres
         case "lines of texts":
             return texts.read_lines(paths[0], options)
         case "pixels":
-            found = pixels.read(paths[0], options.channels)
+            found = pixels.read(paths[0], options)
         case ".npy":
             return table.read_npy(paths[0], options)
         case ".npz":
@@ -152,7 +152,7 @@ def files(spec: str, options: DataOptions | None = None) -> list[Path]:
     if kind == "table of images":
         return image_table.paths(paths[0], options)
     if kind == "pixels":
-        return pixels.paths(paths[0])
+        return pixels.paths(paths[0], options.coarse)
     xml = mulan.label_file(paths[0], options) if kind == ".arff" else None
     return [archive_of(path) or path for path in (paths if xml is None else [*paths, xml])]
 

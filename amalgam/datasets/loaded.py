@@ -45,6 +45,7 @@ class DataOptions(BaseModel):
         channels: 1 makes images grey, 3 coloured; by default files are read as 3, arrays keep their own.
         fit: what becomes of images of other proportions: their middle is cut out, or they are squeezed.
         download: whether a set of torchvision's that is not there is fetched.
+        coarse: whether rows are also annotated with their coarse classes, which CIFAR-100 and Oxford-IIIT Pet have.
         count: how many pictures of 3D shapes are drawn, or read of the original file.
         seed: which of the 480,000 they are.
     """
@@ -67,6 +68,7 @@ class DataOptions(BaseModel):
     channels: Literal[1, 3] | None = None
     fit: Fit = "crop"
     download: bool = False
+    coarse: bool = False
     count: PositiveInt = 2000
     seed: NonNegativeInt = 0
 

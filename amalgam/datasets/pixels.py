@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amalgam.datasets.compressed import opened, opened_text, plain_name
-from amalgam.datasets.loaded import Table
+from amalgam.datasets.loaded import DataOptions, Table
 from amalgam.errors import RequestError
 
 _IDX = re.compile(r"images[-.]idx3-ubyte$")
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pillow's
 _CIFAR = {"batches.meta.txt": 1, "fine_label_names.txt": 2}  # the names of the classes, and the bytes before an image
+_COARSE = "coarse_label_names.txt"
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class Batch:
         path: where they come from, for messages.
         pixels: (n, H, W) or (n, C, H, W) uint8.
         classes: (n,) each image's class, a number; None where the file's images have none.
+        coarse: (n,) each image's coarse class, a number; None where the file does not say.
     """
 
     path: Path
     pixels: NDArray[np.uint8]
     classes: NDArray[np.uint8] | None
+    coarse: NDArray[np.uint8] | None = None
 
 
 def are_images(values: NDArray[Any]) -> bool:
@@ -98,8 +101,13 @@ def is_pixels(path: Path) -> bool:
     return _IDX.search(plain_name(path)) is not None
 
 
-def paths(place: Path) -> list[Path]:
-    """The files that `read` reads: those of a folder, training parts first, or an IDX file and that of its labels."""
+def paths(place: Path, coarse: bool = False) -> list[Path]:
+    """The files that `read` reads: those of a folder, training parts first, or an IDX file and that of its labels.
+
+    Args:
+        place: the folder, or the IDX file.
+        coarse: whether the names of CIFAR-100's coarse classes are among them, at the end, where they are there.
+    """
     if not place.is_dir():
         labels = _labels_of(place)
         return [place, *([] if labels is None else [labels])]
@@ -111,26 +119,40 @@ def paths(place: Path) -> list[Path]:
     for names in files:
         if plain_name(names) in _CIFAR:
             parts = [path for path in files if re.fullmatch(r"(train|test|(data|test)_batch.*)\.bin", plain_name(path))]
-            return [names, *parts] if parts else []
+            upper = [path for path in files if plain_name(path) == _COARSE] if coarse else []
+            return [names, *parts, *upper[:1]] if parts else []
     return []
 
 
-def read(place: Path, channels: int | None = None) -> Table:
+def read(place: Path, options: DataOptions) -> Table:
     """The images of an IDX file, or of a folder of IDX files or of CIFAR's binary ones; classes are one-hot.
+
+    With `coarse`, the coarse classes of CIFAR-100 follow the fine ones.
 
     Sources: http://yann.lecun.com/exdb/mnist and https://www.cs.toronto.edu/~kriz/cifar.html. Classes of MNIST's are
     named by their numbers, those of CIFAR-100 are the fine ones.
 
     Raises:
-        RequestError: names the file that is damaged, or no such file.
+        RequestError: names the file that is damaged, no such file, or coarse classes asked of images that have none.
     """
-    files = paths(place)
-    if plain_name(files[0]) in _CIFAR:
-        names = class_names(files[0])
-        head = _CIFAR[plain_name(files[0])]
-        return table(place.resolve().name, [read_cifar(path, head) for path in files[1:]], names, channels)
+    files = paths(place, options.coarse)
+    head = _CIFAR.get(plain_name(files[0]), 0)
+    if options.coarse and head != 2:
+        raise RequestError(
+            f"the data option `coarse` means nothing for {place}: of such files CIFAR-100's alone have coarse classes; "
+            "leave it out"
+        )
+    if head:
+        if options.coarse and plain_name(files[-1]) != _COARSE:
+            raise RequestError(
+                f"{place} has no {_COARSE}, which names the classes that the data option `coarse` asks for; fetch it "
+                "again, or leave the option out"
+            )
+        parts = [read_cifar(path, head) for path in files[1:] if plain_name(path) != _COARSE]
+        upper = class_names(files[-1]) if options.coarse else None
+        return table(place.resolve().name, parts, class_names(files[0]), options.channels, upper)
     name = place.resolve().name if place.is_dir() else place.name
-    return table(name, [read_idx(path) for path in files if is_pixels(path)], None, channels)
+    return table(name, [read_idx(path) for path in files if is_pixels(path)], None, options.channels)
 
 
 def class_names(path: Path) -> list[str]:
@@ -171,7 +193,13 @@ def _idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
 
 def read_cifar(path: Path, head: int) -> Batch:
-    """The 32×32 images of a binary file of CIFAR's: `head` bytes, the class the last, then red, green and blue."""
+    """The 32×32 images of a binary file of CIFAR's.
+
+    Args:
+        path: it.
+        head: how many bytes stand before an image's red, green and blue: the last is its class, one before it its
+            coarse class.
+    """
     with opened(path) as stream:
         content = np.frombuffer(stream.read(), dtype=np.uint8)
     width = head + 3072
@@ -181,11 +209,25 @@ def read_cifar(path: Path, head: int) -> Batch:
             "the file again"
         )
     each = content.reshape(-1, width)
-    return Batch(path, each[:, head:].reshape(-1, 3, 32, 32), each[:, head - 1])
+    coarse = each[:, head - 2] if head > 1 else None
+    return Batch(path, each[:, head:].reshape(-1, 3, 32, 32), each[:, head - 1], coarse)
 
 
-def table(name: str, batches: Sequence[Batch], names: Sequence[str] | None, channels: int | None) -> Table:
-    """The images of some files, one after the other; without names, classes are named by their numbers.
+def table(
+    name: str,
+    batches: Sequence[Batch],
+    names: Sequence[str] | None,
+    channels: int | None,
+    coarse: Sequence[str] | None = None,
+) -> Table:
+    """The images of some files, one after the other.
+
+    Args:
+        name: what they are called.
+        batches: the files.
+        names: of the classes; without them, classes are named by their numbers.
+        channels: 1 or 3; their own by default.
+        coarse: names of the coarse classes, whose labels follow the others; None leaves them out.
 
     Raises:
         RequestError: images of other sizes, or a class without a name.
@@ -197,17 +239,15 @@ def table(name: str, batches: Sequence[Batch], names: Sequence[str] | None, chan
                 f"{first.path} has images of shape {first.pixels.shape[1:]} and {one.path} of "
                 f"{one.pixels.shape[1:]}; read them as data of their own"
             )
-        if names is not None and one.classes is not None and len(one.classes) and one.classes.max() >= len(names):
-            raise RequestError(f"{one.path} has a class {one.classes.max()}, but there are names of {len(names)} only")
+        _refuse_unnamed(one.path, "class", one.classes, names)
+        _refuse_unnamed(one.path, "coarse class", one.coarse, coarse)
     said = [one.classes for one in batches if one.classes is not None]
     present = np.unique(np.concatenate(said)) if said else np.empty(0, np.uint8)
     known = present if names is None else np.arange(len(names))
-    marks = [
-        np.full((len(one.pixels), len(known)), np.nan, np.float32)
-        if one.classes is None
-        else (one.classes[:, None] == known).astype(np.float32)
-        for one in batches
-    ]
+    marks = [_marks(one.classes, known, len(one.pixels)) for one in batches]
+    if coarse is not None:
+        upper = np.arange(len(coarse))
+        marks = [np.hstack((own, _marks(one.coarse, upper, len(own)))) for own, one in zip(marks, batches, strict=True)]
     notes = [f"{one.path} has no file of labels beside it" for one in batches if one.classes is None]
     if len(batches) > 1:
         notes.append(", ".join(f"{len(one.pixels)} images from {one.path.name}" for one in batches))
@@ -221,8 +261,21 @@ def table(name: str, batches: Sequence[Batch], names: Sequence[str] | None, chan
         name=name,
         inputs=as_images(np.concatenate([one.pixels for one in batches]), name, channels),
         features=(),
-        labels=tuple(map(str, known) if names is None else names),
+        labels=(*(map(str, known) if names is None else names), *(coarse or ())),
         annotated=np.concatenate(marks) if said else None,
         where=where,
         notes=tuple(notes),
     )
+
+
+def _marks(classes: NDArray[np.uint8] | None, known: NDArray[Any], count: int) -> NDArray[np.float32]:
+    """Classes (n,) as 0 and 1 (n, L) of the known ones; NaN where nobody said."""
+    if classes is None:
+        return np.full((count, len(known)), np.nan, np.float32)
+    marks: NDArray[np.float32] = (classes[:, None] == known).astype(np.float32)
+    return marks
+
+
+def _refuse_unnamed(path: Path, kind: str, classes: NDArray[np.uint8] | None, names: Sequence[str] | None) -> None:
+    if names is not None and classes is not None and len(classes) and classes.max() >= len(names):
+        raise RequestError(f"{path} has a {kind} {classes.max()}, but there are names of {len(names)} only")

@@ -14,6 +14,14 @@ BUILT_IN = ("digits", "digits-images", "digits-numerals", "shapes3d")
 """What needs no file: it comes with scikit-learn, or is drawn."""
 TABLES = frozenset({".arff", ".csv", ".tsv", ".parquet", ".npz", ".npy"})
 """The kinds of files that hold a row a row, by what their names end with."""
+_ELSEWHERE = {
+    "cifar-100": ("the files of CIFAR-100's binary version", "https://www.cs.toronto.edu/~kriz/cifar.html"),
+    "dogs-vs-cats": ("its images, in sub-folders cat and dog,", "https://www.kaggle.com/c/dogs-vs-cats"),
+    "flowers-17": (
+        "its images, in a sub-folder for each class,", "https://www.robots.ox.ac.uk/~vgg/data/flowers/17",
+    ),
+}  # fmt: skip
+"""What recipes on the shelf read below `$AMALGAM_DATA/images`, and where it can be had."""
 _COMPRESSIBLE = {".arff", ".csv", ".tsv", ".ts", ".txt"}
 
 
@@ -134,6 +142,12 @@ def _unknown(spec: str, path: Path) -> RequestError:
             f"data {spec!r} is of no kind that can be read; expected a file named .arff, .csv, .tsv, .ts, .txt (also "
             ".xz, .bz2, .gz), .npz, .npy, .parquet or .h5, an image, or a folder of series or of images"
         )
+    if spec in _ELSEWHERE:
+        what, where = _ELSEWHERE[spec]
+        home = os.environ.get("AMALGAM_DATA")
+        folder = f"{Path(home).expanduser() / 'images' / spec}" if home else f"images/{spec} in a folder that you make"
+        named = "" if home else ", and let the environment variable AMALGAM_DATA name that"
+        return RequestError(f"data {spec!r} is not there: fetch {what} from {where} and put them into {folder}{named}")
     known = names()
     hint = (
         "" if os.environ.get("AMALGAM_DATA") else "; set AMALGAM_DATA to a folder of MULAN, UCR or image sets for more"

@@ -43,7 +43,7 @@ def voc(folder: Path, parts: Sequence[str]) -> Album:
         names=encoded([f"{number}.jpg" for number in numbers]),
         labels=VOC_CLASSES,
         annotated=np.stack([_objects(folder / "Annotations" / f"{number}.xml") for number in numbers]),
-        notes=_origins({part: len(one) for part, one in listed_in.items()}),
+        notes=origins({part: len(one) for part, one in listed_in.items()}),
     )
 
 
@@ -118,7 +118,7 @@ def celeba(folder: Path, parts: Sequence[str]) -> Album:
         names=encoded([row[0] for row in kept]),
         labels=labels,
         annotated=(np.array([row[1:] for row in kept]) == "1").astype(np.float32),
-        notes=_origins(counts),
+        notes=origins(counts),
     )
 
 
@@ -132,5 +132,6 @@ def _partition(path: Path) -> dict[str, str]:
     return {image: _CELEBA_PARTS[part] for image, part in told}
 
 
-def _origins(counts: dict[str, int]) -> tuple[str, ...]:
+def origins(counts: dict[str, int]) -> tuple[str, ...]:
+    """The note on how many images come from which of several parts."""
     return (", ".join(f"{count} images from {part}" for part, count in counts.items()),) if len(counts) > 1 else ()

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from amalgam.datasets import pixels, tagged
+from amalgam.datasets import breeds, pixels, tagged
 from amalgam.datasets.compressed import opened
+from amalgam.datasets.images import Album
 from amalgam.datasets.images import finish as finish_images
 from amalgam.datasets.loaded import DataOptions, Loaded, finish
 from amalgam.datasets.pixels import Batch
@@ -34,9 +36,12 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "VOC2007": ("trainval", "test"),
     "VOC2012": ("trainval",),
     "CelebA": ("train", "valid", "test"),
+    "OxfordIIITPet": ("trainval", "test"),
+    "Flowers102": ("train", "val", "test"),
 }
 """The sets and their parts, of which all are read by default."""
-_OF_FILES = {"VOC2007", "VOC2012", "CelebA"}
+_OF_FILES = {"VOC2007", "VOC2012", "CelebA", "OxfordIIITPet", "Flowers102"}
+_COARSE = ("CIFAR100", "OxfordIIITPet")  # the sets whose rows have a coarse class, too
 
 
 def of_files(spec: str) -> bool:
@@ -58,9 +63,7 @@ def files(spec: str) -> list[Path]:
     there = [_there(root / one) or root / one for one in needed]
     if name not in _OF_FILES or _missing(root, needed):
         return [path for path in there if not path.is_dir()]
-    images = (
-        tagged.celeba(root / "celeba", parts).paths() if name == "CelebA" else tagged.voc_paths(_voc(root, name), parts)
-    )
+    images = tagged.voc_paths(_voc(root, name), parts) if name.startswith("VOC") else _album(name, parts, root).paths()
     return [*(path for path in there if path.is_file()), *images]
 
 
@@ -68,9 +71,15 @@ def read(spec: str, options: DataOptions, progress: Progress) -> Loaded:
     """A set, all of its parts one after the other, or the one that is named.
 
     Raises:
-        RequestError: no such set or part, files that are not there (and are not to be downloaded) or damaged.
+        RequestError: no such set or part, files that are not there (and are not to be downloaded) or damaged, or
+            coarse classes asked of a set that has none.
     """
     name, parts = _meant(spec)
+    if options.coarse and name not in _COARSE:
+        raise RequestError(
+            f"the data option `coarse` means nothing for {spec}: of torchvision's sets {' and '.join(_COARSE)} alone "
+            "have coarse classes; leave it out"
+        )
     root, needed = _root(), _needed(name, parts)
     if options.download and _missing(root, needed):
         _download(spec, name, parts, root)
@@ -79,19 +88,32 @@ def read(spec: str, options: DataOptions, progress: Progress) -> Loaded:
             f"data {spec!r} is not there: {root} lacks {listed(missing)}; put the set's files there (the environment "
             "variable AMALGAM_DATA names another folder), or set the data option `download` to true"
         )
-    if name == "CelebA":
-        return finish_images(tagged.celeba(root / "celeba", parts), options, progress)
     if name in _OF_FILES:
-        return finish_images(tagged.voc(_voc(root, name), parts), options, progress)
+        return finish_images(_album(name, parts, root, options.coarse), options, progress)
     there = [path for one in needed if (path := _there(root / one)) is not None]
     classes: list[str] | None = None
+    coarse: list[str] | None = None
     if name.startswith("CIFAR"):
         classes = _cifar_classes(there[0])
-        batches = [_cifar(path) for path in there[1:]]
+        coarse = _cifar_classes(there[0], coarse=True) if options.coarse else None
+        batches = [_cifar(path, options.coarse) for path in there[1:]]
     else:
         classes = None if name == "MNIST" else _classes(name)
         batches = [pixels.read_idx(path) for path in there if pixels.is_pixels(path)]
-    return finish(pixels.table(spec, batches, classes, options.channels), options.missing)
+    return finish(pixels.table(spec, batches, classes, options.channels, coarse), options.missing)
+
+
+def _album(name: str, parts: Sequence[str], root: Path, coarse: bool = False) -> Album:
+    """The images of a set of files."""
+    match name:
+        case "CelebA":
+            return tagged.celeba(root / "celeba", parts)
+        case "OxfordIIITPet":
+            return breeds.pets(root / "oxford-iiit-pet", parts, coarse)
+        case "Flowers102":
+            return breeds.flowers(root / "flowers-102", parts, _classes(name))
+        case _:
+            return tagged.voc(_voc(root, name), parts)
 
 
 def _meant(spec: str) -> tuple[str, tuple[str, ...]]:
@@ -121,6 +143,10 @@ def _needed(name: str, parts: Sequence[str]) -> list[str]:
     """What a set's parts are read from, below the root, as torchvision lays it out."""
     if name == "CelebA":
         return [f"celeba/{one}" for one in ("list_attr_celeba.txt", "list_eval_partition.txt", "img_align_celeba")]
+    if name == "OxfordIIITPet":
+        return [f"oxford-iiit-pet/{one}" for one in (*(f"annotations/{part}.txt" for part in parts), "images")]
+    if name == "Flowers102":
+        return [f"flowers-102/{one}" for one in ("imagelabels.mat", "setid.mat", "jpg")]
     if name in _OF_FILES:
         lists = [f"ImageSets/Main/{part}.txt" for part in parts]
         return [f"VOCdevkit/{name}/{one}" for one in (*lists, "Annotations", "JPEGImages")]
@@ -158,7 +184,9 @@ def _download(spec: str, name: str, parts: Sequence[str], root: Path) -> None:
         if name == "CelebA":
             datasets.CelebA(root, split="all", download=True)
         for part in () if name == "CelebA" else parts:
-            if name in _OF_FILES:
+            if name in ("OxfordIIITPet", "Flowers102"):
+                getattr(datasets, name)(root, split=part, download=True)
+            elif name in _OF_FILES:
                 datasets.VOCDetection(root, year=name.removeprefix("VOC"), image_set=part, download=True)
             else:
                 getattr(datasets, name)(root, train=part == "train", download=True)
@@ -207,22 +235,29 @@ def _unpickled(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _cifar_classes(path: Path) -> list[str]:
+def _cifar_classes(path: Path, coarse: bool = False) -> list[str]:
     content = _unpickled(path)
-    found = content.get("label_names", content.get("fine_label_names"))
+    found = content.get("coarse_label_names") if coarse else content.get("label_names", content.get("fine_label_names"))
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise RequestError(f"{path} names no classes; fetch it again")
+        raise RequestError(f"{path} names no {'coarse ' if coarse else ''}classes; fetch it again")
     return found
 
 
-def _cifar(path: Path) -> Batch:
+def _cifar(path: Path, coarse: bool = False) -> Batch:
     content = _unpickled(path)
-    pixels_of, classes = _bytes(content.get("data")), content.get("labels", content.get("fine_labels"))
-    if not isinstance(classes, list) or any(type(one) is not int or not 0 <= one < 256 for one in classes):
-        classes = []
-    if not classes or len(pixels_of) != len(classes) * 3072:
+    pixels_of, classes = _bytes(content.get("data")), _numbers(content.get("labels", content.get("fine_labels")))
+    if not len(classes) or len(pixels_of) != len(classes) * 3072:
         raise RequestError(f"{path} holds no 32×32 images and their classes; fetch it again")
-    return Batch(path, np.frombuffer(pixels_of, np.uint8).reshape(-1, 3, 32, 32), np.array(classes, np.uint8))
+    upper = _numbers(content.get("coarse_labels")) if coarse else None
+    if upper is not None and len(upper) != len(classes):
+        raise RequestError(f"{path} has {len(upper)} coarse classes, expected {len(classes)}; fetch it again")
+    return Batch(path, np.frombuffer(pixels_of, np.uint8).reshape(-1, 3, 32, 32), classes, upper)
+
+
+def _numbers(told: object) -> NDArray[np.uint8]:
+    """Classes (n,) as a file lists them; none where the list holds anything else."""
+    whole = isinstance(told, list) and all(type(one) is int and 0 <= one < 256 for one in told)
+    return np.array(told if whole else [], np.uint8)
 
 
 def _bytes(held: object) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from amalgam import recipe
 from amalgam.bench import graph_cell, origin
 from amalgam.bench.graph_table import GraphTable
 from amalgam.bench.tables import read_table
@@ -16,6 +18,7 @@ from amalgam.labelgraph import specs
 from amalgam.parts import apportion
 from amalgam.strategies import build
 from amalgam.strategies.label_graph import LabelGraphJoining
+from tests.conftest import SHARED_DATA
 
 SHORT = {"epochs": 2, "batch_size": 32, "learning_rate": 0.003, "validation": 0, "threads": 1}
 
@@ -153,3 +156,66 @@ def test_the_table_that_ships_asks_for_what_the_recipes_say() -> None:
     assert LabelGraphJoining(specs.find("digits")) == LabelGraphJoining(
         specs.find("digits"), **{key: value for key, value in strategy.items() if key != "name"}
     )
+
+
+PAPER = SHARED_DATA.parent / "papers" / "dataset-joining.txt"
+
+
+def published() -> dict[str, list[str]]:
+    """Table 3 of the paper: method → its four cells, read from the text."""
+    if not PAPER.is_file():
+        pytest.skip("the text of the paper is not on this machine")
+    lines = PAPER.read_text(encoding="utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("MODEL\t<i>Oxford-IIIT Pet"))
+    rows = [re.sub(r"<[^>]*>", "", line).split("\t") for line in lines[start + 1 : start + 5]]
+    return {re.sub(r".*\+ ", "", name): cells for name, *cells in rows}
+
+
+def test_the_pairs_of_the_paper_have_its_numbers() -> None:
+    table = read_table("label-graph-pairs")
+    assert isinstance(table, GraphTable)
+    found: dict[str, list[str]] = {}
+    for name, alone, joined in (
+        ("FFN", "ffn-alone", "ffn"),
+        ("Label Set (Deng et al., 2014)", "label_set-alone", "label_set"),
+        ("Pseudo Labels", "", "pseudo_label"),
+        ("label-aug (ours)", "label_graph-paper-alone", "label_graph-paper"),
+    ):
+        for pair in table.settings.values():
+            for method in (alone, joined):
+                numbers = pair.expected.get(method)
+                found.setdefault(name, []).append("" if numbers is None else f"{100 * numbers[0][0]:.2f}")
+    wanted = {
+        name: [cell if cell[0].isdecimal() else "" for cell in cells]
+        for name, cells in published().items()
+    }  # fmt: skip
+    assert found == wanted
+
+
+@pytest.mark.parametrize("name", ["pets", "flowers"])
+def test_the_pairs_of_the_paper_ask_for_what_the_recipes_say(name: str) -> None:
+    """But for the baselines' plain heads, and names of folders that the table's data has."""
+    table = read_table("label-graph-pairs")
+    assert isinstance(table, GraphTable)
+    wanted, pair = recipe.read(f"label_graph-{name}"), table.settings[name]
+    asked = {key: graph_cell.recipe_of(table, pair, key, 0, "here") for key in table.methods}
+    own = asked["label_graph"]
+    assert own.strategy == wanted.strategy
+    assert own.student == {**wanted.student, "encoder": {**wanted.student["encoder"], "task_units": None}}
+    assert own.training == wanted.training
+    held_out = own.data.model_copy(update={"held_out_options": own.data.options})
+    assert held_out == wanted.data
+    assert {key: set(others) <= set(wanted.labels.aliases[key]) for key, others in own.labels.aliases.items()} == (
+        dict.fromkeys(own.labels.aliases, True)
+    )
+    assert [key for key, one in asked.items() if not one.data.join] == [
+        "ffn-alone", "label_set-alone", "label_graph-paper-alone",
+    ]  # fmt: skip
+
+
+def test_the_pairs_of_the_paper_say_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMALGAM_DATA", str(tmp_path))
+    table = read_table("label-graph-pairs")
+    assert isinstance(table, GraphTable)
+    with pytest.raises(RequestError, match="table label-graph-pairs, setting pets: data 'dogs-vs-cats' is not there"):
+        origin.origins(table)

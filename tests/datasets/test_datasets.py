@@ -89,7 +89,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
             "x.csv",
             {"label_count": 3},
             "the data option `label_count` means nothing for x.csv; leave it out (known here: drop, image, labels, "
-            "missing, tasks)",
+            "missing, primary, tasks, text)",
         ),
         (
             "x.npy",
@@ -112,8 +112,8 @@ def test_an_option_that_would_do_nothing_is_refused(spec: str, options: dict[str
 )
 def test_misspelt_options_are_refused(content: dict[str, Any], message: str) -> None:
     known = (
-        "channels, count, download, drop, fit, image, label_count, label_position, labels, missing, seed, series, "
-        "size, tasks, xml"
+        "channels, coarse, count, download, drop, fit, image, label_count, label_position, labels, longest, missing, "
+        "primary, seed, series, size, tasks, text, xml"
     )
     with pytest.raises(RequestError, match=f"^{re.escape(message.format(known=known))}$"):
         parse(DataOptions, content, "recipe")

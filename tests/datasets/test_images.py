@@ -187,7 +187,7 @@ def test_options_of_images_mean_nothing_for_a_table(tmp_path: Path, option: dict
     path = tmp_path / "x.csv"
     message = (
         f"the data option `{name}` means nothing for {path}; leave it out (known here: drop, image, labels, missing, "
-        "tasks)"
+        "primary, tasks, text)"
     )
     refused(path, message, **option)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import lzma
 import struct
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from amalgam import datasets
-from amalgam.datasets import from_arrays
+from amalgam.datasets import DataOptions, from_arrays
 from amalgam.errors import RequestError
 from amalgam.signals import FileRows
 from tests.conftest import SHARED_DATA
@@ -223,16 +224,22 @@ def test_damaged_idx_files_are_named(tmp_path: Path) -> None:
         f"{path} has images of shape (5, 6) and {tmp_path / 't10k-images-idx3-ubyte'} of (4, 4); read them as data of "
         "their own",
     )
-    refused(path, f"the data option `size` means nothing for {path}; leave it out (known here: channels)", size=4)
+    refused(
+        path, f"the data option `size` means nothing for {path}; leave it out (known here: channels, coarse)", size=4
+    )
 
 
-def cifar(folder: Path, head: int, parts: dict[str, list[int]], names: str) -> None:
-    """CIFAR's binary files: the image of class c has every byte c."""
-    folder.mkdir()
+def cifar(folder: Path, head: int, parts: dict[str, list[int]], names: str, coarse: str | None = None) -> None:
+    """CIFAR's binary files: the image of class c has every byte c, and its coarse class is c div 2."""
+    folder.mkdir(parents=True)
     file = "fine_label_names.txt" if head == 2 else "batches.meta.txt"
     (folder / file).write_text(names)
+    if coarse is not None:
+        (folder / "coarse_label_names.txt").write_text(coarse)
     for name, classes in parts.items():
-        content = b"".join(bytes([9] * (head - 1) + [one]) + bytes([one] * 1024 + [100] * 2048) for one in classes)
+        content = b"".join(
+            bytes([one // 2] * (head - 1) + [one]) + bytes([one] * 1024 + [100] * 2048) for one in classes
+        )
         (folder / name).write_bytes(lzma.compress(content) if name.endswith(".xz") else content)
 
 
@@ -265,6 +272,69 @@ def test_damaged_cifar_files_are_named(tmp_path: Path) -> None:
         f"{folder / 'train.bin'} holds 5000 bytes, expected 3074 for each image; it is cut short or damaged, so fetch "
         "the file again",
     )
+
+
+def test_coarse_classes_stand_beside_the_fine_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar"
+    cifar(folder, 2, {"train.bin": [0, 3], "test.bin.xz": [1]}, "ape\nbee\ncow\nant\n", "warm\ncold\nwet\n")
+    loaded = read(folder, coarse=True)
+    assert loaded.rows.labels == ("ape", "bee", "cow", "ant", "warm", "cold", "wet")
+    wanted = [[1, 0, 0, 0, 1, 0, 0], [0, 0, 0, 1, 0, 1, 0], [0, 1, 0, 0, 1, 0, 0]]
+    np.testing.assert_array_equal(loaded.rows.annotated, wanted)
+    assert loaded.notes == ("2 images from train.bin, 1 images from test.bin.xz", "no row has the label 'cow', 'wet'")
+    names = [path.name for path in datasets.files(str(folder), DataOptions(coarse=True))]
+    assert names == ["fine_label_names.txt", "train.bin", "test.bin.xz", "coarse_label_names.txt"]
+    assert read(folder).rows.labels == ("ape", "bee", "cow", "ant")
+    assert datasets.files(str(folder)) == [folder / name for name in names[:3]]
+
+
+def test_wrong_coarse_classes_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar"
+    cifar(folder, 2, {"train.bin": [0, 3]}, "ape\nbee\ncow\nant\n")
+    refused(
+        folder,
+        f"{folder} has no coarse_label_names.txt, which names the classes that the data option `coarse` asks for; "
+        "fetch it again, or leave the option out",
+        coarse=True,
+    )
+    names = folder / "coarse_label_names.txt"
+    for few, count in (("warm\n", 1), ("\n", 0)):
+        names.write_text(few)
+        refused(
+            folder, f"{folder / 'train.bin'} has a coarse class 1, but there are names of {count} only", coarse=True
+        )
+    names.write_bytes(b"\xff\xfe\0")
+    refused(folder, f"{names} is not UTF-8 text (invalid start byte); convert it to UTF-8", coarse=True)
+    names.write_text("warm\nape\n")
+    refused(folder, "data 'cifar' has the label 'ape' twice; every output needs a name of its own", coarse=True)
+
+
+def test_other_pixels_have_no_coarse_classes(tmp_path: Path) -> None:
+    cifar(tmp_path / "ten", 1, {"data_batch_1.bin": [0, 1]}, "ape\nbee\n", "warm\n")
+    path = idx(tmp_path / "train-images-idx3-ubyte", drawn(3, 5, 6))
+    for place in (tmp_path / "ten", path):
+        refused(
+            place,
+            f"the data option `coarse` means nothing for {place}: of such files CIFAR-100's alone have coarse classes; "
+            "leave it out",
+            coarse=True,
+        )
+
+
+def test_the_coarse_classes_of_the_public_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fine class lies below the coarse one that the set's authors say, by the same names."""
+    taxonomy = SHARED_DATA / "taxonomies" / "cifar-100-superclasses.json"
+    if not (SHARED_DATA / "images" / "cifar-100").is_dir() or not taxonomy.is_file():
+        pytest.skip("the benchmark data is not on this machine; set AMALGAM_DATA to its folder")
+    monkeypatch.setenv("AMALGAM_DATA", str(SHARED_DATA))
+    rows = datasets.load("cifar-100", DataOptions(coarse=True)).rows
+    assert rows.annotated is not None
+    assert rows.annotated.sum(1).unique().tolist() == [2]
+    fine, coarse = (one.argmax(1).tolist() for one in (rows.annotated[:, :100], rows.annotated[:, 100:]))
+    found: dict[str, set[str]] = {}
+    for lower, upper in zip(fine, coarse, strict=True):
+        found.setdefault(rows.labels[100 + upper], set()).add(rows.labels[lower])
+    assert found == {upper: set(own) for upper, own in json.loads(taxonomy.read_text()).items()}
 
 
 def test_the_public_sets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -344,12 +344,13 @@ def test_complaints_about_npz(tmp_path: Path, arrays: dict[str, Any], message: s
             "x.parquet",
             {"series": True},
             "the data option `series` means nothing for {path}; leave it out (known here: drop, labels, missing, "
-            "tasks)",
+            "primary, tasks)",
         ),
         (
             "x.txt",
             {},
-            "data '{path}' can be read as series only; say --series, or set the data option `series` to true",
+            "data '{path}' can be read as series, or as texts; say --series, or set the data option `series` to true, "
+            "or the data option `text` to `lines` for a text a line after its class",
         ),
         ("x.tsv", {"series": True}, "data {path}: no such file"),
     ],

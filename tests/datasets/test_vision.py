@@ -100,6 +100,51 @@ def test_cifar_100_has_its_fine_classes(root: Path) -> None:
     np.testing.assert_array_equal(rows.annotated, [[0, 1], [1, 0]])
 
 
+def cifar_100(root: Path, **changes: Any) -> Path:
+    """Two images of two fine and two coarse classes, and the file that names these."""
+    folder = root / "cifar-100-python"
+    pickled(folder / "meta", {"fine_label_names": ["ape", "bee"], "coarse_label_names": ["fur", "wings"]})
+    content = {"data": drawn(2, 3072), "fine_labels": [1, 0], "coarse_labels": [1, 0], **changes}
+    pickled(folder / "train", content)
+    return folder
+
+
+def test_cifar_100_has_coarse_classes_too(root: Path) -> None:
+    cifar_100(root)
+    rows = read("torchvision:CIFAR100/train", coarse=True).rows
+    assert rows.labels == ("ape", "bee", "fur", "wings")
+    np.testing.assert_array_equal(rows.annotated, [[0, 1, 0, 1], [1, 0, 1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ([1], "has 1 coarse classes, expected 2; fetch it again"),
+        ([1, "0"], "has 0 coarse classes, expected 2; fetch it again"),
+        (None, "has 0 coarse classes, expected 2; fetch it again"),
+        ([1, 2], "has a coarse class 2, but there are names of 2 only"),
+    ],
+)
+def test_wrong_coarse_classes_of_cifar_100_are_named(root: Path, told: object, message: str) -> None:
+    path = cifar_100(root, coarse_labels=told) / "train"
+    refused("torchvision:CIFAR100/train", f"{path} {message}", coarse=True)
+    assert len(read("torchvision:CIFAR100/train").rows) == 2
+    pickled(path.with_name("meta"), {"fine_label_names": ["ape", "bee"]})
+    refused(
+        "torchvision:CIFAR100/train", f"{path.with_name('meta')} names no coarse classes; fetch it again", coarse=True
+    )
+
+
+@pytest.mark.parametrize("name", ["CIFAR10", "MNIST", "CelebA", "VOC2007", "Flowers102"])
+def test_other_sets_have_no_coarse_classes(root: Path, name: str) -> None:
+    refused(
+        f"torchvision:{name}",
+        f"the data option `coarse` means nothing for torchvision:{name}: of torchvision's sets CIFAR100 and "
+        "OxfordIIITPet alone have coarse classes; leave it out",
+        coarse=True,
+    )
+
+
 class Trap:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -301,12 +346,14 @@ def test_damaged_celeba_files_are_named(root: Path) -> None:
         (
             "torchvision:Fashion",
             "data 'torchvision:Fashion' names no set of torchvision's that can be read; did you mean 'FashionMNIST'? "
-            "(known: MNIST, FashionMNIST, KMNIST, CIFAR10, CIFAR100, VOC2007, VOC2012, CelebA)",
+            "(known: MNIST, FashionMNIST, KMNIST, CIFAR10, CIFAR100, VOC2007, VOC2012, CelebA, OxfordIIITPet, "
+            "Flowers102)",
         ),
         (
             "torchvision:CIFAR1OO",
             "data 'torchvision:CIFAR1OO' names no set of torchvision's that can be read; did you mean 'CIFAR10'? "
-            "(known: MNIST, FashionMNIST, KMNIST, CIFAR10, CIFAR100, VOC2007, VOC2012, CelebA)",
+            "(known: MNIST, FashionMNIST, KMNIST, CIFAR10, CIFAR100, VOC2007, VOC2012, CelebA, OxfordIIITPet, "
+            "Flowers102)",
         ),
         (
             "torchvision:CelebA/val",
@@ -333,6 +380,8 @@ def test_unknown_sets_are_refused(root: Path, spec: str, message: str) -> None:
             "torchvision:CelebA",
             "'celeba/list_attr_celeba.txt', 'celeba/list_eval_partition.txt', 'celeba/img_align_celeba'",
         ),
+        ("torchvision:OxfordIIITPet/test", "'oxford-iiit-pet/annotations/test.txt', 'oxford-iiit-pet/images'"),
+        ("torchvision:Flowers102/val", "'flowers-102/imagelabels.mat', 'flowers-102/setid.mat', 'flowers-102/jpg'"),
     ],
 )
 def test_what_is_missing_is_named_and_nothing_downloaded(root: Path, spec: str, missing: str) -> None:
@@ -376,6 +425,8 @@ def test_a_set_is_downloaded_when_asked_and_not_there(root: Path, monkeypatch: p
         ("VOC2007/test", "VOCDetection", {"year": "2007", "image_set": "test", "download": True}),
         ("CelebA", "CelebA", {"split": "all", "download": True}),
         ("CIFAR10/train", "CIFAR10", {"train": True, "download": True}),
+        ("OxfordIIITPet/trainval", "OxfordIIITPet", {"split": "trainval", "download": True}),
+        ("Flowers102/val", "Flowers102", {"split": "val", "download": True}),
     ],
 )
 def test_a_download_that_fails_is_an_error(
@@ -403,9 +454,9 @@ def test_a_download_that_fails_is_an_error(
 @pytest.mark.parametrize(
     ("spec", "options", "known"),
     [
-        ("torchvision:MNIST", {"size": 8}, "channels, download"),
-        ("torchvision:MNIST", {"missing": "drop_rows"}, "channels, download"),
-        ("torchvision:CelebA", {"labels": ("Bald",)}, "channels, download, fit, missing, size"),
+        ("torchvision:MNIST", {"size": 8}, "channels, coarse, download"),
+        ("torchvision:MNIST", {"missing": "drop_rows"}, "channels, coarse, download"),
+        ("torchvision:CelebA", {"labels": ("Bald",)}, "channels, coarse, download, fit, missing, size"),
     ],
 )
 def test_options_that_mean_nothing(root: Path, spec: str, options: dict[str, Any], known: str) -> None:

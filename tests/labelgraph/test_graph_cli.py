@@ -39,9 +39,9 @@ def test_show(cli: Cli) -> None:
         "Animal",
         "├── Cat  ← dogs-vs-cats  (species)",
         "│   ├── Shorthair  (hair)",
-        "│   │   ├── British-Shorthair  ← breeds  (breed)",
+        "│   │   ├── British Shorthair  ← breeds  (breed)",
     ]
-    assert lines[-1] == "pets: 14 nodes (8 labels, 5 augmented, the root Animal), 22 edges"
+    assert lines[-1] == "pets: 53 nodes (39 labels, 13 augmented, the root Animal), 124 edges"
 
 
 @pytest.mark.parametrize("ending", files.WRITTEN)
@@ -58,7 +58,7 @@ def test_show_writes_other_forms_and_never_over_them(cli: Cli, here: Path, endin
 def test_show_draws(cli: Cli, here: Path) -> None:
     for name in ("pets.svg", "pets.png", "pets.svg"):
         assert cli("graph", "show", "pets", "--out", name)[0] == 0
-    assert "British-Shorthair" in (here / "pets.svg").read_text()
+    assert "British Shorthair" in (here / "pets.svg").read_text()
     assert (here / "pets.png").read_bytes().startswith(b"\x89PNG")
     assert "should end in .svg, .png, .yaml" in fails(cli, "graph", "show", "pets", "--out", "pets.pdf")
 
@@ -67,14 +67,17 @@ def test_check(cli: Cli) -> None:
     code, out, err = cli("graph", "check", "pets")
     assert (code, err) == (0, "")
     assert [line.rstrip() for line in out.splitlines()] == [
-        "pets: 14 nodes (8 labels, 5 augmented, the root Animal), 22 edges",
+        "pets: 53 nodes (39 labels, 13 augmented, the root Animal), 124 edges",
+        "source breeds: 37 labels",
         "source dogs-vs-cats: 2 labels",
-        "source breeds: 6 labels",
         "group species: 2 nodes",
-        "group hair: 2 nodes",
+        "group hair: 3 nodes",
         "group color pattern: 3 nodes",
-        "group breed: 6 nodes",
-        "✓ 17 paths: 12 deterministic, 5 nondeterministic",
+        "group coat: 2 nodes",
+        "group ears: 2 nodes",
+        "group size: 3 nodes",
+        "group breed: 37 nodes",
+        "✓ 111 paths: 90 deterministic, 21 nondeterministic",
     ]
 
 
@@ -113,19 +116,19 @@ def test_check_of_too_many_paths(cli: Cli, here: Path) -> None:
 
 
 def test_paths(cli: Cli) -> None:
-    code, out, _ = cli("graph", "paths", "pets", "Ragdoll", "British-Shorthair")
+    code, out, _ = cli("graph", "paths", "pets", "Ragdoll", "British Shorthair")
     assert code == 0
     cells = [" ".join(line.split()) for line in out.splitlines()]
     assert cells == [
         "label path is",
         "Ragdoll Animal → Cat → Longhair → Ragdoll deterministic",
         "Animal → Cat → Point-Color → Ragdoll deterministic",
-        "British-Shorthair Animal → Cat → Shorthair → British-Shorthair deterministic",
-        "Animal → Cat → Solid-Color → British-Shorthair nondeterministic",
-        "Animal → Cat → Tabby-Color → British-Shorthair nondeterministic",
-        "Animal → Cat → Point-Color → British-Shorthair nondeterministic",
+        "British Shorthair Animal → Cat → Shorthair → British Shorthair deterministic",
+        "Animal → Cat → Solid-Color → British Shorthair nondeterministic",
+        "Animal → Cat → Tabby-Color → British Shorthair nondeterministic",
+        "Animal → Cat → Point-Color → British Shorthair nondeterministic",
     ]
-    assert len(cli("graph", "paths", "pets")[1].splitlines()) == 18
+    assert len(cli("graph", "paths", "pets")[1].splitlines()) == 112
 
 
 @pytest.mark.parametrize(
