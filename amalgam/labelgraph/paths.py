@@ -94,6 +94,13 @@ class Paths:
         return found
 
     @cached_property
+    def sure(self) -> Marks:
+        """(Q,): whether each prefix is a deterministic path to its last node."""
+        found = np.zeros(len(self), dtype=bool)
+        found[self.ending[self.deterministic]] = True
+        return found
+
+    @cached_property
     def implied(self) -> Marks:
         """(V, V): whether every path to the first node passes through the second."""
         return np.stack([self.passes[own[own >= 0]].all(0) for own in self.ending])
