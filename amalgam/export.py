@@ -102,8 +102,8 @@ def export(student: Student, path: Path, check: ArrayLike | Tensor | None = None
 def compare(path: Path, student: Student, rows: Floats, tolerance: float = 1e-4) -> Parity:
     """Compare an ONNX file with torch, on the same rows at several batch sizes.
 
-    A student that decides (a label chain, a path decoder) may decide otherwise by a rounding, in torch as well. Rows that differ only
-    for that are set aside and counted, one row in a hundred at most; see `_undecided`.
+    A student that decides (a label chain, a path decoder) may decide otherwise by a rounding, in torch as well. Rows
+    that differ only for that are set aside and counted, one row in a hundred at most; see `_undecided`.
 
     Args:
         path: the ONNX file.

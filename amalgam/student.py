@@ -25,6 +25,7 @@ from amalgam.schema import parse
 from amalgam.signals import StudentOutput
 
 if TYPE_CHECKING:
+    from amalgam.labelgraph.graph import LabelGraph
     from amalgam.report import Report
 
 
@@ -44,6 +45,7 @@ class Student(nn.Module, ABC):
 
         model_config = {"extra": "forbid", "frozen": True}
 
+    graph: LabelGraph | None = None  # the label graph that it walks down, if it does
     masks: ClassVar[bool] = False  # whether NaN in its inputs means missing values to it
     settings: Settings
     tasks: Tasks = MappingProxyType({})  # its tasks of several classes, of which a row has the likeliest one alone

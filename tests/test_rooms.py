@@ -74,7 +74,7 @@ SEES = {
     "rocket": {"series", "signals"},
     "series": {"scaling", "signals"},
     "surprise": {"errors", "scaling", "signals"},
-    "labelgraph": {"errors", "figures", "files", "labelgraph", "labels", "schema", "shelf"},
+    "labelgraph": {"errors", "figures", "files", "labelgraph", "labels", "metrics", "schema", "shelf"},
     "joining": {"errors", "signals"},
     "students": {"classes", "errors", "labelgraph", "networks", "series", "signals", "student"},
     "datasets": {"datasets", "errors", "files", "fingerprint", "labels", "progress", "signals"},
@@ -86,7 +86,18 @@ SEES = {
     "store": {"chunked", "errors", "files", "fingerprint", "progress"},
     "teacher": {"schema", "signals"},
     "metrics": {"classes", "signals"},
-    "evaluation": {"classes", "costs", "errors", "labels", "metrics", "panel", "progress", "signals", "student"},
+    "evaluation": {
+        "classes",
+        "costs",
+        "errors",
+        "labelgraph",
+        "labels",
+        "metrics",
+        "panel",
+        "progress",
+        "signals",
+        "student",
+    },
 }
 COMMANDS = {"cli", "views", "api", "__main__"}
 

@@ -69,7 +69,7 @@ class PathDecoder(Student):
         super().__init__(shape, labels, settings)
         graph, hidden = settings.graph, settings.hidden
         require_nodes(graph, labels, "the student")
-        self.paths = graph.paths
+        self.graph, self.paths = graph, graph.paths
         if lost := [label for label in labels if label not in self.paths.nodes]:
             raise RequestError(f"the student's labels {listed(lost)} are on no path of the label graph {graph.name}")
         if str(settings.encoder.get("name")) == "path_decoder":
@@ -220,7 +220,7 @@ class PathDecoder(Student):
         return self._read(said[..., None].masked_fill(~tree.passes[ends], -torch.inf).logsumexp(1))
 
     def _read(self, reached: Tensor) -> Tensor:
-        """Logits (B, L) of log chances (B, V) of the nodes: log chances of classes, log odds of labels by themselves."""
+        """Logits (B, L) of log chances (B, V) of the nodes: log chances of classes, log odds of others."""
         return by_task(reached[:, self.column].clamp(min=LOWEST), self.spans, lambda some: some, _odds)
 
     def decode(self, inputs: Tensor) -> Decoded:

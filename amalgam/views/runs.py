@@ -14,7 +14,7 @@ from rich.text import Text
 from amalgam import shelf
 from amalgam.errors import RequestError, WorkError
 from amalgam.progress import shown
-from amalgam.views.console import columns, console, options
+from amalgam.views.console import console, options
 from amalgam.views.words import distill_words, evaluate_words, export_words, none_of
 
 if TYPE_CHECKING:
@@ -94,15 +94,10 @@ def show_report(report: Any, folder: Path) -> None:
 
 def _show(evaluation: Evaluation) -> None:
     """The tables of an evaluation, what could not be measured, and the verdict."""
-    from amalgam.results import table, task_headings, tasks, verdict
+    from amalgam.results import tables, verdict
 
     to = console()
-    to.print(table(evaluation))
-    if rows := tasks(evaluation):
-        accuracies = columns(*task_headings(evaluation))
-        for name, entries in rows:
-            accuracies.add_row(Text(name), *(Text(one.text, style="bold" if one.best else "") for one in entries))
-        to.print(accuracies)
+    to.print(*tables(evaluation), sep="\n")
     for note in evaluation.notes:
         to.print(Text(note))
     to.print(Text(verdict(evaluation)))
