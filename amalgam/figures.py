@@ -123,8 +123,10 @@ def grid(found: Grid) -> str:
 
 def walked(nodes: Sequence[Walked], images: Thumbnails) -> str:
     """Of each node the images of rows whose decoded path goes through it, framed by the path's kind; an SVG."""
-    left, cell, line, top = 1.9, 0.82, 0.95, 0.4  # inches: names, from image to image, from node to node, the legend
-    width = left + cell * max(len(one.examples) for one in nodes)
+    names = [short(one.node, 22) for one in nodes]
+    left = 0.4 + 0.085 * max(map(len, names))
+    cell, line, top = 0.82, 0.95, 0.4  # inches: from image to image, from node to node, the legend
+    width = left + cell * max(5, *(len(one.examples) for one in nodes))  # the legend has its room
     height = top + line * len(nodes)
 
     def draw(figure: Figure) -> None:
@@ -136,7 +138,7 @@ def walked(nodes: Sequence[Walked], images: Thumbnails) -> str:
             axes.text(left + 2.1 * place + 0.32, 0.16, says, va="center")
         for number, one in enumerate(nodes):
             y = top + line * number
-            axes.text(left - 0.2, y + 0.31, short(one.node, 22), ha="right", va="center", parse_math=False)
+            axes.text(left - 0.2, y + 0.31, names[number], ha="right", va="center", parse_math=False)
             for place, example in enumerate(one.examples):
                 image = images.of(example.row)
                 if image is not None:

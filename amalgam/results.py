@@ -114,8 +114,8 @@ def _small(names: Sequence[str], rows: Sequence[tuple[str, list[Entry]]]) -> Tab
     from rich.text import Text
 
     shown = Table(box=None, header_style="bold")
-    for name in names:
-        shown.add_column(Text(name))
+    for place, name in enumerate(names):
+        shown.add_column(Text(name), justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
     for name, entries in rows:
         shown.add_row(Text(name), *(Text(one.text, style="bold" if one.best else "") for one in entries))
     return shown

@@ -110,7 +110,7 @@ class Tree(nn.Module):
             chances: (B, Q) as `chances` has them.
             width: paths to keep.
         """
-        at = torch.zeros(len(chances), 1, dtype=torch.long, device=chances.device)
+        at = torch.zeros_like(chances[:, :1], dtype=torch.long)  # an exported graph must not know the batch size
         for _ in range(self.longest):
             below = torch.where(at[..., None] < 0, -1, self.longer[at.clamp(min=0)])  # (B, kept, C)
             below[..., 0] = torch.where((below < 0).all(-1), at, below[..., 0])  # a whole path stays as it is
