@@ -16,7 +16,7 @@ from amalgam.labels import spans_of
 from amalgam.metrics import Measure, Measures, Number, Tally, measures_of
 from amalgam.panel import Ballots, Panel, choices, majority, mean_logit
 from amalgam.progress import Progress, Silent
-from amalgam.signals import Rows, StudentOutput
+from amalgam.signals import Decoded, Rows, StudentOutput
 from amalgam.student import Student
 
 
@@ -148,15 +148,23 @@ def evaluate(
     spans = spans_of({task: own for task, own in tasks.items() if own}, space.names)
     tallies = [Tally(len(group), _among(spans, group) if spans else None) for group in groups]
     clashes = _Clashes(space.known)
+
+    def hear(output: StudentOutput) -> tuple[Tensor, Decoded | None]:
+        return output.logits.cpu(), student.walk(output)
+
     footprints = None if student.graph is None else Footprints(student.graph, rows.labels)
     with (progress or Silent()).step("evaluation", len(rows)) as bar:
         for where, votes in ballots.chunks(chunk):
             truth = _truth(rows, where, len(space.names), shared)
-            heard = [one for _, inputs in rows.chunks(chunk, where) for one in student.each(inputs, _heard)]
+            heard = [one for _, inputs in rows.chunks(chunk, where) for one in student.each(inputs, hear)]
             logits = torch.cat([one for one, _ in heard])
             if footprints is not None:
                 assert rows.annotated is not None
-                footprints.update(torch.cat([ends for _, ends in heard]), rows.annotated[where], rows.ids[where])
+                footprints.update(
+                    torch.cat([walk.ends for _, walk in heard if walk is not None]),
+                    rows.annotated[where],
+                    rows.ids[where],
+                )
             learned, hard = decided(logits[:, order], spans), choices(votes, spans)
             ensembles = [majority(votes, spans) > 0, decided(mean_logit(votes), spans)] if together else []
             said = [learned, *ensembles, *hard, *[learned] * len(hard)]
@@ -181,12 +189,6 @@ def evaluate(
         exclusive=student.exclusive, tasks={task: tuple(own) for task, own in student.tasks.items()},
         walked=() if footprints is None else footprints.walked(),
     )  # fmt: skip
-
-
-def _heard(output: StudentOutput) -> tuple[Tensor, Tensor]:
-    """The logits (B, L) on the CPU, and the prefix that is each row's decoded path, (B,) or of no row."""
-    decoded = output.decoded
-    return output.logits.cpu(), torch.empty(0, dtype=torch.long) if decoded is None else decoded.ends
 
 
 def _among(spans: Spans, group: Sequence[int]) -> Spans:

@@ -345,7 +345,7 @@ class StudentOutput:
         steps: (S, B, L), every step's logits of a student that decides step by step; None for the others.
         prefixes: (B, Q), log p of the last step of each prefix (`labelgraph.paths`), of a student that walks down a
             label graph; None for the others.
-        decoded: the paths that such a student takes; None in training.
+        decoded: the paths that such a student takes, where its logits are made of them; else None (`Student.walk`).
     """
 
     logits: Tensor

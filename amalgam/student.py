@@ -22,7 +22,7 @@ from amalgam.files import draft, write_text
 from amalgam.labels import Tasks, spans_of, told_tasks
 from amalgam.scaling import Scaling
 from amalgam.schema import parse
-from amalgam.signals import StudentOutput
+from amalgam.signals import Decoded, StudentOutput
 
 if TYPE_CHECKING:
     from amalgam.labelgraph.graph import LabelGraph
@@ -158,6 +158,10 @@ class Student(nn.Module, ABC):
         """Which labels each row has, (N, L) bool: those with a probability above one half, a task's likeliest class."""
         hard: NDArray[np.bool_] = decided(self.logits(inputs), self.spans).numpy()
         return hard
+
+    def walk(self, output: StudentOutput) -> Decoded | None:
+        """The path that it takes for each row of a batch, if it walks down a label graph."""
+        return None
 
     def told(self, output: StudentOutput) -> list[str]:
         """How what it says of each row came about, in words; nothing of a student that has nothing to tell."""

@@ -177,17 +177,18 @@ class PathDecoder(Student):
         return found * (torch.arange(len(node), device=node.device) > 0)  # the root is no step
 
     def forward(self, inputs: Tensor) -> StudentOutput:
-        """Logits (B, L) of the labels, the features (B, D), log p of each prefix's last step (B, Q), and the paths."""
+        """Logits (B, L) of the labels, the features (B, D), and log p of each prefix's last step (B, Q)."""
         features = self.represent(inputs)
         states = self.states(self.begin(features))
         steps = self.steps(self.scores(states, features), self.inner[self.tree.parent])
-        if not self.training:
-            decoded, chance = self._decode(features)
-            return StudentOutput(self._logits(steps, decoded, chance), features, prefixes=steps, decoded=decoded)
-        if self.settings.teacher_forcing < torch.rand(()):
+        if self.training and self.settings.teacher_forcing < torch.rand(()):
             own = self._own_way(states, features, steps)
             steps = self.steps(self.scores(own, features), (self.depth - 1).clamp(min=0))
-        return StudentOutput(self._read(self.tree.reached(self.tree.chances(steps))), features, prefixes=steps)
+        if self.training or self.settings.walks != 1:
+            return StudentOutput(self._logits(steps), features, prefixes=steps)
+        decoded, chance = self._decode(features)
+        reached = torch.where(self.tree.passes[decoded.ends], chance[:, None], LOWEST)
+        return StudentOutput(self._read(reached), features, prefixes=steps, decoded=decoded)
 
     def _own_way(self, states: Tensor, features: Tensor, steps: Tensor) -> Tensor:
         """The unit's state (B, T, hidden) after each length of each row's own greedy path; it stays after the end."""
@@ -200,19 +201,11 @@ class PathDecoder(Student):
             found.append(torch.where((at == end)[:, None], last, states[every, self.inner[at]]))
         return torch.stack(found[::-1], 1)
 
-    def _logits(self, steps: Tensor, decoded: Decoded, chance: Tensor) -> Tensor:
-        """What a row's walks say of the labels, (B, L).
-
-        Args:
-            steps: (B, Q) log p of each prefix's last step.
-            decoded: the greedy paths.
-            chance: (B,) their log chances.
-        """
+    def _logits(self, steps: Tensor) -> Tensor:
+        """What all of a row's walks, or outside training a beam of them, say of the labels, (B, L)."""
         tree, walks = self.tree, self.settings.walks
-        if walks == 1:
-            return self._read(torch.where(tree.passes[decoded.ends], chance[:, None], LOWEST))
         chances = tree.chances(steps)
-        if walks is None:
+        if walks is None or self.training:
             return self._read(tree.reached(chances))
         ends = tree.likeliest(chances, walks)
         again = (ends[:, :, None] == ends[:, None]).tril(-1).any(2)  # a path that is there already
@@ -227,13 +220,24 @@ class PathDecoder(Student):
         """Algorithm 2, greedy decoding, of inputs (B, *shape)."""
         return self._decode(self.represent(inputs))[0]
 
+    def walk(self, output: StudentOutput) -> Decoded:
+        """The greedy path of each row of a batch, which is in what the decoder says of all prefixes."""
+        if output.decoded is not None:
+            return output.decoded
+        assert output.prefixes is not None
+        ends = self.tree.greedy(output.prefixes)
+        trail = self.tree.trail[ends]
+        steps = output.prefixes.gather(1, trail.clamp(min=0)).exp()
+        ended = trail < 0
+        nodes = self.tree.node[trail.clamp(min=0)].masked_fill(ended, -1)
+        return Decoded(ends, nodes, steps.masked_fill(ended, 1.0))
+
     def told(self, output: StudentOutput) -> list[str]:
         """Each row's greedy path with the probability of each step: `numeral → even 0.98 → two 0.95 (deterministic)`.
 
         Whether the path is, Definition 3.2 says: of a nondeterministic one the steps are the decoder's own choice.
         """
-        assert output.decoded is not None
-        found = output.decoded
+        found = self.walk(output)
         return [
             self._in_words(end, steps)
             for end, steps in zip(found.ends.tolist(), found.probabilities.tolist(), strict=True)
@@ -241,8 +245,8 @@ class PathDecoder(Student):
 
     def further(self, output: StudentOutput) -> dict[str, Tensor]:
         """The greedy path, `path` (B, T), as places among the metadata's nodes, and the probability of its `steps`."""
-        assert output.decoded is not None
-        return {"path": output.decoded.nodes, "steps": output.decoded.probabilities}
+        found = self.walk(output)
+        return {"path": found.nodes, "steps": found.probabilities}
 
     def described(self) -> dict[str, Any]:
         """The `nodes` by name, the root first."""

@@ -119,6 +119,16 @@ def test_greedy_decoding_equals_slow(graph: LabelGraph, scope: Any) -> None:
     assert found.ends.tolist() == by_tree.tolist()
 
 
+@pytest.mark.parametrize("walks", [1, 2, None])
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_the_greedy_path_is_in_what_is_said_of_all_prefixes(graph: LabelGraph, walks: int | None) -> None:
+    one, inputs = made(graph, walks=walks), rows(8)
+    found, wanted = one.walk(one(inputs)), one.decode(inputs)
+    assert torch.equal(found.ends, wanted.ends)
+    assert torch.equal(found.nodes, wanted.nodes)
+    torch.testing.assert_close(found.probabilities, wanted.probabilities)
+
+
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_a_prefix_is_deterministic_as_slow_says(graph: LabelGraph) -> None:
     paths, useful = graph.paths, set(graph.paths.nodes)
