@@ -148,23 +148,11 @@ def evaluate(
     spans = spans_of({task: own for task, own in tasks.items() if own}, space.names)
     tallies = [Tally(len(group), _among(spans, group) if spans else None) for group in groups]
     clashes = _Clashes(space.known)
-
-    def hear(output: StudentOutput) -> tuple[Tensor, Decoded | None]:
-        return output.logits.cpu(), student.walk(output)
-
     footprints = None if student.graph is None else Footprints(student.graph, rows.labels)
     with (progress or Silent()).step("evaluation", len(rows)) as bar:
         for where, votes in ballots.chunks(chunk):
             truth = _truth(rows, where, len(space.names), shared)
-            heard = [one for _, inputs in rows.chunks(chunk, where) for one in student.each(inputs, hear)]
-            logits = torch.cat([one for one, _ in heard])
-            if footprints is not None:
-                assert rows.annotated is not None
-                footprints.update(
-                    torch.cat([walk.ends for _, walk in heard if walk is not None]),
-                    rows.annotated[where],
-                    rows.ids[where],
-                )
+            logits = _logits(student, rows, where, chunk, footprints)
             learned, hard = decided(logits[:, order], spans), choices(votes, spans)
             ensembles = [majority(votes, spans) > 0, decided(mean_logit(votes), spans)] if together else []
             said = [learned, *ensembles, *hard, *[learned] * len(hard)]
@@ -189,6 +177,20 @@ def evaluate(
         exclusive=student.exclusive, tasks={task: tuple(own) for task, own in student.tasks.items()},
         walked=() if footprints is None else footprints.walked(),
     )  # fmt: skip
+
+
+def _logits(student: Student, rows: Rows, where: slice, chunk: int, footprints: Footprints | None) -> Tensor:
+    """The student's logits (B, L) of some rows; the paths that it takes are counted in the same pass."""
+
+    def hear(output: StudentOutput) -> tuple[Tensor, Decoded | None]:
+        return output.logits.cpu(), student.walk(output)
+
+    heard = [one for _, inputs in rows.chunks(chunk, where) for one in student.each(inputs, hear)]
+    if footprints is not None:
+        assert rows.annotated is not None
+        ends = torch.cat([walk.ends for _, walk in heard if walk is not None])
+        footprints.update(ends, rows.annotated[where], rows.ids[where])
+    return torch.cat([logits for logits, _ in heard])
 
 
 def _among(spans: Spans, group: Sequence[int]) -> Spans:

@@ -87,6 +87,7 @@ def test_two_data_sets_join_and_every_row_has_a_path(here: Path, cli: Cli) -> No
     assert "rows through it" in out
     page = (here / "run" / "report.html").read_text(encoding="utf-8")
     assert "majority" not in page
+    assert "None" not in (here / "run" / "README.md").read_text(encoding="utf-8").splitlines()
     assert (here / "again.html").read_text(encoding="utf-8") == page
     pictures_are_of_rows_on_such_paths(page, report, dict(told_by(cli)))
 
