@@ -11,11 +11,12 @@ from torch import Tensor
 from amalgam.classes import Spans, decided
 from amalgam.costs import Cost, costs_of, total
 from amalgam.errors import RequestError, listed
+from amalgam.labelgraph.walked import Footprints, Walked
 from amalgam.labels import spans_of
 from amalgam.metrics import Measure, Measures, Number, Tally, measures_of
 from amalgam.panel import Ballots, Panel, choices, majority, mean_logit
 from amalgam.progress import Progress, Silent
-from amalgam.signals import Rows
+from amalgam.signals import Decoded, Rows, StudentOutput
 from amalgam.student import Student
 
 
@@ -78,6 +79,8 @@ class Evaluation:
         notes: sentences on labels that could not be measured.
         exclusive: whether the student's labels exclude each other.
         tasks: the student's tasks of several classes.
+        walked: of a student that walks down a label graph, the augmented nodes that its decoded paths go through or
+            that the rows are annotated with.
     """
 
     rows: int
@@ -90,6 +93,7 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     exclusive: bool = False
     tasks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    walked: tuple[Walked, ...] = ()
 
     @property
     def ensembles(self) -> tuple[Line, ...]:
@@ -144,10 +148,11 @@ def evaluate(
     spans = spans_of({task: own for task, own in tasks.items() if own}, space.names)
     tallies = [Tally(len(group), _among(spans, group) if spans else None) for group in groups]
     clashes = _Clashes(space.known)
+    footprints = None if student.graph is None else Footprints(student.graph, rows.labels)
     with (progress or Silent()).step("evaluation", len(rows)) as bar:
         for where, votes in ballots.chunks(chunk):
             truth = _truth(rows, where, len(space.names), shared)
-            logits = torch.cat([student.logits(inputs) for _, inputs in rows.chunks(chunk, where)])
+            logits = _logits(student, rows, where, chunk, footprints)
             learned, hard = decided(logits[:, order], spans), choices(votes, spans)
             ensembles = [majority(votes, spans) > 0, decided(mean_logit(votes), spans)] if together else []
             said = [learned, *ensembles, *hard, *[learned] * len(hard)]
@@ -170,7 +175,22 @@ def evaluate(
     return Evaluation(
         len(rows), space.names, lines[0], votes_of_all, mean_of_all, beside, clashes.disagreement(), notes,
         exclusive=student.exclusive, tasks={task: tuple(own) for task, own in student.tasks.items()},
+        walked=() if footprints is None else footprints.walked(),
     )  # fmt: skip
+
+
+def _logits(student: Student, rows: Rows, where: slice, chunk: int, footprints: Footprints | None) -> Tensor:
+    """The student's logits (B, L) of some rows; the paths that it takes are counted in the same pass."""
+
+    def hear(output: StudentOutput) -> tuple[Tensor, Decoded | None]:
+        return output.logits.cpu(), student.walk(output)
+
+    heard = [one for _, inputs in rows.chunks(chunk, where) for one in student.each(inputs, hear)]
+    if footprints is not None:
+        assert rows.annotated is not None
+        ends = torch.cat([walk.ends for _, walk in heard if walk is not None])
+        footprints.update(ends, rows.annotated[where], rows.ids[where])
+    return torch.cat([logits for logits, _ in heard])
 
 
 def _among(spans: Spans, group: Sequence[int]) -> Spans:

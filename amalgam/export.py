@@ -12,9 +12,10 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from amalgam import __version__
 from amalgam.errors import RequestError, WorkError
 from amalgam.files import draft, writable
+from amalgam.signals import StudentOutput
 from amalgam.student import Student, load
 
 Floats = NDArray[np.float32]
@@ -31,6 +33,7 @@ Floats = NDArray[np.float32]
 THRESHOLD = "logit > 0, probability > 0.5"
 LIKELIEST = "the largest logit; probabilities are their softmax"
 MIXED = f"of each task's classes {LIKELIEST}; of other labels {THRESHOLD}"
+_LOGITS = "logits"
 TRACED = 2
 """Rows of the example that is traced; never one of the batch sizes of the check."""
 MOST = 1024
@@ -48,7 +51,7 @@ class Parity:
     """How an ONNX file compares with torch.
 
     Attributes:
-        difference: the largest absolute difference of a logit; NaN where either says NaN.
+        difference: the largest absolute difference of an output; NaN where either says NaN.
         batch: the batch size where it was met.
         rows: rows compared.
         batches: the batch sizes they were compared at.
@@ -65,15 +68,16 @@ class Parity:
 def export(student: Student, path: Path, check: ArrayLike | Tensor | None = None, *, tolerance: float = 1e-4) -> Path:
     """Write a student as one ONNX file: `inputs` (batch, *shape) float32, raw, to `logits` (batch, L).
 
-    The file carries its labels, preprocessing, threshold and parity as metadata (`amalgam.*`). It appears under its
-    name, in place of an older one, only after its logits agree with torch at several batch sizes.
+    What else the student has to say (`Student.further`), such as a path, are further outputs. The file carries its
+    labels, preprocessing, threshold and parity as metadata (`amalgam.*`). It appears under its name, in place of an
+    older one, only after its outputs agree with torch at several batch sizes.
 
     Args:
         student: what to export.
         path: of the file.
         check: rows (N, *shape) to compare on. None draws 256 from a fixed seed with the scaling's own mean and spread,
             which are no real rows; the metadata say so.
-        tolerance: the largest difference of a logit.
+        tolerance: the largest difference of an output.
 
     Raises:
         RequestError: rows of another shape, NaN or none; a path that cannot be written or does not end in `.onnx`.
@@ -98,8 +102,8 @@ def export(student: Student, path: Path, check: ArrayLike | Tensor | None = None
 def compare(path: Path, student: Student, rows: Floats, tolerance: float = 1e-4) -> Parity:
     """Compare an ONNX file with torch, on the same rows at several batch sizes.
 
-    A student that decides (a label chain) may decide otherwise by a rounding, in torch as well. Rows that differ only
-    for that are set aside and counted, one row in a hundred at most; see `_undecided`.
+    A student that decides (a label chain, a path decoder) may decide otherwise by a rounding, in torch as well. Rows
+    that differ only for that are set aside and counted, one row in a hundred at most; see `_undecided`.
 
     Args:
         path: the ONNX file.
@@ -112,7 +116,7 @@ def compare(path: Path, student: Student, rows: Floats, tolerance: float = 1e-4)
     undecided = 0
     for batch in sorted({min(len(rows), MOST), 3, 1} - {TRACED}, reverse=True):
         some = rows if batch == min(len(rows), MOST) else np.resize(rows, (batch, *student.shape))
-        wanted = student.logits(some, batch_size=batch).numpy()
+        wanted = _said(student, some, batch)
         parts = [run(some[start : start + batch]) for start in range(0, len(some), batch)]
         difference = np.abs(np.concatenate(parts) - wanted).max(axis=1)
         far = np.flatnonzero(difference > tolerance)
@@ -126,7 +130,9 @@ def compare(path: Path, student: Student, rows: Floats, tolerance: float = 1e-4)
 
 
 def session(path: Path) -> Callable[[Floats], Floats]:
-    """An exported student as a function: inputs (B, *shape) float32 to logits (B, L), on the CPU.
+    """An exported student as a function: inputs (B, *shape) float32 to its outputs side by side, (B, C), on the CPU.
+
+    The logits are the first; places of nodes are numbers like the others.
 
     Raises:
         WorkError: a file that onnxruntime cannot run, or one for a single batch size.
@@ -154,18 +160,31 @@ def session(path: Path) -> Callable[[Floats], Floats]:
 
     def run(inputs: Floats) -> Floats:
         try:
-            logits: Floats = opened.run(["logits"], {"inputs": inputs})[0]
+            return _beside(opened.run(None, {"inputs": inputs}))
         except failures as error:
             said = " ".join(str(error).split())[:300]
             raise WorkError(f"onnxruntime cannot run the graph at a batch of {len(inputs)} rows: {said}") from None
-        return logits
 
     return run
 
 
+def _said(student: Student, rows: Floats, batch_size: int = 1024) -> Floats:
+    """What torch says of rows (N, *shape), as `session` has it."""
+
+    def read(output: StudentOutput) -> Floats:
+        return _beside([one.cpu().numpy() for one in (output.logits, *student.further(output).values())])
+
+    return np.concatenate(student.each(rows, read, batch_size))
+
+
+def _beside(outputs: Sequence[NDArray[Any]]) -> Floats:
+    """Outputs (B, ...) as columns, (B, C)."""
+    return np.concatenate([one.reshape(len(one), -1).astype(np.float32) for one in outputs], 1)
+
+
 def _undecided(student: Student, rows: Floats, tolerance: float) -> NDArray[np.bool_]:
     """Which rows (N,) torch itself decides otherwise when its weights move by about a rounding."""
-    wanted = student.logits(rows)
+    wanted = torch.from_numpy(_said(student, rows))
     generator = torch.Generator().manual_seed(0)
     moved = torch.zeros(len(rows))
     for _ in range(16):
@@ -173,7 +192,7 @@ def _undecided(student: Student, rows: Floats, tolerance: float) -> NDArray[np.b
         with torch.no_grad():
             for weight in nudged.parameters():
                 weight.mul_(1 + 1e-6 * torch.randn(weight.shape, generator=generator))
-        moved = moved.maximum((nudged.logits(rows) - wanted).abs().amax(1))
+        moved = moved.maximum((torch.from_numpy(_said(nudged, rows)) - wanted).abs().amax(1))
     found: NDArray[np.bool_] = (moved > tolerance).numpy()
     return found
 
@@ -242,6 +261,7 @@ def _describe(graph: Path, student: Student, found: Parity, tolerance: float, so
         ),
         "amalgam.exclusive": json.dumps(student.exclusive),
         "amalgam.tasks": json.dumps({task: list(classes) for task, classes in student.tasks.items()}),
+        **{f"amalgam.{key}": json.dumps(value) for key, value in student.described().items()},
         "amalgam.threshold": LIKELIEST if student.exclusive else MIXED if student.tasks else THRESHOLD,
         "amalgam.parity": json.dumps(
             {
@@ -267,9 +287,11 @@ def facts(path: Path) -> dict[str, str | int | float]:
     options.log_severity_level = 3
     opened = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     checked = json.loads(opened.get_modelmeta().custom_metadata_map["amalgam.parity"])
+    further = [one.name for one in opened.get_outputs() if one.name != _LOGITS]
     return {
         "file": path.name,
         "bytes": path.stat().st_size,
+        **({"outputs beside the logits": ", ".join(further)} if further else {}),
         "largest difference from torch": checked["largest_difference"],
         "rows checked": checked["rows"],
         "batch sizes checked": ", ".join(map(str, checked["batch_sizes"])),
@@ -277,27 +299,27 @@ def facts(path: Path) -> dict[str, str | int | float]:
     }
 
 
-class _Logits(nn.Module):
-    """A student that says its logits alone."""
+class _Told(nn.Module):
+    """A student that says what its file says: the logits, and its further outputs."""
 
     def __init__(self, student: Student) -> None:
         super().__init__()
         self.student = student
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        logits: Tensor = self.student(inputs).logits
-        return logits
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        output = self.student(inputs)
+        return output.logits, *self.student.further(output).values()
 
 
 def _child(folder: str, graph: str, example: str) -> None:
     """Trace the student of a folder into a graph: the work of the process of its own."""
-    inputs = torch.from_numpy(np.load(example, allow_pickle=False))
+    inputs, student = torch.from_numpy(np.load(example, allow_pickle=False)), load(folder)
     program = torch.onnx.export(
-        _Logits(load(folder)).eval().requires_grad_(False),
+        _Told(student).eval().requires_grad_(False),
         (inputs,),
         dynamo=True,
         input_names=["inputs"],
-        output_names=["logits"],
+        output_names=[_LOGITS, *student.further(student(inputs))],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         verbose=False,
     )

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from amalgam.evaluation import Evaluation, Line
+    from amalgam.labelgraph.walked import Walked
     from amalgam.strategy import Grid
+    from amalgam.thumbnails import Thumbnails
 
 # Colours that stand for the page's own; `svg` puts the style sheet's variables in their place.
 INK, _RULE = "#010203", "#040506"
@@ -34,6 +36,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "legend.frameon": False,
+    "image.composite_image": False,  # several images stay several, each as sharp as it is
 }
 MOST_LABELS = 24
 """Labels that one figure shows at most."""
@@ -116,6 +119,52 @@ def grid(found: Grid) -> str:
     """The numbers of labels × teachers, of the first `MOST_LABELS` labels; an SVG."""
     values = [[math.nan if one is None else one for one in row] for row in found.values[:MOST_LABELS]]
     return _matrix("grid", list(found.teachers), values, "{:.2f}", list(found.labels[:MOST_LABELS]))
+
+
+def walked(nodes: Sequence[Walked], images: Thumbnails) -> str:
+    """Of each node the images of rows whose decoded path goes through it, framed by the path's kind; an SVG."""
+    names = [short(one.node, 22) for one in nodes]
+    left = 0.4 + 0.085 * max(map(len, names))
+    cell, line, top = 0.82, 0.95, 0.4  # inches: from image to image, from node to node, the legend
+    width = left + cell * max(5, *(len(one.examples) for one in nodes))  # the legend has its room
+    height = top + line * len(nodes)
+
+    def draw(figure: Figure) -> None:
+        figure.set_layout_engine("none")
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        for place, (kind, says) in enumerate(((True, "deterministic path"), (False, "nondeterministic path"))):
+            _frame(axes, left + 2.1 * place, 0.08, 0.22, 0.16, kind)
+            axes.text(left + 2.1 * place + 0.32, 0.16, says, va="center")
+        for number, one in enumerate(nodes):
+            y = top + line * number
+            axes.text(left - 0.2, y + 0.31, names[number], ha="right", va="center", parse_math=False)
+            for place, example in enumerate(one.examples):
+                image = images.of(example.row)
+                if image is not None:
+                    picture = _framed(axes, image, left + cell * place, y, example.deterministic)
+                    picture.set_gid(f"{number}-{example.row}")  # an image may be there twice
+                    axes.text(left + cell * place + 0.31, y + 0.76, str(example.row), ha="center", fontsize=7)
+        axes.set(xlim=(0, width), ylim=(height, 0))
+
+    return svg("walked", (width, height), draw)
+
+
+def _framed(axes: Axes, image: Any, x: float, y: float, deterministic: bool) -> Any:
+    """An image (H, W, C) in a frame, in the middle of a square of 0.62 inches whose corner is at (x, y)."""
+    high, wide = (0.62 * length / max(image.shape[:2]) for length in image.shape[:2])
+    x, y = x + (0.62 - wide) / 2, y + (0.62 - high) / 2
+    _frame(axes, x - 0.03, y - 0.03, wide + 0.06, high + 0.06, deterministic)
+    coloured = image.repeat(3 // image.shape[2], 2)
+    return axes.imshow(coloured, extent=(x, x + wide, y + high, y), interpolation="none", aspect="auto")
+
+
+def _frame(axes: Axes, x: float, y: float, wide: float, high: float, deterministic: bool) -> None:
+    """The frame of a deterministic path is blue, that of another one orange and dashed."""
+    from matplotlib.patches import Rectangle
+
+    colour, style = (ACCENT, "solid") if deterministic else (_SECOND, (0, (3, 1.5)))
+    axes.add_patch(Rectangle((x, y), wide, high, fill=False, edgecolor=colour, linestyle=style, linewidth=2.2))
 
 
 def _matrix(name: str, names: list[str], values: list[list[float]], style: str, labels: list[str] | None = None) -> str:

@@ -29,9 +29,11 @@ from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe
 from amalgam.report import ANNOTATED, Known, Report, machine
+from amalgam.results import MOST_WALKED
 from amalgam.signals import Rows
 from amalgam.strategy import Strategy
 from amalgam.student import Student, build, load, settings_of
+from amalgam.thumbnails import Thumbnails, taken
 from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
 
@@ -172,7 +174,7 @@ def distill(
             notes=tuple(journal.notes),
         )
         if chief and folder is not None:
-            report.write(folder)
+            report.write(folder, None if parts.test is None else images_of(evaluation, parts.test, parts.features))
         return student, report
 
 
@@ -355,6 +357,12 @@ def measure(
         return None
     ballots = vote(panel, test.unlabelled(), of_rows(test), replace(journal, votes={}), name="test votes")
     return evaluate(student, panel, test, ballots, progress=journal.progress)
+
+
+def images_of(evaluation: Evaluation | None, test: Rows, features: Sequence[str]) -> Thumbnails | None:
+    """The images of the test rows that a report shows; None where it shows none or rows are no images."""
+    walked = () if evaluation is None else evaluation.walked[:MOST_WALKED]
+    return taken(test, features, (example.row for one in walked for example in one.examples))
 
 
 def export_into(student: Student, folder: Path, parts: Parts) -> dict[str, Any]:

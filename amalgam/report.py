@@ -13,10 +13,24 @@ from pydantic import BaseModel, ConfigDict
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation
 from amalgam.files import write_text
-from amalgam.results import blocks, contradictions, duration, headings, plain, table, task_headings, tasks, verdict
+from amalgam.results import (
+    MOST_WALKED,
+    WALKS,
+    blocks,
+    contradictions,
+    duration,
+    headings,
+    plain,
+    table,
+    task_headings,
+    tasks,
+    verdict,
+    walks,
+)
 from amalgam.schema import parse
 from amalgam.sheets import fill
 from amalgam.strategy import Grid
+from amalgam.thumbnails import Thumbnails
 
 ANNOTATED = "annotated, of the student's"
 """The part of the data, among `Report.data`, whose annotations the strategy saw."""
@@ -96,10 +110,17 @@ class Report(BaseModel):
         """The report that `to_dict` gave; RequestError names `where` and the first key that is wrong."""
         return parse(cls, content, where)
 
-    def write(self, folder: str | Path) -> None:
-        """Write `report.html`, `README.md` (the student's model card) and, last, `report.json` into a folder."""
+    def write(self, folder: str | Path, images: Thumbnails | None = None) -> None:
+        """Write `report.html`, `README.md` (the student's model card) and, last, `report.json` into a folder.
+
+        Args:
+            folder: the run directory.
+            images: of the rows that the page shows; kept in `thumbnails.npz`.
+        """
         folder = Path(folder)
-        write_text(folder / "report.html", page(self))
+        if images is not None:
+            images.write(folder)
+        write_text(folder / "report.html", page(self, images))
         write_text(folder / "README.md", card(self))
         # Its presence means that the run is finished.
         write_text(folder / "report.json", json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n")
@@ -134,8 +155,13 @@ def machine(device: str) -> dict[str, str | int | None]:
     }
 
 
-def page(report: Report) -> str:
-    """The report as one HTML page that needs no other file; every name in it is escaped."""
+def page(report: Report, images: Thumbnails | None = None) -> str:
+    """The report as one HTML page that needs no other file; every name in it is escaped.
+
+    Args:
+        report: of a run.
+        images: of the rows that it shows, where rows are images.
+    """
     from markupsafe import Markup
 
     from amalgam import figures
@@ -146,6 +172,8 @@ def page(report: Report) -> str:
         drawn["training"] = figures.training_curves(report.history)
     if evaluation is not None:
         drawn["labels"] = figures.label_bars(evaluation)
+        if images is not None:
+            drawn["walked"] = figures.walked([one for one in evaluation.walked[:MOST_WALKED] if one.examples], images)
     if report.grid is not None:
         drawn["grid"] = figures.grid(report.grid)
     if len(report.teachers) > 1:
@@ -173,6 +201,9 @@ def _filled(template: str, report: Report, **more: Any) -> str:
         blocks=blocks(evaluation) if evaluation else [],
         tasks=tasks(evaluation) if evaluation else [],
         task_headings=task_headings(evaluation) if evaluation else [],
+        walks=walks(evaluation) if evaluation else [],
+        walk_headings=WALKS,
+        most_walked=MOST_WALKED,
         verdict=verdict(evaluation) if evaluation else None,
         contradictions=contradictions(evaluation) if evaluation and report.teachers else None,
         duration=duration,

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from amalgam.evaluation import Evaluation, Line
+    from amalgam.labelgraph.walked import Passing
     from amalgam.metrics import Measure
+
+
+MOST_WALKED = 24
+"""Augmented nodes that a terminal and a figure show at most."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,44 @@ def tasks(evaluation: Evaluation) -> list[tuple[str, list[Entry]]]:
 def task_headings(evaluation: Evaluation) -> list[str]:
     """The columns of the accuracies in each task."""
     return ["accuracy in the task", "classes", "student", *(one.name for one in evaluation.ensembles)]
+
+
+WALKS = ("augmented node", "rows through it", "true of", "nondeterministic", "true of these")
+"""The columns of what decoded paths make of augmented nodes."""
+
+
+def walks(evaluation: Evaluation) -> list[tuple[str, list[Entry]]]:
+    """Of each augmented node: the rows whose decoded path goes through it and of how many it is true; of all paths, and
+    of nondeterministic ones alone.
+    """
+    return [
+        (one.node, [entry for some in (one.every, one.nondeterministic) for entry in _passing(some)])
+        for one in evaluation.walked
+    ]
+
+
+def _passing(found: Passing) -> tuple[Entry, Entry]:
+    said = f"{found.share:.1%} of {plain(found.judged)}" if found.judged else "–"
+    return Entry(plain(found.rows)), Entry(said)
+
+
+def tables(evaluation: Evaluation) -> list[Table]:
+    """All that is measured, for a terminal; of the nodes that paths go through the most walked ones."""
+    beside = [(task_headings(evaluation), tasks(evaluation)), (WALKS, walks(evaluation)[:MOST_WALKED])]
+    return [table(evaluation), *(_small(names, rows) for names, rows in beside if rows)]
+
+
+def _small(names: Sequence[str], rows: Sequence[tuple[str, list[Entry]]]) -> Table:
+    """A table without lines."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, header_style="bold")
+    for place, name in enumerate(names):
+        shown.add_column(Text(name), justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
+    for name, entries in rows:
+        shown.add_row(Text(name), *(Text(one.text, style="bold" if one.best else "") for one in entries))
+    return shown
 
 
 def table(evaluation: Evaluation) -> Table:

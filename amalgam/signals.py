@@ -323,6 +323,21 @@ class FeatureTargets(ProbabilityTargets):
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """The path that a student which walks down a label graph (`labelgraph.paths`) takes for each row.
+
+    Attributes:
+        ends: (B,) the prefix that is the whole path.
+        nodes: (B, T) the nodes after the root, as places in the graph's `paths.nodes`; -1 after a path's end.
+        probabilities: (B, T) of each step, among what competes with it; 1 after a path's end.
+    """
+
+    ends: Tensor
+    nodes: Tensor
+    probabilities: Tensor
+
+
+@dataclass(frozen=True)
 class StudentOutput:
     """What a student says of a batch.
 
@@ -332,12 +347,14 @@ class StudentOutput:
         steps: (S, B, L), every step's logits of a student that decides step by step; None for the others.
         prefixes: (B, Q), log p of the last step of each prefix (`labelgraph.paths`), of a student that walks down a
             label graph; None for the others.
+        decoded: the paths that such a student takes, where its logits are made of them; else None (`Student.walk`).
     """
 
     logits: Tensor
     features: Tensor
     steps: Tensor | None = None
     prefixes: Tensor | None = None
+    decoded: Decoded | None = None
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -22,14 +22,16 @@ from amalgam.files import draft, write_text
 from amalgam.labels import Tasks, spans_of, told_tasks
 from amalgam.scaling import Scaling
 from amalgam.schema import parse
-from amalgam.signals import Rows, StudentOutput
+from amalgam.signals import Decoded, Rows, StudentOutput
 from amalgam.tokens import LONGEST, are_texts, numbered, tokens
 
 if TYPE_CHECKING:
+    from amalgam.labelgraph.graph import LabelGraph
     from amalgam.report import Report
 
 
 _SEEN = "trained_on.npy"
+_Found = TypeVar("_Found")
 
 
 class Student(nn.Module, ABC):
@@ -44,6 +46,7 @@ class Student(nn.Module, ABC):
 
         model_config = {"extra": "forbid", "frozen": True}
 
+    graph: LabelGraph | None = None  # the label graph that it walks down, if it does
     masks: ClassVar[bool] = False  # whether NaN in its inputs means missing values to it
     texts: ClassVar[bool] = False  # whether its inputs are texts, the numbers of words
     settings: Settings
@@ -112,9 +115,22 @@ class Student(nn.Module, ABC):
         return int(self(inputs).features.shape[-1])
 
     def logits(self, inputs: ArrayLike | Tensor | Sequence[str], batch_size: int = 1024) -> Tensor:
-        """Logits (N, L) of inputs (N, *shape), in evaluation mode, batch by batch, on the CPU.
+        """Logits (N, L) of inputs (N, *shape), on the CPU; raises what `each` does."""
+        parts = self.each(inputs, lambda output: output.logits.cpu(), batch_size)
+        return torch.cat(parts) if parts else torch.empty(0, len(self.labels))
 
-        A student of texts also takes these as they are, a list of N.
+    def each(
+        self,
+        inputs: ArrayLike | Tensor | Sequence[str],
+        read: Callable[[StudentOutput], _Found],
+        batch_size: int = 1024,
+    ) -> list[_Found]:
+        """What it says of inputs (N, *shape), in evaluation mode, batch by batch; of no rows there are no batches.
+
+        Args:
+            inputs: raw features; a student of texts also takes these as they are, a list of N.
+            read: makes what is wanted of a batch's output.
+            batch_size: rows at a time.
 
         Raises:
             RequestError: inputs that are no numbers, of another shape or infinite; NaN, or for a student that `masks`
@@ -134,9 +150,9 @@ class Student(nn.Module, ABC):
         was_training = self.training
         self.eval()
         with torch.inference_mode():
-            parts = [self(batch.to(self.device)).logits.cpu() for batch in torch.split(values, batch_size)]
+            found = [read(self(batch.to(self.device))) for batch in torch.split(values, batch_size) if len(batch)]
         self.train(was_training)
-        return torch.cat(parts) if parts else torch.empty(0, len(self.labels))
+        return found
 
     def _require_values(self, values: Tensor) -> None:
         """RequestError for the first row (of N, *shape) with a value that the student cannot read."""
@@ -160,9 +176,21 @@ class Student(nn.Module, ABC):
         hard: NDArray[np.bool_] = decided(self.logits(inputs), self.spans).numpy()
         return hard
 
-    def told(self, inputs: Tensor) -> list[str]:
+    def walk(self, output: StudentOutput) -> Decoded | None:
+        """The path that it takes for each row of a batch, if it walks down a label graph."""
+        return None
+
+    def told(self, output: StudentOutput) -> list[str]:
         """How what it says of each row came about, in words; nothing of a student that has nothing to tell."""
         return []
+
+    def further(self, output: StudentOutput) -> dict[str, Tensor]:
+        """What an exported file says of a batch beside the logits: name → (B, n); most students have said all."""
+        return {}
+
+    def described(self) -> dict[str, Any]:
+        """What an exported file must know to be read, beside what all do: metadata key → what JSON can hold."""
+        return {}
 
     def save(self, folder: str | Path) -> Path:
         """Write the student into a folder; `amalgam.load` reads it back.

@@ -131,7 +131,7 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
         (
             "student=mlpp",
             "unknown student 'mlpp'; did you mean 'mlp'? (known: convolutional, label_chain, mlp, path_decoder, "
-            "recurrent, timm, torchvision)",
+            "recurrent, text, timm, torchvision)",
         ),
         (
             "student={name: mlp, hiden: 3}",

@@ -20,6 +20,7 @@ from amalgam.datasets.digits import NUMERALS
 from amalgam.labelgraph import specs
 from amalgam.report import Report
 from amalgam.results import tasks
+from amalgam.thumbnails import Thumbnails
 from tests.conftest import Cli
 
 SHORT = ("--set", "training.epochs=12", "--set", "export=false")
@@ -81,10 +82,41 @@ def test_two_data_sets_join_and_every_row_has_a_path(here: Path, cli: Cli) -> No
     status, out, err = cli("explain", "run", "--row", "7")
     assert status == 0, err
     assert "top-heavy" in out
-    status, out, err = cli("report", "run")
+    status, out, err = cli("report", "run", "--out", "again.html")
     assert status == 0, err
+    assert "rows through it" in out
     page = (here / "run" / "report.html").read_text(encoding="utf-8")
     assert "majority" not in page
+    assert "None" not in (here / "run" / "README.md").read_text(encoding="utf-8").splitlines()
+    assert (here / "again.html").read_text(encoding="utf-8") == page
+    pictures_are_of_rows_on_such_paths(page, report, dict(told_by(cli)))
+
+
+def told_by(cli: Cli) -> list[tuple[int, str]]:
+    """Each digit's path as `amalgam predict` tells it."""
+    _, out, _ = cli("predict", "run", "digits")
+    return [(row, line[-1]) for row, line in enumerate(list(csv.reader(StringIO(out)))[1:])]
+
+
+def pictures_are_of_rows_on_such_paths(page: str, report: Any, paths: dict[int, str]) -> None:
+    """The page frames rows whose path goes through a node, and the report's numbers are of these very paths."""
+    walked = report["evaluation"]["walked"]
+    assert {one["node"] for one in walked} == {"even", "odd", "top-heavy", "bottom-heavy"}
+    examples = [(one["node"], each) for one in walked for each in one["examples"]]
+    assert len(examples) > 4
+    for node, each in examples:
+        assert f" → {node} " in paths[each["row"]]
+        assert paths[each["row"]].endswith(" (deterministic)") is each["deterministic"]
+        assert f">{each['row']}</text>" in page
+    assert page.count("data:image/png;base64,") == len(examples)
+    for name in ("deterministic path", "nondeterministic path"):
+        assert f">{name}</text>" in page
+    assert page.count("#e8873a") > sum(not each["deterministic"] for _, each in examples)
+    for one in walked:
+        for some in (one["every"], one["nondeterministic"]):
+            assert some["judged"] == some["rows"]  # all digits are annotated with all nodes
+            assert (some["share"] is None) is (some["rows"] == 0)
+        assert one["nondeterministic"]["rows"] == 0 or "heavy" in one["node"]  # parity is the numeral's own
 
 
 @pytest.mark.parametrize("strategy", ["ffn", "label_set", "pseudo_label"])
@@ -152,7 +184,7 @@ def test_two_folders_of_images_of_other_sizes_join(here: Path, cli: Cli) -> None
     (here / "colours.yaml").write_text(
         "root: colour\nlabels: {fine: [ruby, coral, sky, navy], coarse: [warm, cold]}\n"
         "groups: {hue: [ruby, coral, sky, navy], heat: [warm, cold]}\n"
-        "edges: {colour: [warm, cold], warm: [ruby, coral], cold: [sky, navy]}\n"
+        "edges: {colour: [bright], bright: [warm, cold], warm: [ruby, coral], cold: [sky, navy]}\n"
     )
     status, _, err = distil(
         cli, "--data", "fine", "--set", "data.labelled=1", "--set", "data.join=[{source: coarse}]",
@@ -167,6 +199,13 @@ def test_two_folders_of_images_of_other_sizes_join(here: Path, cli: Cli) -> None
     found = Report.read(here / "run").evaluation
     assert found is not None
     assert found.student.measures.accuracy > 0.7
+    (bright,) = found.walked  # the only node that is nobody's label, and all paths go through it
+    assert (bright.node, bright.every.rows, bright.every.judged) == ("bright", found.rows, 0)
+    images = Thumbnails.read(here / "run")
+    assert images is not None
+    assert images.pixels.shape == (8, 16, 16, 3)
+    assert images.rows.tolist() == [each.row for each in bright.examples]
+    assert (here / "run" / "report.html").read_text(encoding="utf-8").count("data:image/png;base64,") == 8
 
 
 def test_greedy_decoding_is_exported_and_says_what_torch_says(here: Path, cli: Cli) -> None:
@@ -176,10 +215,15 @@ def test_greedy_decoding_is_exported_and_says_what_torch_says(here: Path, cli: C
 
     session = onnxruntime.InferenceSession(here / "run" / "student.onnx")
     student = amalgam.load(here / "run")
+    nodes = json.loads(session.get_modelmeta().custom_metadata_map["amalgam.nodes"])
     rows = load_digits().data[:7].astype(np.float32)
     for size in (7, 3, 1):
-        said = session.run(["logits"], {"inputs": rows[:size]})[0]
+        said, paths, steps = session.run(["logits", "path", "steps"], {"inputs": rows[:size]})
         np.testing.assert_allclose(said, student.logits(rows[:size]).numpy(), atol=1e-4)
+        (told,) = student.each(rows[:size], student.told)
+        for path, chances, words in zip(paths.tolist(), steps.tolist(), told, strict=True):
+            walked = [f"{nodes[node]} {chance:.2f}" for node, chance in zip(path, chances, strict=True) if node >= 0]
+            assert words.startswith(f"{' → '.join(['numeral', *walked])} (")
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ import json
 import math
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -18,10 +20,12 @@ from amalgam.errors import RequestError
 from amalgam.evaluation import Comparison, Disagreement, Evaluation, Line
 from amalgam.figures import MOST_LABELS
 from amalgam.files import write_text
+from amalgam.labelgraph.walked import Example, Passing, Walked
 from amalgam.metrics import Measures
 from amalgam.report import ANNOTATED, Known, Report, card, machine, page, table, verdict
-from amalgam.results import blocks, duration, plain
+from amalgam.results import blocks, duration, plain, tables
 from amalgam.strategy import Grid
+from amalgam.thumbnails import Thumbnails
 
 NAN = math.nan
 EVIL = '[red]<b>&amp;"url(#1</b>'
@@ -212,6 +216,66 @@ def test_the_report_shows_a_strategys_grid() -> None:
     for number in range(len(names)):
         assert (f"{number / 100:.2f}" in found.words) == (number < MOST_LABELS)
     assert found.words.count("–") >= MOST_LABELS
+
+
+WALKED = (
+    Walked(EVIL, Passing(12, 10, 0.95), Passing(2, 0, NAN), (Example(7, True), Example(31, False), Example(8, False))),
+    Walked(FORMULA, Passing(1, 1, 0.0), Passing(0, 0, NAN), (Example(7, True),)),
+    Walked("unseen", Passing(0, 0, NAN), Passing(0, 0, NAN)),
+)
+IMAGES = Thumbnails(np.array([7, 31]), np.arange(2 * 4 * 2, dtype=np.uint8).reshape(2, 4, 2, 1) * 15)
+
+
+def test_the_page_shows_what_paths_go_through() -> None:
+    report = reported(replace(evaluated(), walked=WALKED))
+    assert Report.from_dict(report.to_dict()).to_dict() == report.to_dict()
+    assert report.to_dict()["evaluation"]["walked"][0]["nondeterministic"] == {"rows": 2, "judged": 0, "share": None}
+    found = Page(page(report, IMAGES))
+    ids = [value for name, value in found.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    pictures = [value for name, value in found.attributes if name == "xlink:href" and "image/png" in str(value)]
+    matrices = 2
+    assert len(pictures) == 3 + matrices  # row 8 has no image, row 7 is there twice
+    words = Counter(found.words)
+    assert (words["7"], words["31"], words["8"]) == (2, 1, 0)
+    assert words["95.0% of 10"] == words["0.0% of 1"] == 1
+    # In the table and beside the images; a label's two places are as before.
+    assert words[EVIL] == 2 + 1
+    assert words[EVIL[:21] + "…"] == 1
+    assert words[FORMULA] == 2 + 2
+    assert words["unseen"] == 1
+    assert (words["deterministic path"], words["nondeterministic path"]) == (1, 1)
+    text = card(report)
+    assert "| `unseen` | 0 | – | 0 | – |" in text
+    assert "| 12 | 95.0% of 10 | 2 | – |" in text
+
+
+def test_rows_that_are_no_images_have_numbers_alone() -> None:
+    found = Page(page(reported(replace(evaluated(), walked=WALKED))))
+    assert "95.0% of 10" in found.words
+    assert "nondeterministic path" not in found.words
+
+
+def walked_lines(width: int) -> list[str]:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(tables(replace(evaluated(), walked=WALKED))[-1])
+    return console.export_text().splitlines()
+
+
+def test_nodes_that_paths_go_through_stand_in_the_terminal() -> None:
+    many = tuple(Walked(f"node {n}", Passing(n, 0, NAN), Passing(0, 0, NAN)) for n in range(30, 0, -1))
+    assert len(tables(evaluated())) == 1
+    *_, last = tables(replace(evaluated(), walked=many))
+    assert last.row_count == 24
+    wide, narrow = (walked_lines(width) for width in (100, 80))
+    assert max(len(line) for line in narrow) <= 80
+    assert narrow[0].split() == wide[0].split()
+    assert [" ".join(line.split()) for line in wide] == [
+        "augmented node rows through it true of nondeterministic true of these",
+        f"{EVIL} 12 95.0% of 10 2 –",
+        f"{FORMULA} 1 0.0% of 1 0 –",
+        "unseen 0 – 0 –",
+    ]
 
 
 def test_figures_take_their_ink_from_the_page() -> None:

@@ -74,7 +74,7 @@ SEES = {
     "rocket": {"series", "signals"},
     "series": {"scaling", "signals"},
     "surprise": {"errors", "scaling", "signals"},
-    "labelgraph": {"errors", "figures", "files", "labelgraph", "labels", "schema", "shelf"},
+    "labelgraph": {"errors", "figures", "files", "labelgraph", "labels", "metrics", "schema", "shelf"},
     "joining": {"errors", "signals"},
     "tokens": set(),
     "students": {"classes", "errors", "labelgraph", "networks", "scaling", "series", "signals", "student"},
@@ -87,7 +87,18 @@ SEES = {
     "store": {"chunked", "errors", "files", "fingerprint", "progress"},
     "teacher": {"schema", "signals"},
     "metrics": {"classes", "signals"},
-    "evaluation": {"classes", "costs", "errors", "labels", "metrics", "panel", "progress", "signals", "student"},
+    "evaluation": {
+        "classes",
+        "costs",
+        "errors",
+        "labelgraph",
+        "labels",
+        "metrics",
+        "panel",
+        "progress",
+        "signals",
+        "student",
+    },
 }
 COMMANDS = {"cli", "views", "api", "__main__"}
 

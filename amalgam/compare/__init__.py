@@ -68,14 +68,17 @@ def _run(folder: Path) -> Account:
 
     from amalgam.compare.runs import read_report
     from amalgam.report import card, page
-    from amalgam.results import table, verdict
+    from amalgam.results import tables, verdict
+    from amalgam.thumbnails import Thumbnails
 
     report = read_report(folder)
     measured: list[RenderableType] = (
-        [] if report.evaluation is None else [table(report.evaluation), Text(verdict(report.evaluation))]
+        [] if report.evaluation is None else [*tables(report.evaluation), Text(verdict(report.evaluation))]
     )
     notes = [Text(f"note: {note}") for note in report.notes]
-    return Account([*measured, *notes], lambda: card(report), lambda: page(report), report.to_dict())
+    return Account(
+        [*measured, *notes], lambda: card(report), lambda: page(report, Thumbnails.read(folder)), report.to_dict()
+    )
 
 
 def _bench(folder: Path) -> Account:

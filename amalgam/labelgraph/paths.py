@@ -94,6 +94,23 @@ class Paths:
         return found
 
     @cached_property
+    def trail(self) -> Numbers:
+        """(Q, T): the prefixes that each passes, itself the last, without the root; T is the longest path's length."""
+        found = np.full((len(self), self.longest), -1, dtype=np.int64)
+        for depth in range(1, self.longest + 1):
+            own = np.flatnonzero(self.depth == depth)
+            found[own] = found[self.parent[own]]
+            found[own, depth - 1] = own
+        return found
+
+    @cached_property
+    def sure(self) -> Marks:
+        """(Q,): whether each prefix is a deterministic path to its last node."""
+        found = np.zeros(len(self), dtype=bool)
+        found[self.ending[self.deterministic]] = True
+        return found
+
+    @cached_property
     def implied(self) -> Marks:
         """(V, V): whether every path to the first node passes through the second."""
         return np.stack([self.passes[own[own >= 0]].all(0) for own in self.ending])

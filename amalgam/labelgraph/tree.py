@@ -41,7 +41,7 @@ class Tree(nn.Module):
     Attributes:
         longest: steps of the longest path.
         levels: of each length, which prefixes have it.
-        node, parent, longer, alternatives, ending, passes: as `Paths` has them.
+        node, parent, longer, alternatives, ending, passes, trail: as `Paths` has them.
         back: (Q,) where in the flattened alternatives each prefix stands.
         questions: (Q,) log of how many choices there are where a prefix takes its last step.
     """
@@ -52,6 +52,7 @@ class Tree(nn.Module):
     alternatives: Tensor
     ending: Tensor
     passes: Tensor
+    trail: Tensor
     back: Tensor
     questions: Tensor
 
@@ -60,7 +61,7 @@ class Tree(nn.Module):
         self.longest = paths.longest
         bounds = [int((paths.depth < depth).sum()) for depth in range(paths.longest + 2)]
         self.levels = [slice(first, last) for first, last in pairwise(bounds)]
-        for name in ("node", "parent", "longer", "alternatives", "ending", "passes"):
+        for name in ("node", "parent", "longer", "alternatives", "ending", "passes", "trail"):
             self.register_buffer(name, torch.from_numpy(getattr(paths, name)), persistent=False)
         self.register_buffer("back", places(self.alternatives, len(paths)), persistent=False)
         self.register_buffer("questions", torch.from_numpy(paths.questions).float().log(), persistent=False)
@@ -110,7 +111,7 @@ class Tree(nn.Module):
             chances: (B, Q) as `chances` has them.
             width: paths to keep.
         """
-        at = torch.zeros(len(chances), 1, dtype=torch.long, device=chances.device)
+        at = torch.zeros_like(chances[:, :1], dtype=torch.long)  # an exported graph must not fix the batch size
         for _ in range(self.longest):
             below = torch.where(at[..., None] < 0, -1, self.longer[at.clamp(min=0)])  # (B, kept, C)
             below[..., 0] = torch.where((below < 0).all(-1), at, below[..., 0])  # a whole path stays as it is
@@ -121,7 +122,7 @@ class Tree(nn.Module):
         return torch.where(at < 0, at[:, :1], at)
 
     def _walk(self, scores: Tensor) -> Tensor:
-        at = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
+        at = torch.zeros_like(scores[:, 0], dtype=torch.long)
         for _ in range(self.longest):
             below = self.longer[at]
             said = scores.gather(1, below.clamp(min=0)).masked_fill(below < 0, -torch.inf)

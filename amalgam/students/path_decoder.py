@@ -8,7 +8,6 @@ followed at once: those that begin alike share their beginnings (`labelgraph.pat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -21,21 +20,8 @@ from amalgam.classes import by_task
 from amalgam.errors import RequestError, listed
 from amalgam.labelgraph.graph import LabelGraph, require_nodes
 from amalgam.labelgraph.tree import LOWEST, Tree, block_log_softmax, places
-from amalgam.signals import StudentOutput
+from amalgam.signals import Decoded, StudentOutput
 from amalgam.student import Student, build, settings_of
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """The path of each row.
-
-    Attributes:
-        nodes: (B, T) the nodes after the root, as places in the graph's `paths.nodes`; -1 after a path's end.
-        probabilities: (B, T) of each step, among what competes with it; 1 after a path's end.
-    """
-
-    nodes: Tensor
-    probabilities: Tensor
 
 
 class PathDecoder(Student):
@@ -53,7 +39,7 @@ class PathDecoder(Student):
                 node before, for no other can follow.
             direct: whether a node's score also has a part that is linear in the encoder's features, wherever the walk
                 is, as a plain classifier's score is (chosen).
-        teacher_forcing: the share of batches in which a decoder in training is told the true nodes so far; in the
+            teacher_forcing: the share of batches in which a decoder in training is told the true nodes so far; in the
                 others it goes by its own (Algorithm 1).
             walks: how many paths a row's labels are read off: 1 is greedy decoding (Algorithm 2), more are a beam, and
                 None takes all: a label's probability is then that of all paths to it.
@@ -94,7 +80,7 @@ class PathDecoder(Student):
         super().__init__(shape, labels, settings)
         graph, hidden = settings.graph, settings.hidden
         require_nodes(graph, labels, "the student")
-        self.paths = graph.paths
+        self.graph, self.paths = graph, graph.paths
         if lost := [label for label in labels if label not in self.paths.nodes]:
             raise RequestError(f"the student's labels {listed(lost)} are on no path of the label graph {graph.name}")
         self.encoder = build(dict(settings.encoder), shape, ("unused",), "student path_decoder, encoder")
@@ -208,7 +194,11 @@ class PathDecoder(Student):
         if self.training and self.settings.teacher_forcing < torch.rand(()):
             own = self._own_way(states, features, steps)
             steps = self.steps(self.scores(own, features), (self.depth - 1).clamp(min=0))
-        return StudentOutput(self._logits(features, steps), features, prefixes=steps)
+        if self.training or self.settings.walks != 1:
+            return StudentOutput(self._logits(steps), features, prefixes=steps)
+        decoded, chance = self._decode(features)
+        reached = torch.where(self.tree.passes[decoded.ends], chance[:, None], LOWEST)
+        return StudentOutput(self._read(reached), features, prefixes=steps, decoded=decoded)
 
     def _own_way(self, states: Tensor, features: Tensor, steps: Tensor) -> Tensor:
         """The unit's state (B, T, hidden) after each length of each row's own greedy path; it stays after the end."""
@@ -221,82 +211,90 @@ class PathDecoder(Student):
             found.append(torch.where((at == end)[:, None], last, states[every, self.inner[at]]))
         return torch.stack(found[::-1], 1)
 
-    def _logits(self, features: Tensor, steps: Tensor) -> Tensor:
-        """What a row's walks say of the labels, (B, L): log chances of classes, log odds of labels by themselves."""
+    def _logits(self, steps: Tensor) -> Tensor:
+        """What all of a row's walks, or outside training a beam of them, say of the labels, (B, L)."""
         tree, walks = self.tree, self.settings.walks
-        if walks == 1 and not self.training:
-            chance = self._greedy_chances(features)
-        elif walks is None or self.training:
-            chance = tree.reached(tree.chances(steps))
-        else:
-            chances = tree.chances(steps)
-            ends = tree.likeliest(chances, walks)
-            said = chances.gather(1, ends)
-            again = (ends[:, :, None] == ends[:, None]).tril(-1).any(2)  # a path that is there already
-            each = said.masked_fill(again, -torch.inf)[..., None].masked_fill(~tree.passes[ends], -torch.inf)
-            chance = each.logsumexp(1)
-        chance = chance[:, self.column].clamp(min=LOWEST)
-        return by_task(chance, self.spans, lambda some: some, _odds)
+        chances = tree.chances(steps)
+        if walks is None or self.training:
+            return self._read(tree.reached(chances))
+        ends = tree.likeliest(chances, walks)
+        again = (ends[:, :, None] == ends[:, None]).tril(-1).any(2)  # a path that is there already
+        said = chances.gather(1, ends).masked_fill(again, -torch.inf)
+        return self._read(said[..., None].masked_fill(~tree.passes[ends], -torch.inf).logsumexp(1))
+
+    def _read(self, reached: Tensor) -> Tensor:
+        """Logits (B, L) of log chances (B, V) of the nodes: log chances of classes, log odds of others."""
+        return by_task(reached[:, self.column].clamp(min=LOWEST), self.spans, lambda some: some, _odds)
 
     def decode(self, inputs: Tensor) -> Decoded:
         """Algorithm 2, greedy decoding, of inputs (B, *shape)."""
-        nodes, said, _ = self._decode(self.represent(inputs))
-        return Decoded(nodes, said.exp())
+        return self._decode(self.represent(inputs))[0]
 
-    @torch.inference_mode()
-    def told(self, inputs: Tensor) -> list[str]:
-        """Each row's greedy path with the probability of each step: `numeral → even .98 → two .95 (deterministic)`.
+    def walk(self, output: StudentOutput) -> Decoded:
+        """The greedy path of each row of a batch, which is in what the decoder says of all prefixes."""
+        if output.decoded is not None:
+            return output.decoded
+        assert output.prefixes is not None
+        ends = self.tree.greedy(output.prefixes)
+        trail = self.tree.trail[ends]
+        steps = output.prefixes.gather(1, trail.clamp(min=0)).exp()
+        ended = trail < 0
+        nodes = self.tree.node[trail.clamp(min=0)].masked_fill(ended, -1)
+        return Decoded(ends, nodes, steps.masked_fill(ended, 1.0))
+
+    def told(self, output: StudentOutput) -> list[str]:
+        """Each row's greedy path with the probability of each step: `numeral → even 0.98 → two 0.95 (deterministic)`.
 
         Whether the path is, Definition 3.2 says: of a nondeterministic one the steps are the decoder's own choice.
         """
-        was_training = self.training
-        found = self.eval().decode(inputs.to(self.device))
-        self.train(was_training)
+        found = self.walk(output)
         return [
-            self._in_words([node for node in nodes if node >= 0], steps)
-            for nodes, steps in zip(found.nodes.tolist(), found.probabilities.tolist(), strict=True)
+            self._in_words(end, steps)
+            for end, steps in zip(found.ends.tolist(), found.probabilities.tolist(), strict=True)
         ]
 
-    def _in_words(self, nodes: list[int], steps: list[float]) -> str:
-        names = [self.paths.nodes[node] for node in nodes]
-        ends, kinds = self.paths.to(names[-1])
-        sure = next(bool(kind) for end, kind in zip(ends, kinds, strict=True) if self.paths.names(int(end)) == names)
-        walked = [f"{name} {step:.2f}" for name, step in zip(names, steps, strict=False)]
-        kind = "deterministic" if sure else "nondeterministic"
+    def further(self, output: StudentOutput) -> dict[str, Tensor]:
+        """The greedy path, `path` (B, T), as places among the metadata's nodes, and the probability of its `steps`."""
+        found = self.walk(output)
+        return {"path": found.nodes, "steps": found.probabilities}
+
+    def described(self) -> dict[str, Any]:
+        """The `nodes` by name, the root first."""
+        return {"nodes": self.paths.nodes}
+
+    def _in_words(self, end: int, steps: list[float]) -> str:
+        walked = [f"{name} {step:.2f}" for name, step in zip(self.paths.names(end), steps, strict=False)]
+        kind = "deterministic" if self.paths.sure[end] else "nondeterministic"
         return f"{' → '.join([self.settings.graph.root, *walked])} ({kind})"
 
-    def _decode(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Nodes (B, T), -1 after the end, log p of each step, 0 there, and the log chance of the path (B,)."""
-        context = state = self.begin(features)
-        at, groups = torch.zeros_like(context[:, 0], dtype=torch.long), self._groups_below()
+    def _decode(self, features: Tensor) -> tuple[Decoded, Tensor]:
+        """The greedy path of each row, and its log chance (B,)."""
+        tree, context = self.tree, self.begin(features)
+        state, at = context, torch.zeros_like(context[:, 0], dtype=torch.long)
         nodes, said, chance = list[Tensor](), list[Tensor](), torch.zeros_like(context[:, 0])
-        for _ in range(self.tree.longest):
-            state = self.follow(at, context, state)
-            scores, below = self.scores(state[:, None], features)[:, 0], self.below[at]
-            if self.settings.block == "children":
-                scores = scores.masked_fill(~below, -1e9)  # minus infinity would be no number where nothing is below
-            steps = block_log_softmax(scores, self.blocks, self.within).masked_fill(~below, -torch.inf)
-            best, chosen = steps.max(1)
-            ended = ~below.any(1)
-            nodes.append(torch.where(ended, -1, chosen))
-            said.append(torch.where(ended, 0.0, best))
-            chance = chance + torch.where(ended, 0.0, best - groups[at])
+        for _ in range(tree.longest):
+            state = self.follow(tree.node[at], context, state)
+            best, chosen = self._next(self.scores(state[:, None], features)[:, 0], at)
+            ended = chosen < 0
             at = torch.where(ended, at, chosen)
-        return torch.stack(nodes, 1), torch.stack(said, 1), chance
+            nodes.append(torch.where(ended, -1, tree.node[at]))
+            said.append(torch.where(ended, 0.0, best))
+            chance = chance + torch.where(ended, 0.0, best - tree.questions[at])
+        return Decoded(at, torch.stack(nodes, 1), torch.stack(said, 1).exp()), chance
 
-    def _groups_below(self) -> Tensor:
-        """(V,) log of how many groups the children of each node fall in; 0 where it has none."""
-        kinds = torch.zeros(len(self.below), len(self.blocks), device=self.below.device)
-        group = self.within // self.blocks.shape[1]
-        kinds.index_add_(1, group, self.below.float())
-        return (kinds > 0).sum(1).clamp(min=1).float().log()
+    def _next(self, scores: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+        """The likeliest step of each row: its log p (B,), and the prefix (B,) that it leads to, -1 where none does.
 
-    def _greedy_chances(self, features: Tensor) -> Tensor:
-        """The log chance (B, V) of the greedy path for the nodes on it, nothing for the others."""
-        nodes, _, chance = self._decode(features)
-        every = torch.arange(len(self.below), device=nodes.device)
-        met = (nodes[:, :, None] == every).any(1)
-        return torch.where(met, chance[:, None], LOWEST)
+        Args:
+            scores: z of every node, (B, V).
+            at: the prefix of each row so far, (B,).
+        """
+        tree, longer = self.tree, self.tree.longer[at]
+        if self.settings.block == "children":  # minus infinity would be no number where nothing is below
+            scores = scores.masked_fill(~self.below[tree.node[at]], -1e9)
+        said = block_log_softmax(scores, self.blocks, self.within).gather(1, tree.node[longer.clamp(min=0)])
+        best, place = said.masked_fill(longer < 0, -torch.inf).max(1, keepdim=True)
+        return best[:, 0], longer.gather(1, place)[:, 0]
 
 
 def _odds(chance: Tensor) -> Tensor:

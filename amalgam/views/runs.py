@@ -14,12 +14,13 @@ from rich.text import Text
 from amalgam import shelf
 from amalgam.errors import RequestError, WorkError
 from amalgam.progress import shown
-from amalgam.views.console import columns, console, options
+from amalgam.views.console import console, options
 from amalgam.views.words import distill_words, evaluate_words, export_words, none_of
 
 if TYPE_CHECKING:
     from amalgam.evaluation import Evaluation
     from amalgam.recipe import Recipe
+    from amalgam.signals import StudentOutput
 
 
 def distill_and_show(
@@ -93,15 +94,10 @@ def show_report(report: Any, folder: Path) -> None:
 
 def _show(evaluation: Evaluation) -> None:
     """The tables of an evaluation, what could not be measured, and the verdict."""
-    from amalgam.results import table, task_headings, tasks, verdict
+    from amalgam.results import tables, verdict
 
     to = console()
-    to.print(table(evaluation))
-    if rows := tasks(evaluation):
-        accuracies = columns(*task_headings(evaluation))
-        for name, entries in rows:
-            accuracies.add_row(Text(name), *(Text(one.text, style="bold" if one.best else "") for one in entries))
-        to.print(accuracies)
+    to.print(*tables(evaluation), sep="\n")
     for note in evaluation.notes:
         to.print(Text(note))
     to.print(Text(verdict(evaluation)))
@@ -161,6 +157,7 @@ def evaluate_run(folder: Path, data: str | None, labels: str | None, given: Sequ
 def predict_rows(folder: Path, data: str | None, labels: str | None, given: Sequence[str], out: Path | None) -> None:
     """`amalgam predict`: a header of label names, then a line of probabilities a row, and its path if it has one."""
     from amalgam import run
+    from amalgam.classes import probabilities
     from amalgam.files import draft, writable
     from amalgam.parts import rows_for
     from amalgam.student import load
@@ -177,15 +174,18 @@ def predict_rows(folder: Path, data: str | None, labels: str | None, given: Sequ
     student = load(folder)
     rows = rows_for(student, data, options(labels, assignments=given))
 
+    def lines_of(output: StudentOutput) -> list[list[str]]:
+        chances = probabilities(output.logits.cpu(), student.spans).tolist()
+        paths = [[one] for one in student.told(output)] or [[]] * len(chances)
+        return [[*(f"{one:.6f}" for one in row), *path] for row, path in zip(chances, paths, strict=True)]
+
     def write(stream: Any) -> None:
         lines = csv.writer(stream)
-        tells = bool(student.told(rows.inputs(slice(0, 1))))
+        (tells,) = student.each(rows.inputs(slice(0, 1)), student.told)
         lines.writerow([*student.labels, *(["(path)"] if tells else [])])
         for _, inputs in rows.chunks(4096):
-            said = [[f"{value:.6f}" for value in row] for row in student.predict_proba(inputs).tolist()]
-            lines.writerows(
-                [*row, *told] for row, told in zip(said, _columns(student.told(inputs), len(said)), strict=True)
-            )
+            for some in student.each(inputs, lines_of):
+                lines.writerows(some)
 
     if out is None:
         write(sys.stdout)
@@ -193,11 +193,6 @@ def predict_rows(folder: Path, data: str | None, labels: str | None, given: Sequ
     with writable(out), draft(out) as path, path.open("w", newline="", encoding="utf-8") as stream:
         write(stream)
     console().print(Text(f"{len(rows):,} rows of probabilities lie in {out}"))
-
-
-def _columns(told: list[str], rows: int) -> list[list[str]]:
-    """What is told of each row as a further column, or none."""
-    return [[one] for one in told] or [[]] * rows
 
 
 def export_run(folder: Path, out: Path | None, check: str | None, given: Sequence[str]) -> None:

@@ -262,8 +262,8 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
             "settings/one/options",
             {"lables": ["even"]},
             ": unknown key 'settings.one.options.lables'; did you mean 'labels'? "
-            "(known: channels, coarse, count, download, drop, fit, image, label_count, label_position, labels, longest, "
-            "missing, primary, seed, series, size, tasks, text, xml)",
+            "(known: channels, coarse, count, download, drop, fit, image, label_count, label_position, labels, "
+            "longest, missing, primary, seed, series, size, tasks, text, xml)",
         ),
         (
             "settings/one/teachers",

@@ -117,6 +117,45 @@ def test_greedy_decoding_equals_slow(graph: LabelGraph, scope: Any) -> None:
         assert found.probabilities[row, : len(nodes)].tolist() == pytest.approx(steps, abs=1e-7)
         assert (found.nodes[row, len(nodes) :] == -1).all()
         assert (found.probabilities[row, len(nodes) :] == 1).all()
+    assert found.ends.tolist() == by_tree.tolist()
+
+
+@pytest.mark.parametrize("walks", [1, 2, None])
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_the_greedy_path_is_in_what_is_said_of_all_prefixes(graph: LabelGraph, walks: int | None) -> None:
+    one, inputs = made(graph, walks=walks), rows(8)
+    found, wanted = one.walk(one(inputs)), one.decode(inputs)
+    assert torch.equal(found.ends, wanted.ends)
+    assert torch.equal(found.nodes, wanted.nodes)
+    torch.testing.assert_close(found.probabilities, wanted.probabilities)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_a_prefix_is_deterministic_as_slow_says(graph: LabelGraph) -> None:
+    paths, useful = graph.paths, set(graph.paths.nodes)
+    edges = [edge for edge in graph.edges if set(edge) <= useful]
+    for prefix in range(len(paths)):
+        walk = (graph.root, *paths.names(prefix))
+        wanted = slow.is_deterministic(walk, slow.all_paths(graph.root, edges, walk[-1]), graph.groups)
+        assert bool(paths.sure[prefix]) is wanted
+
+
+@pytest.mark.parametrize("walks", [1, 2, None])
+def test_a_row_s_path_is_told_in_the_pass_that_predicts_it(walks: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, inputs, asked = made(BRITISH, block="children", walks=walks), rows(8), list[int]()
+    found, plain = one.decode(inputs), one.encoder.represent
+    monkeypatch.setattr(one.encoder, "represent", lambda some: asked.append(len(some)) or plain(some))
+    one.float().train()
+    first, last = one.each(inputs, lambda output: (output.logits, one.told(output)), batch_size=6)
+    assert one.training
+    assert asked == [6, 2]
+    torch.testing.assert_close(torch.cat([first[0], last[0]]), one.logits(inputs))
+    for row, said in enumerate([*first[1], *last[1]]):
+        names = [one.paths.nodes[node] for node in found.nodes[row].tolist() if node >= 0]
+        steps = [f" → {name} {step:.2f}" for name, step in zip(names, found.probabilities[row].tolist(), strict=False)]
+        paths = slow.all_paths("Animal", list(BRITISH.edges), names[-1])
+        kind = "" if slow.is_deterministic(("Animal", *names), paths, BRITISH.groups) else "non"
+        assert said == f"Animal{''.join(steps)} ({kind}deterministic)"
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
