@@ -139,7 +139,7 @@ def asked_of_graph(table: GraphTable, pair: Pair) -> str:
             ]
             for key, one in table.methods.items()
         },
-        "pair": pair.model_dump(include={"parts", "shows", "target", "aliases"}),
+        "pair": pair.model_dump(include={"parts", "shows", "target", "aliases", "held_out"}),
         "options": [pair.options.model_dump(exclude={"xml"}), *(one.options.model_dump() for one in pair.join)],
         "graph": specs.find(pair.graph).model_dump(mode="json"),
         "student": {**table.student, **pair.student},
@@ -154,7 +154,9 @@ def read_of_pair(pair: Pair, where: str, known: dict[Path, str]) -> str:
         named = [(pair.data, pair.options), *((one.source, one.options) for one in pair.join)]
         named += [(pair.held_out, pair.options)] if pair.held_out is not None else []
         files = [file for spec, options in named for file in datasets.files(spec, options)]
-        return fingerprint(_contents(files, known), [spec for spec, _ in named if not datasets.files(spec)])
+        return fingerprint(
+            _contents(files, known), [spec for spec, options in named if not datasets.files(spec, options)]
+        )
 
 
 def asked_of_words(table: WordTable, panel: Panel) -> str:

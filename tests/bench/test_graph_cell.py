@@ -14,7 +14,8 @@ from amalgam.bench import graph_cell, origin
 from amalgam.bench.graph_table import GraphTable
 from amalgam.bench.tables import read_table
 from amalgam.errors import RequestError
-from amalgam.labelgraph import specs
+from amalgam.labelgraph import files, specs
+from amalgam.labelgraph.graph import LabelGraph
 from amalgam.parts import apportion
 from amalgam.strategies import build
 from amalgam.strategies.label_graph import LabelGraphJoining
@@ -132,7 +133,6 @@ def test_a_method_may_have_a_smaller_graph() -> None:
 
 def test_cells_follow_from_the_graph_itself(tmp_path: Path) -> None:
     graph = specs.find("digits")
-    from amalgam.labelgraph import files
 
     files.write(graph, tmp_path / "g.yaml")
     table = small(**pair(graph=str(tmp_path / "g.yaml")))
@@ -219,3 +219,31 @@ def test_the_pairs_of_the_paper_say_what_is_missing(tmp_path: Path, monkeypatch:
     assert isinstance(table, GraphTable)
     with pytest.raises(RequestError, match="table label-graph-pairs, setting pets: data 'dogs-vs-cats' is not there"):
         origin.origins(table)
+
+
+def test_cells_of_texts_follow_from_their_files(tmp_path: Path) -> None:
+    lines = "".join(f"{name} it is {name} indeed {row}\n" for row in range(20) for name in ("one", "two", "three"))
+    for name in ("train.txt", "test.txt"):
+        (tmp_path / name).write_text(lines)
+    graph = LabelGraph.model_validate(
+        {"name": "g", "root": "r", "edges": {"r": ["odd", "even"], "odd": ["one", "three"], "even": ["two"]},
+         "groups": {"parity": ["odd", "even"], "kind": ["one", "two", "three"]},
+         "labels": {"fine": ["one", "two", "three"], "coarse": ["odd", "even"]}}
+    )  # fmt: skip
+    files.write(graph, tmp_path / "g.yaml")
+    texts = {
+        "data": str(tmp_path / "train.txt"),
+        "options": {"text": "lines"},
+        "parts": {"named": 0.5, "grouped": 0.5},
+        "shows": {"named": "fine", "grouped": "coarse"},
+        "held_out": str(tmp_path / "test.txt"),
+        "graph": str(tmp_path / "g.yaml"),
+    }
+    table = small(settings={"texts": texts}, student={"name": "text", "vectors": 50, "embedding": 4, "hidden": 4})
+    (tmp_path / "test.txt").write_text("one that is one more\ntwo so is two\n")  # not all labels, and other rows
+    graph_cell.ready(table)
+    cell = graph_cell.run(table, "texts", 0, lambda share, note: None)
+    assert (cell.labels, cell.rows["test"]) == (3, 2)
+    before = origin.origins(table)["texts"]
+    (tmp_path / "test.txt").write_text("one that is one more\ntwo so is two too\n")
+    assert origin.origins(table)["texts"].data != before.data
