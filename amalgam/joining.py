@@ -113,19 +113,12 @@ def _as_long(parts: Sequence[Rows]) -> Sequence[Rows]:
     ]
 
 
-def shown(rows: Rows, labels: Sequence[str], implied: Mapping[str, Sequence[str]]) -> Rows:
+def shown(rows: Rows, labels: Sequence[str]) -> Rows:
     """Rows whose annotations are those of some labels alone.
-
-    Args:
-        rows: annotated with these labels, or with none of them: then with others that imply them.
-        labels: of which a row has one, where they are implied.
-        implied: label → what all its rows have, too.
 
     Raises:
         RequestError: a label that the rows do not know.
     """
-    if not set(labels) & set(rows.labels) and rows.annotated is not None:
-        rows = _told(rows, labels, rows.annotated, implied)
     missing = [label for label in labels if label not in rows.labels]
     if missing or rows.annotated is None:
         raise RequestError(
@@ -135,10 +128,24 @@ def shown(rows: Rows, labels: Sequence[str], implied: Mapping[str, Sequence[str]
     return replace(rows, labels=tuple(labels), annotated=rows.annotated[:, columns])
 
 
-def _told(rows: Rows, labels: Sequence[str], annotated: Tensor, implied: Mapping[str, Sequence[str]]) -> Rows:
-    """Rows annotated with what their labels imply: 1, and 0 for the others, where one of them is; else nowhere."""
-    follows = torch.tensor([[float(one in implied.get(label, ())) for one in labels] for label in rows.labels])
-    if not bool(follows.any()):
-        return rows
-    found = ((annotated == 1).float() @ follows > 0).float()
-    return replace(rows, labels=tuple(labels), annotated=torch.where(found.any(1, keepdim=True), found, torch.nan))
+def shown_as(rows: Rows, labels: Sequence[str], implied: Mapping[str, Sequence[str]]) -> Rows:
+    """Rows whose annotations are which of a source's labels each has: its own, or one that its own imply.
+
+    Args:
+        rows: annotated.
+        labels: the source's, of which a row has one. Those that the rows' labels never imply are left out.
+        implied: label → what all its rows have, too.
+
+    Raises:
+        RequestError: none of the labels is the rows' or implied by theirs.
+    """
+    follows = [[float(one == label or one in implied.get(label, ())) for label in rows.labels] for one in labels]
+    kept = [number for number, own in enumerate(follows) if any(own)]
+    if not kept or rows.annotated is None:
+        raise RequestError(
+            f"{rows.name} is annotated with none of {listed(labels)}, nor with labels that imply one; its labels are "
+            f"{listed(rows.labels) or 'none'}"
+        )
+    found = ((rows.annotated == 1).float() @ torch.tensor(follows)[kept].T > 0).float()
+    annotated = torch.where(found.any(1, keepdim=True), found, torch.nan)
+    return replace(rows, labels=tuple(labels[number] for number in kept), annotated=annotated)

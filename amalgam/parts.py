@@ -95,12 +95,10 @@ def apportion(
         for part in learners if test is not None else [*learners, data.test]:
             if part not in parts:
                 raise RequestError(f"data.parts has no part {part!r}; it has {listed(parts)}")
-        shows = {part: _shown_labels(part, told, own, rows) for part, told in data.shows.items()}
-        implied = own.implied if own is not None else {}
-        learn = joining.join(
-            [joining.shown(parts[part], shows[part], implied) if part in shows else parts[part] for part in learners],
-            rows.name,
-        )
+        seen = [
+            _shown(parts[part], part, data.shows[part], own) if part in data.shows else parts[part] for part in learners
+        ]
+        learn = joining.join(seen, rows.name)
         test = test if test is not None else parts[data.test]
     if len(learn) < 2:
         raise RequestError(f"{data.source} leaves the student {len(learn)} rows to learn from; it needs at least 2")
@@ -125,17 +123,17 @@ def apportion(
     return Parts(shown, test, tuple(notes), features)
 
 
-def _shown_labels(part: str, told: str | Sequence[str], own: Labelled | None, rows: Rows) -> Sequence[str]:
-    """The labels that the rows of a part are annotated with: of a source, those that the data knows, if any."""
+def _shown(rows: Rows, part: str, told: str | Sequence[str], own: Labelled | None) -> Rows:
+    """The rows of a part with what they are annotated with: some labels, or those of a source."""
     if not isinstance(told, str):
-        return told
-    sources = own.sources if own is not None else {}
-    if told not in sources:
+        return joining.shown(rows, told)
+    if own is None or told not in own.sources:
+        sources = [] if own is None else list(own.sources)
         raise RequestError(
             f"data.shows.{part} is {told!r}, which is no source of the strategy's label graph"
-            f"{nearest(told, list(sources))} (its sources: {', '.join(sources) or 'none'}); or list labels"
+            f"{nearest(told, sources)} (its sources: {', '.join(sources) or 'none'}); or list labels"
         )
-    return [label for label in sources[told] if label in rows.labels] or sources[told]
+    return joining.shown_as(rows, own.sources[told], own.implied)
 
 
 def _further(
@@ -213,7 +211,7 @@ def rows_for(student: Student, data: str, options: DataOptions | None = None) ->
     """
     options = options or DataOptions()
     if student.texts and options.text is None:
-        options = options.model_copy(update={"text": student.features or "lines"})
+        options = options.model_copy(update={"text": student.features or "lines", "tokenizer": student.tokenizer})
     elif len(student.shape) == 2 and not student.texts and datasets.ambiguous(data):
         options = options.model_copy(update={"series": True})
     if len(student.shape) == 3:

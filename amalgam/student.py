@@ -23,7 +23,7 @@ from amalgam.labels import Tasks, spans_of, told_tasks
 from amalgam.scaling import Scaling
 from amalgam.schema import parse
 from amalgam.signals import Decoded, Rows, StudentOutput
-from amalgam.tokens import LONGEST, are_texts, numbered, tokens
+from amalgam.tokens import LONGEST, are_texts, numbered, series
 
 if TYPE_CHECKING:
     from amalgam.labelgraph.graph import LabelGraph
@@ -49,6 +49,7 @@ class Student(nn.Module, ABC):
     graph: LabelGraph | None = None  # the label graph that it walks down, if it does
     masks: ClassVar[bool] = False  # whether NaN in its inputs means missing values to it
     texts: ClassVar[bool] = False  # whether its inputs are texts, the numbers of words
+    tokenizer: str | None = None  # whose tokenizer numbers their words, where they are not hashed
     settings: Settings
     tasks: Tasks = MappingProxyType({})  # its tasks of several classes, of which a row has the likeliest one alone
     report: Report | None = None  # what a run says of the student it made
@@ -137,7 +138,7 @@ class Student(nn.Module, ABC):
                 a row of nothing else.
         """
         if self.texts and are_texts(inputs):
-            inputs = numbered([tokens(text) for text in inputs], max(LONGEST, self.shape[0]))
+            inputs = series(numbered(inputs, max(LONGEST, self.shape[0]), self.tokenizer).numbers)
         try:
             values = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs).float()
         except (TypeError, ValueError) as error:

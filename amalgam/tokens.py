@@ -1,4 +1,4 @@
-"""Texts as words, and words as numbers that need no vocabulary."""
+"""Texts as words, and words as numbers: hashes, which need no vocabulary, or those of a model's tokenizer."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 from html import unescape
-from typing import TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
+
+from amalgam.errors import RequestError
 
 NUMBERS = 2**24
 """Words are numbered below it; float32 holds all of these exactly."""
@@ -39,16 +41,62 @@ def are_texts(given: object) -> TypeGuard[Sequence[str]]:
     return isinstance(given, list | tuple) and bool(given) and all(isinstance(one, str) for one in given)
 
 
-def numbered(texts: Sequence[Sequence[str]], longest: int) -> NDArray[np.float32]:
-    """The words of N texts as series of one channel, (N, T, 1), NaN beyond a text's end.
+class Numbered(NamedTuple):
+    """Texts as numbers.
+
+    Attributes:
+        numbers: of each text's first words; of a text without words none.
+        cut: how many texts have more words.
+    """
+
+    numbers: list[list[int]]
+    cut: int
+
+
+def numbered(texts: Sequence[str], longest: int = LONGEST, tokenizer: str | None = None) -> Numbered:
+    """The numbers of each text's first words.
 
     Args:
-        texts: their words.
-        longest: words that are kept of a text, its first; T is no more, and at least 1.
+        texts: N of them.
+        longest: words that are kept of a text.
+        tokenizer: a Hugging Face model's name or folder, whose tokenizer numbers parts of words; None hashes words.
+
+    Raises:
+        RequestError: no such tokenizer, or transformers is not installed.
     """
-    steps = max(1, min(longest, max(map(len, texts), default=0)))
-    found = np.full((len(texts), steps, 1), np.nan, dtype=np.float32)
-    for row, words in enumerate(texts):
-        own = [number(word) for word in words[:steps]]
+    words = [tokens(text) for text in texts]
+    if tokenizer is None:
+        cut = sum(len(own) > longest for own in words)
+        return Numbered([[number(word) for word in own[:longest]] for own in words], cut)
+    some = [text for text, own in zip(texts, words, strict=True) if own]
+    said = _tokenizer(tokenizer)(some, truncation=True, max_length=longest)
+    each = iter(said["input_ids"])
+    cut = sum(bool(one.overflowing) for one in said.encodings)
+    return Numbered([list(next(each)) if own else [] for own in words], cut)
+
+
+def series(numbers: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    """The numbers of N texts as series of one channel, (N, T, 1), NaN beyond a text's end; T is at least 1."""
+    found = np.full((len(numbers), max(1, 1, *map(len, numbers)), 1), np.nan, dtype=np.float32)
+    for row, own in enumerate(numbers):
         found[row, : len(own), 0] = own
     return found
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(name: str) -> Any:
+    """A tokenizer of Hugging Face's transformers; nothing that it carries is run as code."""
+    try:
+        from transformers import AutoTokenizer
+    except ImportError:
+        raise RequestError(
+            f"the tokenizer {name!r} needs transformers; install amalgam[text], or leave the data option `tokenizer` "
+            "out"
+        ) from None
+    try:
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"no tokenizer {name!r}: {' '.join(str(error).split())[:150]}; name a folder with tokenizer.json, or a "
+            "model that the hub, or its cache on this machine, has"
+        ) from None

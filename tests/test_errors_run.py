@@ -103,7 +103,7 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
             "data.options.mising=mean",
             "recipe RECIPES/ant.yaml: unknown key 'data.options.mising'; did you mean 'missing'? (known: channels, "
             "coarse, count, download, drop, fit, image, label_count, label_position, labels, longest, missing, "
-            "primary, seed, series, size, tasks, text, xml)",
+            "primary, seed, series, size, tasks, text, tokenizer, xml)",
         ),
         (
             "strategy.clam=true",
@@ -130,8 +130,8 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
         ("teachers=[]", "no teacher to learn from; name one with --teacher or under `teachers:` in the recipe"),
         (
             "student=mlpp",
-            "unknown student 'mlpp'; did you mean 'mlp'? (known: convolutional, label_chain, mlp, path_decoder, "
-            "recurrent, text, timm, torchvision)",
+            "unknown student 'mlpp'; did you mean 'mlp'? (known: convolutional, huggingface, label_chain, mlp, "
+            "path_decoder, recurrent, text, timm, torchvision)",
         ),
         (
             "student={name: mlp, hiden: 3}",

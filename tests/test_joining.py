@@ -10,7 +10,7 @@ import torch
 
 from amalgam.errors import RequestError
 from amalgam.fingerprint import of_each_row, of_rows
-from amalgam.joining import JoinedRows, join, shown
+from amalgam.joining import JoinedRows, join, shown, shown_as
 from amalgam.signals import FileRows, TensorRows
 
 nan = torch.nan
@@ -63,29 +63,38 @@ def test_one_part_is_itself(tmp_path: Path) -> None:
 
 def test_annotations_are_narrowed_to_some_labels(tmp_path: Path) -> None:
     first, _ = parts(tmp_path, on_disk=False)
-    found = shown(first, ["b"], {})
+    found = shown(first, ["b"])
     assert found.labels == ("b",)
     assert found.annotated is not None
     torch.testing.assert_close(found.annotated, torch.tensor([[0.0], [1.0], [nan]]), equal_nan=True)
     with pytest.raises(RequestError, match="data is not annotated with 'z'; its labels are 'a', 'b'"):
-        shown(first, ["b", "z"], {})
+        shown(first, ["b", "z"])
 
 
 def test_labels_that_others_imply_are_shown(tmp_path: Path) -> None:
     first, _ = parts(tmp_path, on_disk=False)
     implied = {"a": ("animal", "a"), "b": ("plant", "green", "b")}
-    found = shown(first, ["plant", "animal", "stone"], implied)
-    assert found.labels == ("plant", "animal", "stone")
+    found = shown_as(first, ["plant", "stone", "animal"], implied)
+    assert found.labels == ("plant", "animal")
     assert found.annotated is not None
-    wanted = torch.tensor([[0.0, 1, 0], [1, 0, 0], [nan, nan, nan]])
+    wanted = torch.tensor([[0.0, 1], [1, 0], [nan, nan]])
     torch.testing.assert_close(found.annotated, wanted, equal_nan=True)
-    with pytest.raises(RequestError, match="data is not annotated with 'stone'; its labels are 'a', 'b'"):
-        shown(first, ["stone"], implied)
+    with pytest.raises(
+        RequestError, match=r"annotated with none of 'stone', nor with labels that imply one; .* 'a', 'b'"
+    ):
+        shown_as(first, ["stone"], implied)
 
 
-def test_a_row_whose_label_implies_none_of_them_is_annotated_with_none(tmp_path: Path) -> None:
+def test_a_row_may_have_a_source_s_label_itself_or_by_another(tmp_path: Path) -> None:
     first, _ = parts(tmp_path, on_disk=False)
-    found = shown(first, ["animal"], {"a": ("animal", "a"), "b": ("b",)}).annotated
+    found = shown_as(first, ["b", "animal"], {"a": ("animal", "a"), "b": ("b",)}).annotated
+    assert found is not None
+    torch.testing.assert_close(found, torch.tensor([[0.0, 1], [1, 0], [nan, nan]]), equal_nan=True)
+
+
+def test_a_row_without_a_label_of_the_source_is_annotated_with_none(tmp_path: Path) -> None:
+    first, _ = parts(tmp_path, on_disk=False)
+    found = shown_as(first, ["animal"], {"a": ("animal", "a"), "b": ("b",)}).annotated
     assert found is not None
     torch.testing.assert_close(found, torch.tensor([[1.0], [nan], [nan]]), equal_nan=True)
 

@@ -76,7 +76,7 @@ SEES = {
     "surprise": {"errors", "scaling", "signals"},
     "labelgraph": {"errors", "figures", "files", "labelgraph", "labels", "metrics", "schema", "shelf"},
     "joining": {"errors", "signals"},
-    "tokens": set(),
+    "tokens": {"errors"},
     "students": {"classes", "errors", "labelgraph", "networks", "scaling", "series", "signals", "student"},
     "datasets": {"datasets", "errors", "files", "fingerprint", "labels", "progress", "signals", "tokens"},
     "losses": {"classes", "signals"},

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import amalgam
-from amalgam.tokens import numbered, tokens
+from amalgam.tokens import numbered, series
 from tests.conftest import Cli
 
 GRAPH = """
@@ -81,7 +81,7 @@ def test_texts_are_joined_asked_about_and_exported(folder: Path, cli: Cli) -> No
     session = onnxruntime.InferenceSession(folder / "run" / "student.onnx")
     texts = ["we saw it barks so", "it has acorns"]
     inputs = np.full((2, *student.shape), np.nan, dtype=np.float32)
-    words = numbered([tokens(text) for text in texts], student.shape[0])
+    words = series(numbered(texts).numbers)
     inputs[:, : words.shape[1]] = words
     found = session.run(None, {session.get_inputs()[0].name: inputs})[0]
     np.testing.assert_allclose(found, student.logits(texts).numpy(), atol=1e-4)

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from amalgam.tokens import NUMBERS, are_texts, number, numbered, tokens
+from amalgam.tokens import NUMBERS, are_texts, number, numbered, series, tokens
 
 
 def test_a_words_number_is_a_hash_that_float32_holds() -> None:
@@ -16,11 +16,13 @@ def test_a_words_number_is_a_hash_that_float32_holds() -> None:
 
 
 def test_texts_are_filled_up_and_cut() -> None:
-    found = numbered([["a", "b", "a"], [], ["b"]], 2)
+    words, cut = numbered(["A b, a", "?", "b"], 2)
     a, b, nan = number("a"), number("b"), np.nan
+    assert (words, cut) == ([[a, b], [], [b]], 1)
+    found = series(words)
     np.testing.assert_array_equal(found[..., 0], np.array([[a, b], [nan, nan], [b, nan]], np.float32))
     assert found.dtype == np.float32
-    assert numbered([[]], 5).shape == (1, 1, 1)
+    assert series([[]]).shape == (1, 1, 1)
 
 
 def test_what_is_a_list_of_texts() -> None:

@@ -12,7 +12,7 @@ from amalgam.datasets import pixels
 from amalgam.errors import RequestError
 from amalgam.labels import canonical
 from amalgam.signals import TensorRows
-from amalgam.tokens import LONGEST, are_texts, numbered, tokens
+from amalgam.tokens import are_texts, numbered, series
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -70,7 +70,7 @@ def from_arrays(
 
 def _words(texts: Sequence[str]) -> torch.Tensor:
     """Texts as numbers of their words, (N, T, 1)."""
-    return torch.from_numpy(numbered([tokens(one) for one in texts], LONGEST))
+    return torch.from_numpy(series(numbered(texts).numbers))
 
 
 def _tensor(values: Any, what: str) -> torch.Tensor:

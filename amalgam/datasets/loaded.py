@@ -39,6 +39,7 @@ class DataOptions(BaseModel):
         text: the columns of a CSV or TSV file that hold texts, which are read one after the other; or `lines` for a
             `.txt` file of a text a line after its class, or after several, each written `__label__class`.
         longest: words that are read of a text, its first.
+        tokenizer: the Hugging Face model, by name or folder, whose tokenizer reads the texts; None hashes words.
         series: whether the rows of a file that could be a table are series of one class each.
         image: the column of a CSV or TSV file that holds the paths of images.
         size: height and width to which images of files are brought (a number is both); else all must have one size.
@@ -62,6 +63,7 @@ class DataOptions(BaseModel):
     primary: bool = False
     text: tuple[str, ...] | Literal["lines"] | None = None
     longest: PositiveInt = LONGEST
+    tokenizer: str | None = None
     series: bool = False
     image: str | None = None
     size: tuple[int, int] | None = None

@@ -14,7 +14,7 @@ from amalgam.datasets.loaded import DataOptions, Loaded, Table, described, refus
 from amalgam.errors import RequestError
 from amalgam.labels import canonical, class_name
 from amalgam.signals import TensorRows
-from amalgam.tokens import numbered, tokens
+from amalgam.tokens import numbered, series
 
 _MARK = "__label__"
 
@@ -33,10 +33,7 @@ def read_table(path: Path, options: DataOptions) -> Loaded:
             "label (0 or 1) name it under the data option `labels`, if it holds classes under `tasks`, else under "
             "`drop`"
         )
-    words = [
-        [word for cell in cells for word in tokens(cell)]
-        for cells in zip(*(frame[name].fillna("") for name in columns), strict=True)
-    ]
+    texts = ["\n".join(cells) for cells in zip(*(frame[name].fillna("") for name in columns), strict=True)]
     lines = frame.index.to_numpy() + 2
     frame, labels = table.by_class(frame, path, options)
     annotated = table.numbers(frame, labels, lambda row: f"{path} line {row + 2}") if labels else None
@@ -44,7 +41,7 @@ def read_table(path: Path, options: DataOptions) -> Loaded:
     found = Table(
         path.name, np.empty(0), columns, labels, annotated, lambda row: f"{path} line {lines[row]}", tuple(notes)
     )
-    return _finish(found, words, options)
+    return _finish(found, texts, options)
 
 
 def read_lines(path: Path, options: DataOptions) -> Loaded:
@@ -53,13 +50,13 @@ def read_lines(path: Path, options: DataOptions) -> Loaded:
     Raises:
         RequestError: names file and line: one without a class or a text, or a file without lines.
     """
-    words, said, lines = list[list[str]](), list[list[str]](), list[int]()
+    texts, said, lines = list[str](), list[list[str]](), list[int]()
     strange = 0
     for line, text, plain in _decoded(path):
         classes, rest = _parted(text)
         if not rest:
             raise RequestError(f"{path} line {line}: {text!r} has no text after its class; write `class text`")
-        words.append(tokens(rest))
+        texts.append(rest)
         said.append(classes)
         lines.append(line)
         strange += not plain
@@ -72,7 +69,7 @@ def read_lines(path: Path, options: DataOptions) -> Loaded:
         annotated[row, [place[one] for one in own]] = 1
     notes = (f"{strange} of {len(lines)} lines are not UTF-8 and were read as Latin-1",) if strange else ()
     found = Table(path.name, np.empty(0), (), tuple(labels), annotated, lambda row: f"{path} line {lines[row]}", notes)
-    return _finish(found, words, options)
+    return _finish(found, texts, options)
 
 
 def _decoded(path: Path) -> Iterator[tuple[int, str, bool]]:
@@ -97,13 +94,13 @@ def _parted(text: str) -> tuple[list[str], str]:
     return [class_name(cell.removeprefix(_MARK)) for cell in cells[:count]], " ".join(cells[count:])
 
 
-def _finish(found: Table, words: Sequence[Sequence[str]], options: DataOptions) -> Loaded:
+def _finish(found: Table, texts: Sequence[str], options: DataOptions) -> Loaded:
     """Texts as checked rows, with notes of what was done."""
     labels = canonical(found.labels, {}, f"data {found.name!r}") if found.annotated is not None else ()
     if found.annotated is not None:
         refuse_wrong_annotations(found.annotated, labels, found.where)
-    lengths, notes = np.array([len(own) for own in words]), [*found.notes]
-    there = lengths > 0
+    (words, cut), notes = numbered(texts, options.longest, options.tokenizer), [*found.notes]
+    there = np.array([bool(own) for own in words])
     if not there.all() and (options.missing != "drop_rows" or not there.any()):
         raise RequestError(
             f"{found.where(int(np.argmin(there)))}: the text has no words, the first of {int((~there).sum())}; leave "
@@ -111,7 +108,7 @@ def _finish(found: Table, words: Sequence[Sequence[str]], options: DataOptions) 
         )
     if not there.all():
         notes.append(f"{int((~there).sum())} of {len(there)} texts have no words and were left out")
-    if cut := int((lengths > options.longest).sum()):
+    if cut:
         notes.append(
             f"{cut} of {len(there)} texts have more than {options.longest} words, of which the first are read; the "
             "data option `longest` says how many"
@@ -123,6 +120,6 @@ def _finish(found: Table, words: Sequence[Sequence[str]], options: DataOptions) 
         ids=torch.from_numpy(kept),
         name=found.name,
         texts=True,
-        values=torch.from_numpy(numbered([own for own in words if own], options.longest)),
+        values=torch.from_numpy(series([own for own in words if own])),
     )
     return Loaded(rows, found.features, (*notes, *described(rows)))

@@ -89,6 +89,7 @@ class PathDecoder(Student):
         del self._modules["scaling"]  # the encoder's, see below
         self.masks = self.encoder.masks  # type: ignore[misc]  # as the encoder's, whatever the class says
         self.texts = self.encoder.texts  # type: ignore[misc]
+        self.tokenizer = self.encoder.tokenizer
         width = int(self.encoder.eval().represent(torch.zeros(1, *self.shape)).shape[-1])
         self.encoder.train()
         nodes = len(self.paths.nodes)

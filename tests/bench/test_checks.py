@@ -26,7 +26,7 @@ KNOWN = (
 STRATEGIES = (
     "aka, ant, bl, cfl, fka, kd, must, self_train, single, sup, sup_kd, sup_uhc, tc, tc_mean, uhc, venus, supervised"
 )
-STUDENTS = "convolutional, label_chain, mlp, path_decoder, recurrent, text, timm, torchvision"
+STUDENTS = "convolutional, huggingface, label_chain, mlp, path_decoder, recurrent, text, timm, torchvision"
 CHAIN = "(known: accept, hidden, steps, unchosen)"
 
 

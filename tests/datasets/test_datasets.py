@@ -113,7 +113,7 @@ def test_an_option_that_would_do_nothing_is_refused(spec: str, options: dict[str
 def test_misspelt_options_are_refused(content: dict[str, Any], message: str) -> None:
     known = (
         "channels, coarse, count, download, drop, fit, image, label_count, label_position, labels, longest, missing, "
-        "primary, seed, series, size, tasks, text, xml"
+        "primary, seed, series, size, tasks, text, tokenizer, xml"
     )
     with pytest.raises(RequestError, match=f"^{re.escape(message.format(known=known))}$"):
         parse(DataOptions, content, "recipe")
