@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import pytest
 from torchvision.datasets import Flowers102
 
-from amalgam import recipe, shelf
+from amalgam import recipe, shelf, strategies
 from amalgam.datasets.breeds import SPECIES
 from amalgam.labelgraph import files, specs
 from amalgam.labelgraph.check import findings
 from amalgam.labelgraph.graph import LabelGraph
+from amalgam.parts import apportion
 from tests.conftest import SHARED_DATA
 
 from .graphs import TAXONOMIES, needs_taxonomies
@@ -139,3 +140,49 @@ def test_the_names_of_wordnet_s_tree_of_cifar_100() -> None:
     fine = specs.find("cifar-100").labels["fine"]
     assert len({*leaves} - {*fine}) == len({*fine} - {*leaves}) == 12
     assert {"sofa", "maple"} <= {*leaves}
+
+
+@needs_taxonomies
+def test_arxiv_is_the_taxonomy_s() -> None:
+    graph, made = specs.find("arxiv"), specs.find(f"arxiv:{TAXONOMIES / 'arxiv-taxonomy.json'}")
+    assert set(graph.edges) == set(made.edges)
+    assert graph.groups == made.groups
+    assert graph.labels == made.labels
+
+
+def test_trec_s_kinds_begin_with_what_they_are_of() -> None:
+    graph = specs.find("trec")
+    assert {(label.partition(":")[0], label) for label in graph.labels["fine"]} <= set(graph.edges)
+    assert graph.labels["coarse"] == ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")
+    assert len(graph.labels["fine"]) == 50
+
+
+def measured(name: str, *assignments: str) -> tuple[dict[str, int], int]:
+    """How many rows of a recipe are annotated with a label of each source, and how many it is measured on."""
+    wanted = recipe.read(name, assignments=assignments)
+    own = strategies.build(wanted.strategy, "test").labels()
+    assert own is not None
+    found = apportion(wanted, own=own)
+    assert found.learn.annotated is not None
+    assert found.test is not None
+    of = {
+        source: [column for column, label in enumerate(found.learn.labels) if label in labels]
+        for source, labels in own.sources.items()
+    }
+    return {source: int((found.learn.annotated[:, columns] == 1).any(1).sum()) for source, columns in of.items()}, len(
+        found.test
+    )
+
+
+@pytest.mark.skipif(not (SHARED_DATA / "hierarchy").is_dir(), reason="the texts are not on this machine")
+def test_recipes_of_texts_have_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMALGAM_DATA", str(SHARED_DATA))
+    counts, test = measured("label_graph-trec")
+    assert counts["coarse"] == pytest.approx(0.7 * 5452, rel=0.02)
+    assert counts["fine"] == pytest.approx(0.1 * 5452, rel=0.03)
+    assert sum(counts.values()) + test == 5452
+    counts, test = measured(
+        "label_graph-arxiv", "data.source=hierarchy/arxiv-metadata-1500.csv.xz", "data.options.drop=[id, update_date]"
+    )
+    assert counts["archive"] + test > 950
+    assert 380 < counts["category"] < 430  # a third of 1,500, less the undivided astro-ph

@@ -53,7 +53,7 @@ def test_taxonomies(here: Path) -> None:
     [
         (
             "petz",
-            "no label graph 'petz'; did you mean 'pets'? (built in: arxiv, cifar-100, digits, flowers, pets, trec; or a",
+            "no label graph 'petz'; did you mean 'pets'? (built in: arxiv, cifar-100, digits, flowers, pets, trec; or",
         ),
         ("pets.yml", "label graph pets.yml: no such file; did you mean 'pets'?"),
         ("data", "label graph data: is a folder"),
