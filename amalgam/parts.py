@@ -66,40 +66,15 @@ def apportion(
     Raises:
         RequestError: no such data or part, too few rows, or test rows that are not annotated or have other columns.
     """
-    data, notes, features = recipe.data, list[str](), tuple[str, ...]()
-    if rows is None:
-        if data.source == IN_MEMORY:
-            raise RequestError("this run learned from rows in memory, which no file holds; name some with --data")
-        loaded = datasets.load(data.source, data.options, progress)
-        rows, notes, features = loaded.rows, list(loaded.notes), loaded.features
-    rows = renamed(rows, recipe, own)
-    test = None if held_out is None else renamed(held_out, recipe, own)
+    data = recipe.data
+    if rows is None and data.source == IN_MEMORY:
+        raise RequestError("this run learned from rows in memory, which no file holds; name some with --data")
+    loaded = Loaded(rows, ()) if rows is not None else datasets.load(data.source, data.options, progress)
+    notes = [*loaded.notes]
+    held = None if held_out is None else renamed(held_out, recipe, own)
     if data.held_out is not None:
-        held = datasets.load(data.held_out, data.held_out_options or data.options, progress)
-        test = renamed(by_name(held, features, data.held_out), recipe, own)
-        notes += held.notes
-        if test.annotated is None:
-            raise RequestError(
-                f"data.held_out {data.held_out} has no annotations to measure on; name its label columns in "
-                "data.held_out_options, such as --set data.held_out_options='{labels: [cat, dog]}'"
-            )
-    shares = data.parts
-    if shares is None and rows.annotated is not None and test is None and not _few_already(rows, data.labelled):
-        shares = {data.student: 0.8, data.test: 0.2}
-    learn = rows
-    if data.shows and data.parts is None:
-        raise RequestError("data.shows says what the rows of some parts are annotated with; name these in data.parts")
-    if shares is not None:
-        parts = split(rows, shares, data.split_seed)
-        learners = list(data.shows) or [data.student]
-        for part in learners if test is not None else [*learners, data.test]:
-            if part not in parts:
-                raise RequestError(f"data.parts has no part {part!r}; it has {listed(parts)}")
-        seen = [
-            _shown(parts[part], part, data.shows[part], own) if part in data.shows else parts[part] for part in learners
-        ]
-        learn = joining.join(seen, rows.name)
-        test = test if test is not None else parts[data.test]
+        held = _held_out(recipe, loaded.features, own, progress, notes)
+    learn, test = _divided(renamed(loaded.rows, recipe, own), held, recipe, own)
     if len(learn) < 2:
         raise RequestError(f"{data.source} leaves the student {len(learn)} rows to learn from; it needs at least 2")
     if test is not None and test.annotated is None:
@@ -107,20 +82,59 @@ def apportion(
             f"{test.name} has no annotations, so nothing was measured on it; name label columns in data.options"
         )
         test = None
-    shape, other = (None if one is None else tuple(one.inputs(slice(0, 1)).shape[1:]) for one in (learn, test))
-    if shape is not None and other is not None and shape != other and not alike(shape, other):
+    shape = _shape(learn)
+    if test is not None and _shape(test) != shape and not alike(shape, _shape(test)):
         raise RequestError(
-            f"{data.source} has rows of shape {shape} and {data.held_out or 'the test data'} of shape {other}; give "
-            "both the same columns"
+            f"{data.source} has rows of shape {shape} and {data.held_out or 'the test data'} of shape {_shape(test)}; "
+            "give both the same columns"
         )
     shown = learn.unlabelled() if data.labelled is None else few(learn, data.labelled, data.split_seed)
     if data.join:
-        further = [_further(one, shape or (), recipe, own, progress) for one in data.join]
-        name = " and ".join((data.source, *(one.source for one in data.join)))
-        shown = joining.join([shown, *(one for one, _ in further)], name)
-        for one, (its, own_notes) in zip(data.join, further, strict=True):
-            notes += [*own_notes, *_strange(one.source, its, own)]
-    return Parts(shown, test, tuple(notes), features)
+        further = [_further(one, shape, recipe, own, progress, notes) for one in data.join]
+        shown = joining.join([shown, *further], " and ".join((data.source, *(one.source for one in data.join))))
+        notes += [
+            note for one, rows in zip(data.join, further, strict=True) for note in _strange(one.source, rows, own)
+        ]
+    return Parts(shown, test, tuple(notes), loaded.features)
+
+
+def _held_out(
+    recipe: Recipe, features: Sequence[str], own: Labelled | None, progress: Progress | None, notes: list[str]
+) -> Rows:
+    """The rows of another file to measure on; what its reader has to say is added to the notes."""
+    data = recipe.data
+    assert data.held_out is not None
+    held = datasets.load(data.held_out, data.held_out_options or data.options, progress)
+    notes += held.notes
+    test = renamed(by_name(held, features, data.held_out), recipe, own)
+    if test.annotated is None:
+        raise RequestError(
+            f"data.held_out {data.held_out} has no annotations to measure on; name its label columns in "
+            "data.held_out_options, such as --set data.held_out_options='{labels: [cat, dog]}'"
+        )
+    return test
+
+
+def _divided(rows: Rows, test: Rows | None, recipe: Recipe, own: Labelled | None) -> tuple[Rows, Rows | None]:
+    """The rows that the student learns from, annotated as `data.shows` says, and those to measure on, if any are."""
+    data, shares = recipe.data, recipe.data.parts
+    if data.shows and shares is None:
+        raise RequestError("data.shows says what the rows of some parts are annotated with; name these in data.parts")
+    if shares is None and rows.annotated is not None and test is None and not _few_already(rows, data.labelled):
+        shares = {data.student: 0.8, data.test: 0.2}
+    if shares is None:
+        return rows, test
+    parts = split(rows, shares, data.split_seed)
+    learners = list(data.shows) or [data.student]
+    for part in learners if test is not None else [*learners, data.test]:
+        if part not in parts:
+            raise RequestError(f"data.parts has no part {part!r}; it has {listed(parts)}")
+    seen = [_shown(parts[one], one, data.shows[one], own) if one in data.shows else parts[one] for one in learners]
+    return joining.join(seen, rows.name), test if test is not None else parts[data.test]
+
+
+def _shape(rows: Rows) -> tuple[int, ...]:
+    return tuple(rows.inputs(slice(0, 1)).shape[1:])
 
 
 def _shown(rows: Rows, part: str, told: str | Sequence[str], own: Labelled | None) -> Rows:
@@ -137,15 +151,21 @@ def _shown(rows: Rows, part: str, told: str | Sequence[str], own: Labelled | Non
 
 
 def _further(
-    one: Joined, shape: Sequence[int], recipe: Recipe, own: Labelled | None, progress: Progress | None
-) -> tuple[Rows, Sequence[str]]:
-    """The rows of data that is joined, images brought to the shape of the others; and notes on them."""
+    one: Joined,
+    shape: Sequence[int],
+    recipe: Recipe,
+    own: Labelled | None,
+    progress: Progress | None,
+    notes: list[str],
+) -> Rows:
+    """The rows of data that is joined, images brought to the shape of the others; what is to be said of it is noted."""
     options = datasets.fitted(one.source, one.options, shape) if len(shape) == 3 else one.options
     loaded = datasets.load(one.source, options, progress)
     rows = renamed(loaded.rows, recipe, own)
     if rows.annotated is None:
         raise RequestError(f"{one.source} under data.join has no annotations to learn from; name its label columns")
-    return few(rows, one.labelled, recipe.data.split_seed), loaded.notes
+    notes += loaded.notes
+    return few(rows, one.labelled, recipe.data.split_seed)
 
 
 def _strange(source: str, rows: Rows, own: Labelled | None) -> list[str]:

@@ -99,7 +99,7 @@ def test_students_walk_where_their_strategy_has_them_do_so() -> None:
     [
         (pair(target="digits"), "target is 'digits', which is no source of its label graph"),
         (pair(graph="digitz"), "no label graph 'digitz'; did you mean 'digits'?"),
-        (pair(data="digits"), "digits is not annotated with 'zero', 'one'"),
+        (pair(data="digits"), "digits is annotated with none of 'zero', 'one'"),
         (pair(shows={"named": "numbers"}), "data.shows.named is 'numbers'"),
         (
             {"methods": {**{key: one.model_dump() for key, one in small().methods.items()},
