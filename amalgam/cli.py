@@ -92,7 +92,8 @@ def distill(
     student: Annotated[
         str | None,
         typer.Option(
-            help="The student: label_chain, mlp, recurrent, convolutional, timm, torchvision or path_decoder."
+            help="The student: label_chain, mlp, recurrent, convolutional, timm, torchvision, text, huggingface or "
+            "path_decoder."
         ),
     ] = None,
     extend: Annotated[

@@ -211,11 +211,22 @@ def _rows(student: Student, given: ArrayLike | Tensor) -> Floats:
 
 
 def _drawn(student: Student) -> Floats:
-    """256 rows from a fixed seed, with the mean and spread of the student's scaling."""
+    """256 rows from a fixed seed, with the mean and spread of the student's scaling; or texts of numbers of words."""
+    if student.texts:
+        return _drawn_texts(student)
     noise = torch.randn(256, *student.shape, generator=torch.Generator().manual_seed(0))
     scaling = student.scaling
     drawn: Floats = (scaling.mean.cpu() + scaling.spread.cpu() * noise).numpy()
     return drawn
+
+
+def _drawn_texts(student: Student) -> Floats:
+    """256 texts of 1 to T words from a fixed seed, few of them full; numbers that every vocabulary has."""
+    drawn = np.random.default_rng(0)
+    rows = drawn.integers(0, 1000, (256, *student.shape)).astype(np.float32)
+    lengths = drawn.integers(1, student.shape[0] + 1, 256)
+    rows[np.arange(student.shape[0]) >= lengths[:, None]] = np.nan
+    return rows
 
 
 def _trace(student: Student, graph: Path, rows: Floats) -> None:
@@ -254,7 +265,7 @@ def _describe(graph: Path, student: Student, found: Parity, tolerance: float, so
         "amalgam.preprocessing": json.dumps(
             {
                 "scaling": "inside the graph",
-                "input": "raw features, float32",
+                "input": "raw features, float32" if student.reading is None else str(student.reading),
                 "shape": student.shape,
                 "nan": "missing" if student.masks else "refused",
             }

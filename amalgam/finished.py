@@ -45,7 +45,7 @@ def evaluate_again(
         test = (
             apportion(recipe, progress=progress, own=strategy.labels()).test
             if data is None
-            else renamed(rows_for(student, data, options), recipe, strategy.labels())
+            else renamed(rows_for(student, data, options, "lines"), recipe, strategy.labels())
         )
         if test is None or test.annotated is None:
             raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")

@@ -66,10 +66,8 @@ def join(parts: Sequence[Rows], name: str) -> Rows:
     """
     if len(parts) == 1:
         return parts[0]
-    if len({one.texts for one in parts}) > 1:
-        texts = next(one.name for one in parts if one.texts)
-        numbers = next(one.name for one in parts if not one.texts)
-        raise RequestError(f"{texts} has texts and {numbers} numbers, and no student reads both; read both as texts")
+    for one in parts[1:]:
+        require_alike(parts[0], one)
     parts = _as_long(parts)
     shapes = {tuple(one.inputs(slice(0, 1)).shape[1:]): one.name for one in parts}
     if len(shapes) > 1:
@@ -97,6 +95,21 @@ def join(parts: Sequence[Rows], name: str) -> Rows:
     if all(one is not None for one in whole):
         return TensorRows(values=torch.cat([one for one in whole if one is not None]), **about)
     return JoinedRows(parts=tuple(parts), **about)
+
+
+def require_alike(one: Rows, other: Rows) -> None:
+    """RequestError where texts meet numbers, or texts that another tokenizer read."""
+    if (one.texts is None) != (other.texts is None):
+        texts, numbers = (one, other) if one.texts is not None else (other, one)
+        raise RequestError(
+            f"{texts.name} has texts and {numbers.name} numbers, and no student reads both; read both as texts (the "
+            "data option `text`), or neither"
+        )
+    if one.texts is not None and other.texts is not None and one.texts.tokenizer != other.texts.tokenizer:
+        raise RequestError(
+            f"the texts of {one.name} were read by {one.texts.tokenizer or 'hashing words'} and those of {other.name} "
+            f"by {other.texts.tokenizer or 'hashing words'}; set the data option `tokenizer` alike"
+        )
 
 
 def _as_long(parts: Sequence[Rows]) -> Sequence[Rows]:

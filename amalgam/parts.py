@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from amalgam.series import alike
 from amalgam.signals import Rows, TensorRows
 from amalgam.strategy import Labelled
 from amalgam.student import Student
+from amalgam.tokens import Reading
 
 IN_MEMORY = "rows in memory"
 """How a recipe names data of the Python API that no file holds."""
@@ -88,6 +90,7 @@ def apportion(
             f"{data.source} has rows of shape {shape} and {data.held_out or 'the test data'} of shape {_shape(test)}; "
             "give both the same columns"
         )
+    notes += _lost(loaded.rows, renamed(loaded.rows, recipe, own), own)
     shown = learn.unlabelled() if data.labelled is None else few(learn, data.labelled, data.split_seed)
     if data.join:
         further = [_further(one, shape, recipe, own, progress, notes) for one in data.join]
@@ -168,6 +171,22 @@ def _further(
     return few(rows, one.labelled, recipe.data.split_seed)
 
 
+def _lost(rows: Rows, called: Rows, own: Labelled | None) -> list[str]:
+    """A note on labels that the strategy's label graph does not have, where rows have these alone."""
+    if own is None or called.annotated is None:
+        return []
+    known = [label in own.seen for label in called.labels]
+    has, mark = called.annotated == 1, torch.tensor(known)
+    lost = has[:, ~mark].any(1) & ~has[:, mark].any(1)
+    if not bool(lost.any()):
+        return []
+    strange = [label for label, column in zip(called.labels, has[lost].T, strict=True) if bool(column.any())]
+    return [
+        f"{int(lost.sum())} of {len(rows)} rows of {rows.name} have {listed(strange)} alone, which {own.of} does not "
+        "have: they teach nothing and are not measured on; labels.aliases can say what they are called there"
+    ]
+
+
 def _strange(source: str, rows: Rows, own: Labelled | None) -> list[str]:
     """A note on labels of joined rows that the strategy's label graph does not know.
 
@@ -216,7 +235,9 @@ def by_name(loaded: Loaded, features: Sequence[str], what: str) -> Rows:
     return replace(loaded.rows, values=loaded.rows.values[:, [place[name] for name in features]])
 
 
-def rows_for(student: Student, data: str, options: DataOptions | None = None) -> Rows:
+def rows_for(
+    student: Student, data: str, options: DataOptions | None = None, plain: Literal["lines", "plain"] = "plain"
+) -> Rows:
     """Rows that a student can read.
 
     Args:
@@ -225,13 +246,17 @@ def rows_for(student: Student, data: str, options: DataOptions | None = None) ->
             to their size.
         data: a SPEC.
         options: what the file does not say itself.
+        plain: what a file of a text a line is, for one that learned from such: whether each begins with its class.
 
     Raises:
         RequestError: no such data, or rows of another shape or with other columns.
     """
     options = options or DataOptions()
-    if student.texts and options.text is None:
-        options = options.model_copy(update={"text": student.features or "lines", "tokenizer": student.tokenizer})
+    if student.texts:
+        reading = student.reading or Reading()
+        told = {"longest": reading.longest, "tokenizer": reading.tokenizer, "text": student.features or plain}
+        unset = {key: value for key, value in told.items() if key not in options.model_fields_set}
+        options = options.model_copy(update=unset)
     elif len(student.shape) == 2 and not student.texts and datasets.ambiguous(data):
         options = options.model_copy(update={"series": True})
     if len(student.shape) == 3:
@@ -343,7 +368,8 @@ def renamed(rows: Rows, recipe: Recipe, own: Labelled | None = None) -> Rows:
         return rows
     labels = canonical(rows.labels, recipe.labels.aliases, rows.name)
     if own is not None:
-        short = [class_of(label) for label in labels]
+        common = {other: name for name, others in recipe.labels.aliases.items() for other in others}
+        short = [common.get(class_of(label), class_of(label)) for label in labels]
         twice = {name for name, count in Counter(short).items() if count > 1} | {*labels}
         labels = tuple(
             name if label not in own.seen and name in own.seen and name not in twice else label

@@ -152,6 +152,7 @@ def distill(
                 exclusive=student.exclusive,
                 tasks={task: tuple(classes) for task, classes in student.tasks.items()},
                 masks=student.masks,
+                **({} if student.reading is None else {"reads": str(student.reading)}),
             ),
             teachers=tuple(
                 Known(
@@ -230,7 +231,19 @@ def refuse_unreadable(recipe: Recipe, panel: Panel, parts: Parts, strategy: Stra
     """Refuse rows that the student cannot read: numbers instead of texts, or test rows of another shape."""
     shape, measured = _shape(parts.learn), _shape(parts.test or parts.learn)
     student = first_weights(recipe, panel, shape, strategy)
-    student.refuse(parts.learn)
+    for rows in (parts.learn, parts.test):
+        if rows is not None:
+            student.refuse(rows)
+    if parts.learn.texts is not None and recipe.training.augment is not None:
+        raise RequestError("training.augment makes views of numbers, and these rows are texts; leave it out")
+    for one in panel.seats:
+        of = getattr(one.teacher, "module", one.teacher)
+        if bool(getattr(of, "texts", False)) != (parts.learn.texts is not None):
+            kinds = ("texts", "numbers") if parts.learn.texts is None else ("numbers", "texts")
+            raise RequestError(
+                f"teacher {one.name!r} reads {kinds[0]}, and {parts.learn.name} has {kinds[1]}; amalgam's own students "
+                "of texts can be teachers of texts"
+            )
     if measured != shape and not student.accepts(measured):
         raise RequestError(
             f"the student {recipe.student['name']!r} reads rows of the shape {shape} only, and the test rows have the "
@@ -300,7 +313,7 @@ def train(
 ) -> tuple[Student, Fit]:
     """A new student, trained on the rows that have targets; it knows its columns and which rows are behind it."""
     student = untrained(recipe, panel, parts, strategy)
-    student.features = parts.features
+    student.features, student.reading = parts.features, parts.learn.texts
     student.seen = np.unique(
         np.concatenate([of_each_row(parts.learn), *(one.seen for one in panel.seats if one.seen is not None)])
     )

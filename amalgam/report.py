@@ -48,6 +48,7 @@ class Known(BaseModel):
         exclusive: whether its labels exclude each other.
         tasks: its tasks of several classes.
         masks: whether it reads inputs with missing values.
+        reads: what its inputs are.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +60,7 @@ class Known(BaseModel):
     exclusive: bool = False
     tasks: dict[str, tuple[str, ...]] = {}
     masks: bool = False
+    reads: str = "raw features, float32"
 
 
 class Report(BaseModel):

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from amalgam.classes import Spans, by_task
+
+if TYPE_CHECKING:
+    from amalgam.tokens import Reading
 
 _PROBABILITIES = "probabilities"
 _FEW_ROWS = 32
@@ -37,14 +40,14 @@ class Rows(ABC):
         annotated: (N, len(labels)) of 0, 1, and NaN where nobody annotated; None for unlabelled data.
         ids: (N,) long, the rows' numbers in the data they were taken from: parts that share a number share a row.
         name: where the rows come from, for messages.
-        texts: whether the inputs are texts, series (T, 1) of their words' numbers (`tokens.numbered`).
+        texts: how the inputs were read where they are texts, series (T, 1) of their words' numbers; else None.
     """
 
     labels: tuple[str, ...] = ()
     annotated: Tensor | None = None
     ids: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
     name: str = "data"
-    texts: bool = False
+    texts: Reading | None = None
 
     def __post_init__(self) -> None:
         """Number the rows when nobody has, and hold the columns against each other."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +24,7 @@ from amalgam.labels import Tasks, spans_of, told_tasks
 from amalgam.scaling import Scaling
 from amalgam.schema import parse
 from amalgam.signals import Decoded, Rows, StudentOutput
-from amalgam.tokens import LONGEST, are_texts, numbered, series
+from amalgam.tokens import Reading, series, texts_in
 
 if TYPE_CHECKING:
     from amalgam.labelgraph.graph import LabelGraph
@@ -49,7 +50,7 @@ class Student(nn.Module, ABC):
     graph: LabelGraph | None = None  # the label graph that it walks down, if it does
     masks: ClassVar[bool] = False  # whether NaN in its inputs means missing values to it
     texts: ClassVar[bool] = False  # whether its inputs are texts, the numbers of words
-    tokenizer: str | None = None  # whose tokenizer numbers their words, where they are not hashed
+    reading: Reading | None = None  # how the texts that it learned from were read
     settings: Settings
     tasks: Tasks = MappingProxyType({})  # its tasks of several classes, of which a row has the likeliest one alone
     report: Report | None = None  # what a run says of the student it made
@@ -101,14 +102,24 @@ class Student(nn.Module, ABC):
         return tuple(shape) == self.shape
 
     def refuse(self, rows: Rows) -> None:
-        """RequestError for rows of numbers where it reads texts, or the other way round."""
-        if self.texts != rows.texts:
-            name = type(self).__module__.rpartition(".")[2]
-            what, other = ("texts", "numbers") if rows.texts else ("numbers", "texts")
-            mend = (
-                "choose one of texts, such as text" if rows.texts else "say with the data option `text` where texts are"
+        """RequestError for rows of numbers where it reads texts, or the other way round, or read otherwise."""
+        name = type(self).__module__.rpartition(".")[2]
+        if self.texts and rows.texts is None:
+            raise RequestError(
+                f"{rows.name} has rows of numbers, and the student {name} reads texts; say with the data option `text` "
+                "where they are"
             )
-            raise RequestError(f"{rows.name} has rows of {what}, and the student {name} reads {other}; {mend}")
+        if rows.texts is not None and not self.texts:
+            raise RequestError(
+                f"{rows.name} has rows of texts, and the student {name} reads numbers; choose one of texts, such as "
+                "text (of a path_decoder, as its encoder)"
+            )
+        if self.reading is not None and rows.texts is not None and self.reading.tokenizer != rows.texts.tokenizer:
+            raise RequestError(
+                f"the texts of {rows.name} were read by {rows.texts.tokenizer or 'hashing words'}, and the student "
+                f"{name} learns from those read by {self.reading.tokenizer or 'hashing words'}; set the data option "
+                "`tokenizer` so"
+            )
 
     @torch.no_grad()
     def width(self, inputs: Tensor) -> int:
@@ -137,8 +148,8 @@ class Student(nn.Module, ABC):
             RequestError: inputs that are no numbers, of another shape or infinite; NaN, or for a student that `masks`
                 a row of nothing else.
         """
-        if self.texts and are_texts(inputs):
-            inputs = series(numbered(inputs, max(LONGEST, self.shape[0]), self.tokenizer).numbers)
+        if self.texts and (texts := texts_in(inputs)) is not None:
+            inputs = series((self.reading or Reading()).read(texts).numbers)
         try:
             values = torch.as_tensor(np.asarray(inputs) if not isinstance(inputs, Tensor) else inputs).float()
         except (TypeError, ValueError) as error:
@@ -208,6 +219,7 @@ class Student(nn.Module, ABC):
             "labels": list(self.labels),
             "tasks": {task: list(classes) for task, classes in self.tasks.items()},
             "features": list(self.features),
+            "texts": None if self.reading is None else asdict(self.reading),
             "settings": self.settings.model_dump(mode="json"),
         }
         with draft(folder / "model.safetensors") as path:
@@ -288,6 +300,7 @@ def load(folder: str | Path) -> Student:
             )
         student.load_state_dict(weights)
         student.features = tuple(config.get("features", ()))
+        student.reading = None if config.get("texts") is None else Reading(**config["texts"])
         one_task = config.get("exclusive", False)  # as students were saved before they had tasks
         student.tasks = told_tasks(config.get("tasks"), one_task, student.labels, f"the student in {folder}")
         if (folder / _SEEN).is_file():

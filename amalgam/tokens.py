@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from html import unescape
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +37,52 @@ def number(word: str) -> int:
     return zlib.crc32(word.encode()) % NUMBERS
 
 
-def are_texts(given: object) -> TypeGuard[Sequence[str]]:
-    """Whether something is a list of texts."""
-    return isinstance(given, list | tuple) and bool(given) and all(isinstance(one, str) for one in given)
+def texts_in(given: object) -> list[str] | None:
+    """The texts in a list, an array or a column of a data frame; None where it holds anything else.
+
+    Raises:
+        RequestError: some are texts and others are not, or it is one text by itself.
+    """
+    if isinstance(given, str):
+        raise RequestError(f"expected a list of texts, not the text {given[:40]!r}; write [{given[:20]!r}]")
+    tolist = getattr(given, "tolist", None)
+    kind = getattr(getattr(given, "dtype", None), "kind", "O")
+    if kind not in "OUT" or not (isinstance(given, list | tuple) or tolist is not None):
+        return None
+    every = list(given) if isinstance(given, list | tuple) else tolist()  # type: ignore[misc]
+    if not isinstance(every, list) or not any(isinstance(one, str) for one in every):
+        return None
+    for number, one in enumerate(every):
+        if not isinstance(one, str):
+            raise RequestError(f"text {number} is {one!r}, expected a text; drop it, or write an empty one's words")
+    return every
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How texts are read, as series of their words' numbers.
+
+    Attributes:
+        longest: words that are read of a text, its first.
+        tokenizer: a Hugging Face model's name or folder, whose tokenizer numbers parts of words; None hashes words.
+    """
+
+    longest: int = LONGEST
+    tokenizer: str | None = None
+
+    def __str__(self) -> str:
+        """In a sentence, for whoever feeds an exported model."""
+        how = (
+            f"the CRC-32 of each word in lower case, modulo {NUMBERS}, words being letters and digits with apostrophes "
+            "between them"
+            if self.tokenizer is None
+            else f"the numbers of the tokenizer of {self.tokenizer}"
+        )
+        return f"texts as {how}; the first {self.longest}, NaN beyond a text's end"
+
+    def read(self, texts: Sequence[str]) -> Numbered:
+        """The numbers of texts; raises what `numbered` does."""
+        return numbered(texts, self.longest, self.tokenizer)
 
 
 class Numbered(NamedTuple):
@@ -71,7 +115,7 @@ def numbered(texts: Sequence[str], longest: int = LONGEST, tokenizer: str | None
     some = [text for text, own in zip(texts, words, strict=True) if own]
     said = _tokenizer(tokenizer)(some, truncation=True, max_length=longest)
     each = iter(said["input_ids"])
-    cut = sum(bool(one.overflowing) for one in said.encodings)
+    cut = sum(bool(one.overflowing) for one in said.encodings or ())
     return Numbered([list(next(each)) if own else [] for own in words], cut)
 
 
@@ -94,7 +138,7 @@ def _tokenizer(name: str) -> Any:
             "out"
         ) from None
     try:
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False, use_fast=True)
     except (OSError, ValueError) as error:
         raise RequestError(
             f"no tokenizer {name!r}: {' '.join(str(error).split())[:150]}; name a folder with tokenizer.json, or a "

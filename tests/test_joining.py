@@ -12,6 +12,7 @@ from amalgam.errors import RequestError
 from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.joining import JoinedRows, join, shown, shown_as
 from amalgam.signals import FileRows, TensorRows
+from amalgam.tokens import Reading
 
 nan = torch.nan
 
@@ -100,12 +101,15 @@ def test_a_row_without_a_label_of_the_source_is_annotated_with_none(tmp_path: Pa
 
 
 def test_texts_are_filled_up_to_the_longest_and_join_texts_alone() -> None:
-    short = TensorRows(values=torch.tensor([[[1.0], [2.0]]]), texts=True, name="short")
-    long = TensorRows(values=torch.tensor([[[3.0], [4.0], [5.0]]]), texts=True, name="long")
+    short = TensorRows(values=torch.tensor([[[1.0], [2.0]]]), texts=Reading(), name="short")
+    long = TensorRows(values=torch.tensor([[[3.0], [4.0], [5.0]]]), texts=Reading(9), name="long")
     found = join([short, long], "both")
-    assert found.texts
+    assert found.texts == Reading()
     wanted = torch.tensor([[1.0, 2, nan], [3, 4, 5]])
     torch.testing.assert_close(found.inputs(slice(None))[..., 0], wanted, equal_nan=True)
     assert (of_each_row(found) == [*of_each_row(short), *of_each_row(long)]).all()
     with pytest.raises(RequestError, match="short has texts and plain numbers, and no student reads both"):
         join([short, TensorRows(values=torch.zeros(2, 2, 1), name="plain")], "both")
+    other = TensorRows(values=torch.zeros(2, 2, 1), texts=Reading(tokenizer="bert"), name="other")
+    with pytest.raises(RequestError, match="texts of short were read by hashing words and those of other by bert; set"):
+        join([short, other], "both")

@@ -77,7 +77,7 @@ SEES = {
     "labelgraph": {"errors", "figures", "files", "labelgraph", "labels", "metrics", "schema", "shelf"},
     "joining": {"errors", "signals"},
     "tokens": {"errors"},
-    "students": {"classes", "errors", "labelgraph", "networks", "scaling", "series", "signals", "student"},
+    "students": {"classes", "errors", "labelgraph", "networks", "scaling", "series", "signals", "student", "tokens"},
     "datasets": {"datasets", "errors", "files", "fingerprint", "labels", "progress", "signals", "tokens"},
     "losses": {"classes", "signals"},
     "signals": {"classes"},

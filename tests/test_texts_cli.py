@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import amalgam
-from amalgam.tokens import numbered, series
+from amalgam.parts import rows_for
+from amalgam.student import build
+from amalgam.tokens import Reading, numbered, series
 from tests.conftest import Cli
 
 GRAPH = """
@@ -87,7 +91,63 @@ def test_texts_are_joined_asked_about_and_exported(folder: Path, cli: Cli) -> No
     np.testing.assert_allclose(found, student.logits(texts).numpy(), atol=1e-4)
 
 
+def refused(cli: Cli, *more: str) -> str:
+    """What a user is told."""
+    status, _, err = cli("distill", "things.yaml", "--set", "training.epochs=1", "--out", "run", *more)
+    assert status == 2, err
+    return " ".join(err.split())
+
+
 def test_a_student_of_numbers_is_refused(folder: Path, cli: Cli) -> None:
-    status, _, err = cli("distill", "things.yaml", "--set", "student.encoder={name: recurrent}", "--out", "run")
-    assert status != 0
-    assert "texts.csv has rows of texts, and the student path_decoder reads numbers; " in " ".join(err.split())
+    wanted = "texts.csv has rows of texts, and the student recurrent reads numbers; choose one of texts"
+    assert wanted in refused(cli, "--set", "student.encoder={name: recurrent}")
+    wanted = "digits-numerals has rows of numbers, and the student text reads texts; say with the data option `text`"
+    status, _, err = cli("distill", "ffn", "--student", "text", "--out", "run")
+    assert status == 2
+    assert "the student text reads texts" in " ".join(err.split()), wanted
+
+
+def test_what_makes_no_sense_of_texts_is_refused(folder: Path, cli: Cli) -> None:
+    assert "makes views of numbers, and these rows are texts" in refused(cli, "--set", "training.augment.noise=0.1")
+
+
+def test_how_texts_were_read_is_remembered(folder: Path, cli: Cli) -> None:
+    short = ("--set", "training.epochs=1", "--set", "data.options.longest=3", "--set", "export=false")
+    status, _, err = cli("distill", "things.yaml", "--out", "run", *short)
+    assert status == 0, err
+    student = amalgam.load(folder / "run")
+    assert (student.reading, student.shape, student.features) == (Reading(3), (3, 1), ("text",))
+    (folder / "plain.csv").write_text("text\nwe saw it purrs so\nwe saw it barks so\n")
+    rows = rows_for(student, "plain.csv")
+    assert rows.inputs(slice(None)).shape == (2, 3, 1)
+    assert student.logits(["we saw it purrs so"]).equal(student.logits(rows.inputs(slice(0, 1))))
+    other = build({"name": "text"}, (3, 1), ("a",), "test")
+    other.reading = Reading()
+    with pytest.raises(amalgam.RequestError, match="were read by bert, and the student"):
+        other.refuse(replace(rows, texts=Reading(tokenizer="bert")))
+
+
+def test_rows_whose_label_no_graph_has_are_counted(folder: Path, cli: Cli) -> None:
+    content = (folder / "texts.csv").read_text().replace(",cat", ",tiger")
+    (folder / "texts.csv").write_text(content)
+    short = ("--set", "training.epochs=1", "--set", "export=false")
+    cli("distill", "things.yaml", "--out", "lost", *short)
+    notes = json.loads((folder / "lost" / "report.json").read_text())["notes"]
+    wanted = "60 of 240 rows of texts.csv have 'kind: tiger' alone, which the label graph"
+    assert any(note.startswith(wanted) for note in notes), notes
+    cli("distill", "things.yaml", "--out", "found", *short, "--set", "labels.aliases={cat: [tiger]}")
+    report = json.loads((folder / "found" / "report.json").read_text())
+    assert not any("alone, which" in note for note in report["notes"])
+    assert report["data"]["learnt from"] == 192
+
+
+def test_a_teacher_of_numbers_is_refused(folder: Path) -> None:
+    class Numbers:
+        labels = ("dog", "cat")
+        exclusive = True
+
+        def score(self, inputs: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(len(inputs), 2)
+
+    with pytest.raises(amalgam.RequestError, match=r"teacher .* reads numbers, and arrays has texts"):
+        amalgam.distill([Numbers()], ["it barks", "it purrs", "so"], "kd", student="text")

@@ -5,8 +5,12 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+import pandas
+import pytest
+import torch
 
-from amalgam.tokens import NUMBERS, are_texts, number, numbered, series, tokens
+from amalgam.errors import RequestError
+from amalgam.tokens import NUMBERS, number, numbered, series, texts_in, tokens
 
 
 def test_a_words_number_is_a_hash_that_float32_holds() -> None:
@@ -26,9 +30,18 @@ def test_texts_are_filled_up_and_cut() -> None:
 
 
 def test_what_is_a_list_of_texts() -> None:
-    assert are_texts(["a", "b c"])
-    assert are_texts(("a",))
-    assert not any(are_texts(one) for one in ("a b", [], [1.0], ["a", 2], np.zeros((2, 1))))
+    assert (
+        texts_in(["a", "b c"])
+        == texts_in(np.array(["a", "b c"]))
+        == texts_in(pandas.Series(["a", "b c"]))
+        == ["a", "b c"]
+    )
+    assert texts_in(("a",)) == ["a"]
+    assert all(texts_in(one) is None for one in ([], [1.0], np.zeros((2, 1)), torch.zeros(2), [[1, 2]], None))
+    with pytest.raises(RequestError, match="expected a list of texts, not the text 'a b'"):
+        texts_in("a b")
+    with pytest.raises(RequestError, match="text 1 is None, expected a text"):
+        texts_in(["a", None])
 
 
 def test_signs_separate_words() -> None:

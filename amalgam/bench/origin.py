@@ -129,18 +129,15 @@ def asked_of_graph(table: GraphTable, pair: Pair) -> str:
     """The fingerprint of what a table of label graphs asks for in a setting; as `asked`."""
     content: dict[str, object] = {
         "methods": {
-            key: [
-                _without_files(one.strategy),
-                pair.methods.get(key),
-                one.student,
-                one.training,
-                one.alone,
-                one.without,
-            ]
+            key: [_without_files(one.strategy), pair.methods.get(key), one.model_dump(include=_OF_WALKS)]
             for key, one in table.methods.items()
         },
         "pair": pair.model_dump(include={"parts", "shows", "target", "aliases", "held_out"}),
-        "options": [pair.options.model_dump(exclude={"xml"}), *(one.options.model_dump() for one in pair.join)],
+        "options": [
+            pair.options.model_dump(exclude={"xml"}),
+            *([one.options.model_dump(), one.labelled] for one in pair.join),
+        ],
+        "members": [Path(spec).name for spec in (pair.data, pair.held_out or "", *(one.source for one in pair.join))],
         "graph": specs.find(pair.graph).model_dump(mode="json"),
         "student": {**table.student, **pair.student},
         "training": {**table.training, **pair.training},

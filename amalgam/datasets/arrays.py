@@ -12,7 +12,7 @@ from amalgam.datasets import pixels
 from amalgam.errors import RequestError
 from amalgam.labels import canonical
 from amalgam.signals import TensorRows
-from amalgam.tokens import are_texts, numbered, series
+from amalgam.tokens import Reading, series, texts_in
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -35,16 +35,17 @@ def from_arrays(
     Raises:
         RequestError: says which argument, and which row, is not so.
     """
-    texts = are_texts(inputs)
-    values = _words(inputs) if are_texts(inputs) else _tensor(inputs, "inputs")
+    texts = texts_in(inputs)
+    values = _tensor(inputs, "inputs") if texts is None else torch.from_numpy(series(Reading().read(texts).numbers))
+    reading = None if texts is None else Reading()
     if values.ndim < 2 or 0 in values.shape:
         raise RequestError(
             f"inputs have the shape {tuple(values.shape)}, expected (rows, columns, …) and at least a row"
         )
-    series = values.ndim == 3
-    wrong = (values.isinf() | (values.isnan() & (not series))).flatten(1).any(1)
+    gaps = values.ndim == 3  # series, where NaN is a missing value
+    wrong = (values.isinf() | (values.isnan() & (not gaps))).flatten(1).any(1)
     if bool(wrong.any()):
-        what = "infinite" if series else "NaN or infinite"
+        what = "infinite" if gaps else "NaN or infinite"
         raise RequestError(f"row {int(wrong.nonzero()[0])} of the inputs is {what}; fill or drop such rows first")
     wrong = values.isnan().flatten(1).all(1)
     if bool(wrong.any()):
@@ -52,7 +53,7 @@ def from_arrays(
     if annotated is None:
         if labels:
             raise RequestError("labels are named but nothing is annotated; give `annotated`, or leave `labels` out")
-        return TensorRows(values=values, name="arrays", texts=texts)
+        return TensorRows(values=values, name="arrays", texts=reading)
     known = canonical(labels, {}, "`labels`")
     marks = _tensor(annotated, "annotated")
     if marks.shape != (len(values), len(known)):
@@ -65,12 +66,7 @@ def from_arrays(
         raise RequestError(
             f"row {int(wrong.nonzero()[0])} of annotated holds something else than 0, 1, and NaN for not annotated"
         )
-    return TensorRows(labels=known, annotated=marks, values=values, name="arrays", texts=texts)
-
-
-def _words(texts: Sequence[str]) -> torch.Tensor:
-    """Texts as numbers of their words, (N, T, 1)."""
-    return torch.from_numpy(series(numbered(texts).numbers))
+    return TensorRows(labels=known, annotated=marks, values=values, name="arrays", texts=reading)
 
 
 def _tensor(values: Any, what: str) -> torch.Tensor:

@@ -66,5 +66,9 @@ def _member(archive: Path, path: Path) -> Iterator[IO[bytes]]:
         if name not in whole.namelist():
             files = [one for one in whole.namelist() if not one.endswith("/")]
             raise RequestError(f"{archive} has no member {name!r}{nearest(name, files)} (members: {listed(files)})")
-        with whole.open(name) as stream:
+        try:
+            found = whole.open(name)
+        except RuntimeError:  # a password is wanted, or a form of compression that Python does not know
+            raise RequestError(f"{archive}: {name} is encrypted, or compressed in an unknown way; unpack it") from None
+        with found as stream:
             yield stream

@@ -35,9 +35,11 @@ class DataOptions(BaseModel):
         drop: columns to leave out.
         missing: what to do about missing feature values: refuse them, fill them with their column's mean, or leave
             out their rows. Those of series are masked instead. An image that cannot be read is refused or left out.
-        primary: whether a cell of these columns may list several classes with blanks between; a row has the first.
+        primary: whether a cell of these columns may list several classes with blanks or commas between; a row
+            has the first.
         text: the columns of a CSV or TSV file that hold texts, which are read one after the other; or `lines` for a
-            `.txt` file of a text a line after its class, or after several, each written `__label__class`.
+            `.txt` file of a text a line after its class, or after several, each written `__label__class`; or `plain`
+            for one of a text a line.
         longest: words that are read of a text, its first.
         tokenizer: the Hugging Face model, by name or folder, whose tokenizer reads the texts; None hashes words.
         series: whether the rows of a file that could be a table are series of one class each.
@@ -61,7 +63,7 @@ class DataOptions(BaseModel):
     drop: tuple[str, ...] = ()
     missing: Missing = "refuse"
     primary: bool = False
-    text: tuple[str, ...] | Literal["lines"] | None = None
+    text: tuple[str, ...] | Literal["lines", "plain"] | None = None
     longest: PositiveInt = LONGEST
     tokenizer: str | None = None
     series: bool = False
@@ -85,7 +87,7 @@ class DataOptions(BaseModel):
     @field_validator("text", mode="before")
     @classmethod
     def _columns(cls, text: Any) -> Any:
-        return (text,) if isinstance(text, str) and text != "lines" else text
+        return (text,) if isinstance(text, str) and text not in ("lines", "plain") else text
 
     @property
     def columns_of_text(self) -> tuple[str, ...]:

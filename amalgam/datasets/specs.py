@@ -60,6 +60,11 @@ def found(spec: str, options: DataOptions) -> tuple[str, list[Path]]:
     if kind in archive.KINDS | TABLES and (path.suffix == kind or kind in _COMPRESSIBLE):
         if kind == ".ts" or (options.series and kind in archive.KINDS):
             return "series", [path]
+        if archive_of(path) is not None and (path.suffix != kind or kind in (".npz", ".npy", ".parquet")):
+            raise RequestError(
+                f"data {spec!r} is in a ZIP archive, of which only text files that are not compressed by themselves "
+                "are read; unpack it"
+            )
         return _of_table(spec, kind, options), [path]
     raise _unknown(spec, path)
 
@@ -77,12 +82,12 @@ def _of_table(spec: str, kind: str, options: DataOptions) -> str:
         return "table of images"
     if kind in (".csv", ".tsv") and options.columns_of_text:
         return "table of texts"
-    if kind == ".txt" and options.text == "lines":
+    if kind == ".txt" and options.text in ("lines", "plain"):
         return "lines of texts"
     if kind == ".txt":
         raise RequestError(
             f"data {spec!r} can be read as series, or as texts; {table.SERIES}, or the data option `text` to `lines` "
-            "for a text a line after its class"
+            "for a text a line after its class, `plain` for a text a line"
         )
     return kind
 

@@ -238,8 +238,8 @@ def by_class(frame: Any, path: Path, options: DataOptions) -> tuple[Any, tuple[s
 
 
 def _first(cell: str, options: DataOptions) -> str:
-    """The class that a cell of a task names, or the first of several with blanks between."""
-    return (cell.split() or [""])[0] if options.primary else cell
+    """The class that a cell of a task names, or the first of several with blanks or commas between."""
+    return (cell.replace(",", " ").split() or [""])[0] if options.primary else cell
 
 
 def features(frame: Any, path: Path, options: DataOptions) -> list[str]:

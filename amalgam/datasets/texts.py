@@ -14,7 +14,7 @@ from amalgam.datasets.loaded import DataOptions, Loaded, Table, described, refus
 from amalgam.errors import RequestError
 from amalgam.labels import canonical, class_name
 from amalgam.signals import TensorRows
-from amalgam.tokens import numbered, series
+from amalgam.tokens import Reading, series
 
 _MARK = "__label__"
 
@@ -45,21 +45,21 @@ def read_table(path: Path, options: DataOptions) -> Loaded:
 
 
 def read_lines(path: Path, options: DataOptions) -> Loaded:
-    """A text a line after its class, as TREC's questions are (`DESC:manner How …`), or fastText's (`__label__…`).
+    """A text a line: after its class, as TREC's questions are (`DESC:manner How …`), or fastText's; or by itself.
 
     Raises:
-        RequestError: names file and line: one without a class or a text, or a file without lines.
+        RequestError: names file and line: one without a class or a text, or of another form, or a file without lines.
     """
-    texts, said, lines = list[str](), list[list[str]](), list[int]()
-    strange = 0
-    for line, text, plain in _decoded(path):
-        classes, rest = _parted(text)
-        if not rest:
-            raise RequestError(f"{path} line {line}: {text!r} has no text after its class; write `class text`")
+    texts, said, lines, strange, marked = list[str](), list[list[str]](), list[int](), 0, False
+    for line, text, known in _decoded(path):
+        if options.text == "lines" and lines and text.startswith(_MARK) != marked:
+            raise RequestError(f"{path} line {line} {'lacks' if marked else 'has'} a mark {_MARK}, unlike those before")
+        marked = text.startswith(_MARK)
+        classes, rest = ([], text) if options.text == "plain" else _parted(text, f"{path} line {line}")
         texts.append(rest)
         said.append(classes)
         lines.append(line)
-        strange += not plain
+        strange += not known
     if not lines:
         raise RequestError(f"{path} has no rows: it is empty or cut short")
     labels = sorted({one for own in said for one in own})
@@ -68,7 +68,10 @@ def read_lines(path: Path, options: DataOptions) -> Loaded:
     for row, own in enumerate(said):
         annotated[row, [place[one] for one in own]] = 1
     notes = (f"{strange} of {len(lines)} lines are not UTF-8 and were read as Latin-1",) if strange else ()
-    found = Table(path.name, np.empty(0), (), tuple(labels), annotated, lambda row: f"{path} line {lines[row]}", notes)
+    found = Table(
+        path.name, np.empty(0), (), tuple(labels), annotated if labels else None,
+        lambda row: f"{path} line {lines[row]}", notes,
+    )  # fmt: skip
     return _finish(found, texts, options)
 
 
@@ -77,21 +80,27 @@ def _decoded(path: Path) -> Iterator[tuple[int, str, bool]]:
     with opened(path) as stream:
         for number, line in enumerate(stream, start=1):
             try:
-                text, plain = line.decode("utf-8-sig" if number == 1 else "utf-8"), True
+                text, known = line.decode("utf-8-sig" if number == 1 else "utf-8"), True
             except UnicodeDecodeError:
-                text, plain = line.decode("latin-1"), False
+                text, known = line.decode("latin-1"), False
             if text.strip():
-                yield number, text.strip(), plain
+                yield number, text.strip(), known
 
 
-def _parted(text: str) -> tuple[list[str], str]:
+def _parted(text: str, where: str) -> tuple[list[str], str]:
     """The classes of a line and its text."""
-    if not text.startswith(_MARK):
-        first, _, rest = text.partition(" ")
-        return [class_name(first)], rest.strip()
-    cells = text.split()
-    count = next((place for place, cell in enumerate(cells) if not cell.startswith(_MARK)), len(cells))
-    return [class_name(cell.removeprefix(_MARK)) for cell in cells[:count]], " ".join(cells[count:])
+    cells = text.split(None, 1)
+    if text.startswith(_MARK):
+        cells = text.split()
+        count = next((place for place, cell in enumerate(cells) if not cell.startswith(_MARK)), len(cells))
+        cells = [*cells[:count], " ".join(cells[count:])]
+    *classes, rest = cells if len(cells) > 1 else (*cells, "")
+    if not rest:
+        raise RequestError(f"{where}: {text[:60]!r} has no text after its class; write `class text`")
+    names = [class_name(one.removeprefix(_MARK)) for one in classes]
+    if not all(names):
+        raise RequestError(f"{where}: {text[:60]!r} begins with a class without a name; write `class text`")
+    return names, rest
 
 
 def _finish(found: Table, texts: Sequence[str], options: DataOptions) -> Loaded:
@@ -99,7 +108,9 @@ def _finish(found: Table, texts: Sequence[str], options: DataOptions) -> Loaded:
     labels = canonical(found.labels, {}, f"data {found.name!r}") if found.annotated is not None else ()
     if found.annotated is not None:
         refuse_wrong_annotations(found.annotated, labels, found.where)
-    (words, cut), notes = numbered(texts, options.longest, options.tokenizer), [*found.notes]
+    here = options.tokenizer is not None and Path(options.tokenizer).is_dir()
+    reading = Reading(options.longest, str(Path(str(options.tokenizer)).resolve()) if here else options.tokenizer)
+    (words, cut), notes = reading.read(texts), [*found.notes]
     there = np.array([bool(own) for own in words])
     if not there.all() and (options.missing != "drop_rows" or not there.any()):
         raise RequestError(
@@ -119,7 +130,7 @@ def _finish(found: Table, texts: Sequence[str], options: DataOptions) -> Loaded:
         annotated=None if found.annotated is None else torch.from_numpy(found.annotated[kept]),
         ids=torch.from_numpy(kept),
         name=found.name,
-        texts=True,
+        texts=reading,
         values=torch.from_numpy(series([own for own in words if own])),
     )
     return Loaded(rows, found.features, (*notes, *described(rows)))

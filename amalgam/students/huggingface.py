@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from amalgam.errors import RequestError
 from amalgam.scaling import Unscaled
 from amalgam.series import alike, within
-from amalgam.signals import Rows, StudentOutput
+from amalgam.signals import StudentOutput
 from amalgam.student import Student
+from amalgam.tokens import LONGEST, Reading
 
 
 class HuggingFace(Student):
@@ -56,34 +57,23 @@ class HuggingFace(Student):
         self.network = _model(settings)
         own: Any = self.network.config
         self.most = int(getattr(own, "max_position_embeddings", None) or 2**31)
+        if "roberta" in own.model_type:  # whose places are counted from behind that of its padding
+            self.most -= int(own.pad_token_id) + 1
         if self.shape[0] > self.most:
             raise RequestError(
                 f"{settings.model} reads {self.most} parts of words at most, and the texts have {self.shape[0]}; set "
                 f"the data option `longest` to {self.most}"
             )
-        self.tokenizer = str(Path(settings.model).resolve()) if Path(settings.model).is_dir() else settings.model
+        model = str(Path(settings.model).resolve()) if Path(settings.model).is_dir() else settings.model
+        self.reading = Reading(min(self.most, LONGEST), model)
         # One that is read back has its weights in its folder, and needs no hub.
-        self.settings = settings.model_copy(
-            update={"model": self.tokenizer, "pretrained": False, "config": own.to_diff_dict()}
-        )
+        self.settings = settings.model_copy(update={"model": model, "pretrained": False, "config": own.to_diff_dict()})
         self.drop = nn.Dropout(settings.dropout)
         self.decide = nn.Linear(int(own.hidden_size), len(self.labels))
 
     def accepts(self, shape: Sequence[int]) -> bool:
         """Texts of any length that the model reads."""
         return alike(shape, self.shape) and shape[0] <= self.most
-
-    def refuse(self, rows: Rows) -> None:
-        """RequestError for rows of numbers, or of texts that another tokenizer read."""
-        super().refuse(rows)
-        config: Any = self.network.config
-        words = int(config.vocab_size)
-        some = rows.inputs(slice(0, 256))
-        if bool((some >= words).any()):
-            raise RequestError(
-                f"the texts of {rows.name} have numbers that {self.tokenizer} does not know (it knows {words:,}); set "
-                f"the data option `tokenizer` to {self.tokenizer}"
-            )
 
     def represent(self, inputs: Tensor) -> Tensor:
         """The features (B, D) of texts (B, T, 1)."""

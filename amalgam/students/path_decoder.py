@@ -20,7 +20,7 @@ from amalgam.classes import by_task
 from amalgam.errors import RequestError, listed
 from amalgam.labelgraph.graph import LabelGraph, require_nodes
 from amalgam.labelgraph.tree import LOWEST, Tree, block_log_softmax, places
-from amalgam.signals import Decoded, StudentOutput
+from amalgam.signals import Decoded, Rows, StudentOutput
 from amalgam.student import Student, build, settings_of
 
 
@@ -57,12 +57,12 @@ class PathDecoder(Student):
         @field_validator("encoder")
         @classmethod
         def _known(cls, encoder: Mapping[str, Any]) -> Mapping[str, Any]:
+            if encoder.get("name") == "path_decoder":
+                raise ValueError("the encoder of a path_decoder is another student, such as mlp or timm")
             try:
-                kind, _ = settings_of(dict(encoder), "student path_decoder, encoder")
+                settings_of(dict(encoder), "student path_decoder, encoder")
             except RequestError as error:
                 raise ValueError(str(error)) from None
-            if issubclass(kind, PathDecoder):
-                raise ValueError("the encoder of a path_decoder is another student, such as mlp or timm")
             return encoder
 
     settings: PathDecoder.Settings
@@ -89,7 +89,10 @@ class PathDecoder(Student):
         del self._modules["scaling"]  # the encoder's, see below
         self.masks = self.encoder.masks  # type: ignore[misc]  # as the encoder's, whatever the class says
         self.texts = self.encoder.texts  # type: ignore[misc]
-        self.tokenizer = self.encoder.tokenizer
+        self.reading = self.encoder.reading
+        name = str(settings.encoder["name"]).partition(":")[0]  # as it was built: weights that it learned are its own
+        built = {"name": name, **self.encoder.settings.model_dump(mode="json")}
+        self.settings = settings.model_copy(update={"encoder": built})
         width = int(self.encoder.eval().represent(torch.zeros(1, *self.shape)).shape[-1])
         self.encoder.train()
         nodes = len(self.paths.nodes)
@@ -132,6 +135,10 @@ class PathDecoder(Student):
     def accepts(self, shape: Sequence[int]) -> bool:
         """What the encoder accepts."""
         return self.encoder.accepts(shape)
+
+    def refuse(self, rows: Rows) -> None:
+        """RequestError for rows that the encoder does not read."""
+        self.encoder.refuse(rows)
 
     def represent(self, inputs: Tensor) -> Tensor:
         """The encoder's features (B, D) of inputs: f in Algorithm 1."""

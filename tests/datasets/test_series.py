@@ -350,7 +350,7 @@ def test_complaints_about_npz(tmp_path: Path, arrays: dict[str, Any], message: s
             "x.txt",
             {},
             "data '{path}' can be read as series, or as texts; say --series, or set the data option `series` to true, "
-            "or the data option `text` to `lines` for a text a line after its class",
+            "or the data option `text` to `lines` for a text a line after its class, `plain` for a text a line",
         ),
         ("x.tsv", {"series": True}, "data {path}: no such file"),
     ],

@@ -13,7 +13,7 @@ from amalgam import datasets
 from amalgam.datasets import DataOptions
 from amalgam.datasets.loaded import Loaded
 from amalgam.errors import RequestError
-from amalgam.tokens import number
+from amalgam.tokens import Reading, number
 
 TABLE = "title,body,topic,good\nThe cat,sat. On,pets: cats,1\nA dog,,dogs,\n,Rain,weather,0\n"
 
@@ -47,7 +47,7 @@ def numbers(*texts: str) -> list[list[int]]:
 def test_columns_are_read_one_after_the_other(tmp_path: Path) -> None:
     loaded = load(written(tmp_path, TABLE), text=("title", "body"), tasks=("topic",), labels=("good",))
     assert words(loaded) == numbers("the cat sat on", "a dog", "rain")
-    assert (loaded.rows.texts, loaded.features) == (True, ("title", "body"))
+    assert (loaded.rows.texts, loaded.features) == (Reading(), ("title", "body"))
     assert loaded.rows.labels == ("good", "topic: dogs", "topic: pets: cats", "topic: weather")
     np.testing.assert_array_equal(loaded.rows.annotated, [[1, 0, 1, 0], [np.nan, 1, 0, 0], [0, 0, 0, 1]])
     assert tuple(loaded.rows.inputs(slice(None)).shape) == (3, 4, 1)
@@ -102,7 +102,7 @@ def test_a_text_a_line_after_its_class(tmp_path: Path) -> None:
     )
     loaded = load(path, text="lines")
     assert words(loaded) == numbers("when was it", "who is café", "since")
-    assert (loaded.rows.labels, loaded.rows.texts, loaded.features) == (("HUM:ind", "NUM:date"), True, ())
+    assert (loaded.rows.labels, loaded.rows.texts, loaded.features) == (("HUM:ind", "NUM:date"), Reading(), ())
     np.testing.assert_array_equal(loaded.rows.annotated, [[0, 1], [1, 0], [0, 1]])
     assert loaded.notes[0] == "1 of 3 lines are not UTF-8 and were read as Latin-1"
 
@@ -122,10 +122,25 @@ def test_fasttexts_marks_may_be_several(tmp_path: Path) -> None:
         ("__label__a\n", "line 1: '__label__a' has no text after its class"),
         ("\n\n", "has no rows"),
         ("a x\nb ??\n", "line 2: the text has no words"),
+        ("__label__a x\nb y\n", "line 2 lacks a mark __label__, unlike those before"),
+        ("a x\n__label__b y\n", "line 2 has a mark __label__, unlike those before"),
+        ("a x\n? y\n", "line 2: '? y' begins with a class without a name"),
     ],
 )
 def test_wrong_lines_are_named(tmp_path: Path, content: str, said: str) -> None:
     assert said in refused(lambda: load(written(tmp_path, content, "q.txt"), text="lines"))
+
+
+def test_a_text_a_line_without_a_class(tmp_path: Path) -> None:
+    loaded = load(written(tmp_path, "one two\nthree\n", "q.txt"), text="plain")
+    assert words(loaded) == numbers("one two", "three")
+    assert (loaded.rows.annotated, loaded.rows.labels) == (None, ())
+
+
+def test_a_class_may_end_with_a_tab(tmp_path: Path) -> None:
+    loaded = load(written(tmp_path, "ham\tone two\nspam\tthree\n", "q.txt"), text="lines")
+    assert loaded.rows.labels == ("ham", "spam")
+    assert words(loaded) == numbers("one two", "three")
 
 
 def test_a_text_file_says_what_it_can_be(tmp_path: Path) -> None:
@@ -150,6 +165,18 @@ def test_a_file_may_lie_in_an_archive(archive: Path) -> None:
     assert said.startswith(f"{archive} has no member 'part/trian.txt'; did you mean 'part/train.txt'?")
 
 
+def test_what_an_archive_may_hold(archive: Path) -> None:
+    for name in ("part/x.npz", "part/train.txt.gz"):
+        assert "of which only text files that are not compressed" in refused(
+            lambda name=name: load(archive / name, **({"text": "lines"} if "txt" in name else {}))
+        )
+    content = bytearray(archive.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flag that says a member is encrypted
+        content[content.index(mark) + place] |= 1
+    archive.write_bytes(bytes(content))
+    assert "part/train.txt is encrypted" in refused(lambda: load(archive / "part" / "train.txt", text="lines"))
+
+
 def test_a_damaged_archive_is_named(archive: Path) -> None:
     content = archive.read_bytes()
     archive.write_bytes(content.replace(b"a x y", b"a x q"))
@@ -169,6 +196,6 @@ def test_a_path_is_also_looked_for_below_the_folder_of_data(archive: Path, monke
 
 def test_lists_of_texts_are_rows() -> None:
     rows = datasets.from_arrays(["One two", "three"], [[1, 0], [0, 1]], ["a", "b"])
-    assert (rows.texts, tuple(rows.values.shape), rows.labels) == (True, (2, 2, 1), ("a", "b"))
+    assert (rows.texts, tuple(rows.values.shape), rows.labels) == (Reading(), (2, 2, 1), ("a", "b"))
     with pytest.raises(RequestError, match="row 1 of the inputs has no value at all"):
         datasets.from_arrays(["One", "?"])

@@ -16,7 +16,7 @@ from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
 from amalgam.signals import TensorRows
 from amalgam.student import build
-from amalgam.tokens import numbered
+from amalgam.tokens import Reading, numbered
 
 pytest.importorskip("transformers")
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "green", "sky", "leaf", "##s", "the", "a"]
@@ -92,15 +92,16 @@ def test_it_is_an_encoder_of_a_path_decoder(model: Path) -> None:
     spec = {"name": "path_decoder", "graph": graph, "encoder": {"name": "huggingface", "model": str(model)}}
     own = build(spec, (8, 1), ("a", "b"), "test")
     assert own.logits(["the sky", "red"]).shape == (2, 2)
+    assert own.settings.encoder["pretrained"] is False  # type: ignore[attr-defined]  # it is read back without the hub
     own(torch.full((2, 8, 1), 5.0)).prefixes.sum().backward()
     assert own.encoder.network.embeddings.word_embeddings.weight.grad is not None  # type: ignore[union-attr]
 
 
 def test_what_is_refused(model: Path, tmp_path: Path) -> None:
-    hashed = TensorRows(values=torch.full((3, 8, 1), 12345.0), texts=True, name="x.csv")
-    with pytest.raises(RequestError, match=r"texts of x.csv have numbers that .*bert.* does not know \(it knows 13\)"):
+    hashed = TensorRows(values=torch.full((3, 8, 1), 12345.0), texts=Reading(), name="x.csv")
+    with pytest.raises(RequestError, match=r"texts of x.csv were read by hashing words, and the student hugg"):
         student(model).refuse(hashed)
-    student(model).refuse(TensorRows(values=torch.full((3, 8, 1), 12.0), texts=True))
+    student(model).refuse(TensorRows(values=torch.full((3, 8, 1), 12.0), texts=Reading(tokenizer=str(model))))
     with pytest.raises(
         RequestError, match=r"reads 20 parts of words at most, and the texts have 21; .* `longest` to 20"
     ):

@@ -12,7 +12,7 @@ from amalgam.errors import RequestError
 from amalgam.signals import TensorRows
 from amalgam.student import build
 from amalgam.students.text import Text
-from amalgam.tokens import numbered, series
+from amalgam.tokens import Reading, numbered, series
 from tests.students.test_recurrent import sigmoid
 
 TEXTS = ["who was the first", "why", "what is it called in english", "where where"]
@@ -95,7 +95,7 @@ def test_only_texts_are_read() -> None:
     numbers = TensorRows(values=torch.zeros(2, 9, 1), name="some")
     with pytest.raises(RequestError, match="some has rows of numbers, and the student text reads texts"):
         made().refuse(numbers)
-    texts = TensorRows(values=torch.zeros(2, 9, 1), name="some", texts=True)
+    texts = TensorRows(values=torch.zeros(2, 9, 1), name="some", texts=Reading())
     made().refuse(texts)
     with pytest.raises(
         RequestError, match=r"some has rows of texts, and the student recurrent reads numbers; choose one of texts"
