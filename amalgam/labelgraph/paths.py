@@ -20,6 +20,9 @@ from amalgam.labelgraph.graph import LabelGraph
 LIMIT = 20_000
 """Prefixes, at most: what a decoder computes for a row grows with them."""
 
+LONGEST = 64
+"""Steps of a path, at most: a decoder takes them one after the other."""
+
 Numbers = NDArray[np.int64]
 Marks = NDArray[np.bool_]
 
@@ -147,7 +150,7 @@ def compiled(graph: LabelGraph, limit: int = LIMIT) -> Paths:
         limit: prefixes, at most.
 
     Raises:
-        RequestError: a cycle, a node in two groups, a label that cannot be reached, or too many paths.
+        RequestError: a cycle, a node in two groups, a label that cannot be reached, too many paths or too long ones.
     """
     from amalgam.labelgraph.check import refuse
 
@@ -204,17 +207,24 @@ def _on_the_way(graph: LabelGraph) -> list[str]:
 
 
 def _refuse_many(graph: LabelGraph, useful: list[str], limit: int) -> None:
-    """RequestError when there are more prefixes than a limit; they are counted without being listed."""
-    count, own = {graph.root: 1}, set(useful)
+    """RequestError for more prefixes than a limit, counted without being listed, or for a path that is too long."""
+    count, steps, own = {graph.root: 1}, {graph.root: 0}, set(useful)
     for node in networkx.topological_sort(graph.network.subgraph(own)):
         for child in graph.children(node):
             if child in own:
                 count[child] = count.get(child, 0) + count.get(node, 0)
+                steps[child] = max(steps.get(child, 0), steps.get(node, 0) + 1)
     if (total := sum(count.values())) > limit:
         worst = sorted(count, key=lambda name: -count[name])[:3]
         raise RequestError(
             f"the label graph {graph.name} has {total:,} paths, more than {limit:,}: most lead to {listed(worst)} "
             f"({count[worst[0]]:,}); leave out edges that say the same twice, or augmented nodes that many labels share"
+        )
+    far = max(steps, key=lambda name: steps[name])
+    if steps[far] > LONGEST:
+        raise RequestError(
+            f"the label graph {graph.name} has a path of {steps[far]:,} steps, to {far!r}, more than {LONGEST}; leave "
+            "out nodes that tell no labels apart"
         )
 
 

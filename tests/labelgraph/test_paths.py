@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -111,6 +113,16 @@ def test_too_many_paths_are_counted_and_not_listed() -> None:
     assert len(compiled(BRITISH, limit=17)) == 17
     with pytest.raises(RequestError, match="17 paths, more than 16"):
         compiled(BRITISH, limit=16)
+
+
+def test_a_path_that_is_too_long_is_refused() -> None:
+    def chain(steps: int) -> LabelGraph:
+        names = ["r", *(f"n{one}" for one in range(1, steps + 1))]
+        return LabelGraph(name="deep", root="r", edges=tuple(pairwise(names)), labels={"x": (names[-1],)})
+
+    assert chain(64).paths.longest == 64
+    with pytest.raises(RequestError, match="label graph deep has a path of 65 steps, to 'n65', more than 64; leave"):
+        _ = chain(65).paths
 
 
 def test_a_graph_without_paths_is_refused() -> None:
