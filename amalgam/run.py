@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from amalgam.embeddings.words import WORDS
@@ -105,7 +105,12 @@ def versions() -> dict[str, str]:
         "amalgam", "torch", "torchvision", "timm", "torchmetrics", "accelerate", "onnx", "onnxruntime", "numpy",
         "scipy", "scikit-learn", "pandas", "pyarrow", "tslearn", "Pillow", "networkx",
     )  # fmt: skip
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    found = {name: version(name) for name in names}
+    try:
+        found["transformers"] = version("transformers")
+    except PackageNotFoundError:
+        found["transformers"] = "not installed"
+    return {"python": platform.python_version(), **found}
 
 
 def require(out: Path | None) -> None:
