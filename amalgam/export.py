@@ -68,7 +68,8 @@ class Parity:
 def export(student: Student, path: Path, check: ArrayLike | Tensor | None = None, *, tolerance: float = 1e-4) -> Path:
     """Write a student as one ONNX file: `inputs` (batch, *shape) float32, raw, to `logits` (batch, L).
 
-    What else the student has to say (`Student.further`), such as a path, are further outputs. The file carries its
+    Of a student that walks down a label graph the file also gives each row's `path` (batch, T), as places among the
+    metadata's `amalgam.nodes` and -1 after its end, and the probability of its `steps` (batch, T). The file carries its
     labels, preprocessing, threshold and parity as metadata (`amalgam.*`). It appears under its name, in place of an
     older one, only after its outputs agree with torch at several batch sizes.
 
@@ -172,7 +173,7 @@ def _said(student: Student, rows: Floats, batch_size: int = 1024) -> Floats:
     """What torch says of rows (N, *shape), as `session` has it."""
 
     def read(output: StudentOutput) -> Floats:
-        return _beside([one.cpu().numpy() for one in (output.logits, *student.further(output).values())])
+        return _beside([one.cpu().numpy() for one in outputs(student, output).values()])
 
     return np.concatenate(student.each(rows, read, batch_size))
 
@@ -272,7 +273,7 @@ def _describe(graph: Path, student: Student, found: Parity, tolerance: float, so
         ),
         "amalgam.exclusive": json.dumps(student.exclusive),
         "amalgam.tasks": json.dumps({task: list(classes) for task, classes in student.tasks.items()}),
-        **{f"amalgam.{key}": json.dumps(value) for key, value in student.described().items()},
+        **({} if student.graph is None else {"amalgam.nodes": json.dumps(student.graph.paths.nodes)}),
         "amalgam.threshold": LIKELIEST if student.exclusive else MIXED if student.tasks else THRESHOLD,
         "amalgam.parity": json.dumps(
             {
@@ -310,16 +311,21 @@ def facts(path: Path) -> dict[str, str | int | float]:
     }
 
 
+def outputs(student: Student, said: StudentOutput) -> dict[str, Tensor]:
+    """What a student's file says of a batch, by name: the logits, and the path of one that walks down a label graph."""
+    path = student.walk(said)
+    return {_LOGITS: said.logits} | ({} if path is None else {"path": path.nodes, "steps": path.probabilities})
+
+
 class _Told(nn.Module):
-    """A student that says what its file says: the logits, and its further outputs."""
+    """A student that says what its file says."""
 
     def __init__(self, student: Student) -> None:
         super().__init__()
         self.student = student
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        output = self.student(inputs)
-        return output.logits, *self.student.further(output).values()
+        return tuple(outputs(self.student, self.student(inputs)).values())
 
 
 def _child(folder: str, graph: str, example: str) -> None:
@@ -330,7 +336,7 @@ def _child(folder: str, graph: str, example: str) -> None:
         (inputs,),
         dynamo=True,
         input_names=["inputs"],
-        output_names=[_LOGITS, *student.further(student(inputs))],
+        output_names=list(outputs(student, student(inputs))),
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         verbose=False,
     )

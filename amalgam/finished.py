@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from amalgam import run, strategies
+from amalgam.annotations import renamed
 from amalgam.classes import probabilities
 from amalgam.collect import learner, vote
 from amalgam.datasets import DataOptions
@@ -21,7 +22,7 @@ from amalgam.explain import Explanation
 from amalgam.fingerprint import of_rows
 from amalgam.journal import Journal
 from amalgam.panel import Panel
-from amalgam.parts import Parts, apportion, leaks, renamed, rows_for
+from amalgam.parts import Parts, apportion, leaks, rows_for
 from amalgam.pipeline import assemble, measure, seen_by, untrained
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress

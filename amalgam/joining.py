@@ -69,7 +69,7 @@ def join(parts: Sequence[Rows], name: str) -> Rows:
     for one in parts[1:]:
         require_alike(parts[0], one)
     parts = _as_long(parts)
-    shapes = {tuple(one.inputs(slice(0, 1)).shape[1:]): one.name for one in parts}
+    shapes = {one.shape: one.name for one in parts}
     if len(shapes) > 1:
         (shape, of), (other, of_other), *_ = shapes.items()
         raise RequestError(

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from amalgam import datasets, joining
-from amalgam.classes import Spans
+from amalgam.annotations import lost_notes, renamed, shown_part, strange_notes
 from amalgam.datasets import DataOptions, Loaded
 from amalgam.datasets.few import few
 from amalgam.datasets.split import split
-from amalgam.errors import RequestError, listed, nearest
+from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_each_row
-from amalgam.labels import canonical, class_of, lookalikes
 from amalgam.panel import Panel
 from amalgam.progress import Progress
 from amalgam.recipe import Joined, Recipe
@@ -76,7 +73,8 @@ def apportion(
     held = None if held_out is None else renamed(held_out, recipe, own)
     if data.held_out is not None:
         held = _held_out(recipe, loaded.features, own, progress, notes)
-    learn, test = _divided(renamed(loaded.rows, recipe, own), held, recipe, own)
+    called = renamed(loaded.rows, recipe, own)
+    learn, test = _divided(called, held, recipe, own)
     if len(learn) < 2:
         raise RequestError(f"{data.source} leaves the student {len(learn)} rows to learn from; it needs at least 2")
     if test is not None and test.annotated is None:
@@ -84,20 +82,19 @@ def apportion(
             f"{test.name} has no annotations, so nothing was measured on it; name label columns in data.options"
         )
         test = None
-    shape = _shape(learn)
-    if test is not None and _shape(test) != shape and not alike(shape, _shape(test)):
+    shape = learn.shape
+    if test is not None and test.shape != shape and not alike(shape, test.shape):
         raise RequestError(
-            f"{data.source} has rows of shape {shape} and {data.held_out or 'the test data'} of shape {_shape(test)}; "
+            f"{data.source} has rows of shape {shape} and {data.held_out or 'the test data'} of shape {test.shape}; "
             "give both the same columns"
         )
-    notes += _lost(loaded.rows, renamed(loaded.rows, recipe, own), own)
+    notes += lost_notes(called, own)
     shown = learn.unlabelled() if data.labelled is None else few(learn, data.labelled, data.split_seed)
     if data.join:
         further = [_further(one, shape, recipe, own, progress, notes) for one in data.join]
         shown = joining.join([shown, *further], " and ".join((data.source, *(one.source for one in data.join))))
-        notes += [
-            note for one, rows in zip(data.join, further, strict=True) for note in _strange(one.source, rows, own)
-        ]
+        for one, rows in zip(data.join, further, strict=True):
+            notes += strange_notes(one.source, rows, own)
     return Parts(shown, test, tuple(notes), loaded.features)
 
 
@@ -132,25 +129,8 @@ def _divided(rows: Rows, test: Rows | None, recipe: Recipe, own: Labelled | None
     for part in learners if test is not None else [*learners, data.test]:
         if part not in parts:
             raise RequestError(f"data.parts has no part {part!r}; it has {listed(parts)}")
-    seen = [_shown(parts[one], one, data.shows[one], own) if one in data.shows else parts[one] for one in learners]
+    seen = [shown_part(parts[one], one, data.shows[one], own) if one in data.shows else parts[one] for one in learners]
     return joining.join(seen, rows.name), test if test is not None else parts[data.test]
-
-
-def _shape(rows: Rows) -> tuple[int, ...]:
-    return tuple(rows.inputs(slice(0, 1)).shape[1:])
-
-
-def _shown(rows: Rows, part: str, told: str | Sequence[str], own: Labelled | None) -> Rows:
-    """The rows of a part with what they are annotated with: some labels, or those of a source."""
-    if not isinstance(told, str):
-        return joining.shown(rows, told)
-    if own is None or told not in own.sources:
-        sources = [] if own is None else list(own.sources)
-        raise RequestError(
-            f"data.shows.{part} is {told!r}, which is no source of the strategy's label graph"
-            f"{nearest(told, sources)} (its sources: {', '.join(sources) or 'none'}); or list labels"
-        )
-    return joining.shown_as(rows, own.sources[told], own.implied)
 
 
 def _further(
@@ -169,42 +149,6 @@ def _further(
         raise RequestError(f"{one.source} under data.join has no annotations to learn from; name its label columns")
     notes += loaded.notes
     return few(rows, one.labelled, recipe.data.split_seed)
-
-
-def _lost(rows: Rows, called: Rows, own: Labelled | None) -> list[str]:
-    """A note on labels that the strategy's label graph does not have, where rows have these alone."""
-    if own is None or called.annotated is None:
-        return []
-    known = [label in own.seen for label in called.labels]
-    has, mark = called.annotated == 1, torch.tensor(known)
-    lost = has[:, ~mark].any(1) & ~has[:, mark].any(1)
-    if not bool(lost.any()):
-        return []
-    strange = [label for label, column in zip(called.labels, has[lost].T, strict=True) if bool(column.any())]
-    return [
-        f"{int(lost.sum())} of {len(rows)} rows of {rows.name} have {listed(strange)} alone, which {own.of} does not "
-        "have: they teach nothing and are not measured on; labels.aliases can say what they are called there"
-    ]
-
-
-def _strange(source: str, rows: Rows, own: Labelled | None) -> list[str]:
-    """A note on labels of joined rows that the strategy's label graph does not know.
-
-    Raises:
-        RequestError: it knows none of them.
-    """
-    if own is None:
-        return []
-    strange = [label for label in rows.labels if label not in own.told]
-    if not strange:
-        return []
-    if len(strange) == len(rows.labels):
-        raise RequestError(
-            f"{source} under data.join annotates {listed(strange)}, and the strategy's label graph has "
-            f"{listed(own.told)}: its rows would teach nothing; labels are matched by name, so rename them or add "
-            "aliases under labels.aliases"
-        )
-    return [f"{source} annotates {listed(strange)}, which the label graph does not have; not used"]
 
 
 def _few_already(rows: Rows, labelled: float | None) -> bool:
@@ -263,7 +207,7 @@ def rows_for(
         options = datasets.fitted(data, options, student.shape)
     rows = by_name(datasets.load(data, options), student.features, data)
     student.refuse(rows)
-    shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
+    shape = rows.shape
     if not student.accepts(shape):
         raise RequestError(
             f"the rows of {data} have the shape {shape}, but the student takes {student.shape}; give it the columns it "
@@ -296,83 +240,3 @@ def refuse_leaks(panel: Panel, parts: Parts) -> None:
             f"{leaked} of {len(parts.test)} test rows are among the rows that {who} learns from, so nothing measured "
             "on them would be true; split them apart (data.parts must be the teachers' own, see their cards)"
         )
-
-
-def annotated_for(
-    rows: Rows, names: Sequence[str], spans: Spans, who: str = "the teachers know", told: Sequence[str] | None = None
-) -> tuple[Rows, list[str]]:
-    """Rows with their few annotations in columns of some names, and what a reader must know of them.
-
-    Args:
-        rows: annotated in part.
-        names: the labels that are wanted; one that the rows do not know is annotated nowhere.
-        spans: where among them the classes of tasks stand; a row of another class counts as unannotated in its task.
-        who: knows these names, for messages.
-        told: those that somebody should have annotated; all of them by default.
-
-    Raises:
-        RequestError: no row is annotated with one of the labels.
-    """
-    if rows.annotated is None or not set(rows.labels) & set(names):
-        raise RequestError(
-            f"{rows.name} annotates {listed(rows.labels) if rows.labels else 'nothing'} and {who} "
-            f"{listed(names)}: no labelled row to learn from; labels are matched by name, so rename the data's columns "
-            "or add aliases under labels.aliases"
-        )
-    place = {name: column for column, name in enumerate(rows.labels)}
-    found = torch.full((len(rows), len(names)), torch.nan)
-    for column, name in enumerate(names):
-        if name in place:
-            found[:, column] = rows.annotated[:, place[name]]
-    notes = list[str]()
-    for first, last in spans:
-        own = found[:, first:last]
-        some = (own == 1).any(1)
-        if (first, last) == (0, len(names)):
-            # Every annotated row is of some class; which one, no teacher may know.
-            strange = (~rows.annotated.isnan()).any(1) & ~some
-            other = [
-                one for one in rows.labels if one not in names and bool((rows.annotated[:, place[one]] == 1).any())
-            ]
-            if bool(strange.any()):
-                count = int(strange.sum())
-                notes.append(f"{count} labelled rows are of {listed(other)}, which no teacher knows; not used")
-        found[:, first:last] = torch.where(some[:, None], own.nan_to_num(), torch.nan)
-    never = [name for column, name in enumerate(names) if not bool((found[:, column] == 1).any())]
-    if len(never) == len(names):
-        raise RequestError(
-            f"none of the labelled rows of {rows.name} has a label among those that {who} ({listed(names)}); raise "
-            "data.labelled"
-        )
-    never = [name for name in never if told is None or name in told]
-    if never:
-        notes.append(f"no labelled row has {listed(never)}: what the labels tell of other classes is all that is known")
-    return replace(rows, annotated=found, labels=tuple(names)), notes
-
-
-def lookalike_notes(panel: Panel, parts: Parts) -> list[str]:
-    """A sentence for each group of labels that may be one label, spelt differently."""
-    names = {*panel.space.names, *(parts.test.labels if parts.test is not None else ())}
-    return [
-        f"the labels {listed(same)} look alike but are kept apart; if they are one label, say so under labels.aliases"
-        for same in lookalikes(sorted(names))
-    ]
-
-
-def renamed(rows: Rows, recipe: Recipe, own: Labelled | None = None) -> Rows:
-    """The rows with their labels under the recipe's common names, or under those that the strategy says.
-
-    The classes of a column of a table, `column: class`, are called `class` where the strategy has labels of that name.
-    """
-    if rows.annotated is None:
-        return rows
-    labels = canonical(rows.labels, recipe.labels.aliases, rows.name)
-    if own is not None:
-        common = {other: name for name, others in recipe.labels.aliases.items() for other in others}
-        short = [common.get(class_of(label), class_of(label)) for label in labels]
-        twice = {name for name, count in Counter(short).items() if count > 1} | {*labels}
-        labels = tuple(
-            name if label not in own.seen and name in own.seen and name not in twice else label
-            for label, name in zip(labels, short, strict=True)
-        )
-    return replace(rows, labels=labels)

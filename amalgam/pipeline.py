@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.tracking import get_available_trackers
 
-from amalgam import registry, run, store, strategies
+from amalgam import registry, run
+from amalgam.annotations import annotated_for, lookalike_notes
 from amalgam.collect import Surrogate, surrogate, unlearned, vote, weighed
-from amalgam.errors import RequestError, listed
+from amalgam.errors import listed
 from amalgam.evaluation import Evaluation, evaluate, measurable
+from amalgam.feasibility import feasible, knows, refuse_unreadable
 from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.journal import Journal
 from amalgam.labels import spans_of
 from amalgam.panel import Panel, seat
-from amalgam.parts import Parts, annotated_for, apportion, lookalike_notes, refuse_leaks
+from amalgam.parts import Parts, apportion, refuse_leaks
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe
@@ -32,7 +33,7 @@ from amalgam.report import ANNOTATED, Known, Report, machine
 from amalgam.results import MOST_WALKED
 from amalgam.signals import Rows
 from amalgam.strategy import Strategy
-from amalgam.student import Student, build, load, settings_of
+from amalgam.student import Student, build, load
 from amalgam.thumbnails import Thumbnails, taken
 from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
@@ -79,15 +80,20 @@ def distill(
         with journal.timed("data"):
             parts = apportion(recipe, rows, held_out, journal.progress, strategy.labels())
             if recipe.training.augment is not None:
-                recipe.training.augment.check(_shape(parts.learn))
+                recipe.training.augment.check(parts.learn.shape)
         with journal.timed("teachers"):
             panel = assemble(recipe, teachers, strategy, accelerator, trust, journal)
             refuse_leaks(panel, parts)
             if parts.test is not None:
                 measurable(parts.test, panel.space.names, knows(strategy))
-            refuse_unreadable(recipe, panel, parts, strategy)
+            student = first_weights(recipe, panel, parts.learn.shape, strategy)
+            refuse_unreadable(recipe, panel, parts, student)
             parts = seen_by(strategy, panel, parts)
-            for note in (*parts.notes, *lookalike_notes(panel, parts), *task_notes(recipe, panel, strategy)):
+            for note in (
+                *parts.notes,
+                *lookalike_notes(panel.space.names, parts.test),
+                *task_notes(recipe, panel, strategy),
+            ):
                 journal.note(note)
         learned = of_rows(parts.learn)
         with journal.timed("votes"):
@@ -112,18 +118,10 @@ def distill(
                 )
         with journal.timed("training"):
             accelerator = processes(training, None if folder is None else folder / run.LOGS)
-            student, fitted = train(
-                recipe,
-                panel,
-                parts,
-                rows,
-                replace(taught, targets=targets),
-                training,
-                strategy,
-                accelerator,
-                folder,
-                shown,
-            )
+            fitted = train(
+                prepared(student, panel, parts, strategy), recipe, panel, rows, replace(taught, targets=targets),
+                training, strategy, accelerator, folder, shown,
+            )  # fmt: skip
         if training.augment is not None:
             asked = "about every one of them" if recipe.live else "once about the plain rows"
             journal.note(f"the student saw random views of its rows; the teachers were asked {asked}")
@@ -179,78 +177,6 @@ def distill(
         return student, report
 
 
-def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
-    """The strategy of a recipe, after a look at everything that can be refused before any work.
-
-    Raises:
-        RequestError: a strategy, student, precision or tracker that cannot be had, or a store that cannot be written.
-    """
-    strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
-    equipped = {**strategy.equips(recipe.student["name"]), **recipe.student}
-    settings_of(equipped, f"recipe {recipe.name}, student")
-    if strategy.sees_labels and recipe.data.labelled is None:
-        raise RequestError(
-            f"strategy {recipe.strategy['name']!r} learns from a few labelled rows; say which share of the student's "
-            "rows it may see the annotations of, such as --set data.labelled=0.05 (1 for all that are annotated)"
-        )
-    if recipe.live and recipe.training.augment is None:
-        raise RequestError(
-            "live asks the teachers about the random views that the student sees, and it sees the plain rows: say what "
-            "views, such as --set training.augment.flip=0.5, or leave live out"
-        )
-    if recipe.live and strategy.sees_labels:
-        raise RequestError(
-            f"strategy {recipe.strategy['name']!r} learns from labelled rows, of which it makes targets once; leave "
-            "live out, or choose another strategy"
-        )
-    store.ready()
-    several = processes(recipe.training).num_processes
-    if strategy.trains and several > 1:
-        raise RequestError(
-            f"strategy {recipe.strategy['name']!r} trains networks of its own before the student, which is done in one "
-            f"process; start it without a launcher (now {several} processes)"
-        )
-    tracker, known = recipe.training.tracker, [str(one) for one in get_available_trackers()]
-    if tracker is not None and tracker not in known:
-        raise RequestError(
-            f"recipe {recipe.name}: training.tracker is {tracker!r}, which is unknown or not installed "
-            f"(installed: {', '.join(known) or 'none'}); install it, or leave it out"
-        )
-    if tracker is not None and not keep:
-        raise RequestError(f"training.tracker {tracker!r} writes into the run directory; name one with `out`")
-    return strategy
-
-
-def knows(strategy: Strategy[Any]) -> str:
-    """Who knows the labels of a run, for messages: its teachers, or what the strategy has them from."""
-    own = strategy.labels()
-    return "the teachers know" if own is None else f"{own.of} has"
-
-
-def refuse_unreadable(recipe: Recipe, panel: Panel, parts: Parts, strategy: Strategy[Any]) -> None:
-    """Refuse rows that the student cannot read: numbers instead of texts, or test rows of another shape."""
-    shape, measured = _shape(parts.learn), _shape(parts.test or parts.learn)
-    student = first_weights(recipe, panel, shape, strategy)
-    for rows in (parts.learn, parts.test):
-        if rows is not None:
-            student.refuse(rows)
-    if parts.learn.texts is not None and recipe.training.augment is not None:
-        raise RequestError("training.augment makes views of numbers, and these rows are texts; leave it out")
-    for one in panel.seats:
-        of = getattr(one.teacher, "module", one.teacher)
-        if bool(getattr(of, "texts", False)) != (parts.learn.texts is not None):
-            kinds = ("texts", "numbers") if parts.learn.texts is None else ("numbers", "texts")
-            raise RequestError(
-                f"teacher {one.name!r} reads {kinds[0]}, and {parts.learn.name} has {kinds[1]}; amalgam's own students "
-                "of texts can be teachers of texts"
-            )
-    if measured != shape and not student.accepts(measured):
-        raise RequestError(
-            f"the student {recipe.student['name']!r} reads rows of the shape {shape} only, and the test rows have the "
-            f"shape {measured}; choose one for series of any length, such as recurrent or convolutional"
-        )
-
-
 def seen_by(strategy: Strategy[Any], panel: Panel, parts: Parts) -> Parts:
     """The parts with the student's rows as a strategy may see them: with the few labels there are, or without any."""
     if not strategy.sees_labels:
@@ -300,9 +226,9 @@ def assemble(
 
 
 def train(
+    student: Student,
     recipe: Recipe,
     panel: Panel,
-    parts: Parts,
     rows: Rows,
     taught: Surrogate,
     training: Training,
@@ -310,13 +236,8 @@ def train(
     accelerator: Accelerator,
     folder: Path | None,
     progress: Progress,
-) -> tuple[Student, Fit]:
-    """A new student, trained on the rows that have targets; it knows its columns and which rows are behind it."""
-    student = untrained(recipe, panel, parts, strategy)
-    student.features, student.reading = parts.features, parts.learn.texts
-    student.seen = np.unique(
-        np.concatenate([of_each_row(parts.learn), *(one.seen for one in panel.seats if one.seen is not None)])
-    )
+) -> Fit:
+    """Train a student, in place, on the rows that have targets."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         companion = strategy.companion(panel, taught.targets, student.width(rows.inputs(slice(0, 1))))
@@ -330,7 +251,7 @@ def train(
     )  # fmt: skip
     if recipe.training.tracker is not None:
         accelerator.end_training()
-    return student, fitted
+    return fitted
 
 
 def told_of(parts: Parts, rows: int, learned: int) -> dict[str, int]:
@@ -342,10 +263,17 @@ def told_of(parts: Parts, rows: int, learned: int) -> dict[str, int]:
 
 
 def untrained(recipe: Recipe, panel: Panel, parts: Parts, strategy: Strategy[Any]) -> Student:
-    """The student of a recipe as it begins: its first weights are the seed's, its scaling is that of its rows."""
-    student = first_weights(recipe, panel, _shape(parts.learn), strategy)
-    student.tasks = strategy.tasks(panel)
+    """The student of a recipe as it begins, anew."""
+    return prepared(first_weights(recipe, panel, parts.learn.shape, strategy), panel, parts, strategy)
+
+
+def prepared(student: Student, panel: Panel, parts: Parts, strategy: Strategy[Any]) -> Student:
+    """A student with its tasks, the scaling and columns of its rows, and the numbers of the rows behind it."""
+    student.tasks, student.features, student.reading = strategy.tasks(panel), parts.features, parts.learn.texts
     student.scaling.fit(parts.learn)
+    student.seen = np.unique(
+        np.concatenate([of_each_row(parts.learn), *(one.seen for one in panel.seats if one.seen is not None)])
+    )
     return student
 
 
@@ -355,10 +283,6 @@ def first_weights(recipe: Recipe, panel: Panel, shape: tuple[int, ...], strategy
         torch.manual_seed(recipe.seed)
         spec = {**strategy.equips(recipe.student["name"]), **recipe.student}
         return build(spec, shape, panel.space.names, f"recipe {recipe.name}, student")
-
-
-def _shape(rows: Rows) -> tuple[int, ...]:
-    return tuple(rows.inputs(slice(0, 1)).shape[1:])
 
 
 def measure(

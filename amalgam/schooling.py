@@ -170,7 +170,7 @@ def _train(
     tasks: Tasks,
 ) -> student.Student:
     assert rows.annotated is not None
-    shape = tuple(rows.inputs(slice(0, 1)).shape[1:])
+    shape = rows.shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         teacher = student.build(spec, shape, rows.labels, where)

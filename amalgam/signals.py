@@ -64,6 +64,11 @@ class Rows(ABC):
     def inputs(self, index: Index) -> Tensor:
         """The inputs of some rows, (B, ...)."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of one row's inputs."""
+        return tuple(self.inputs(slice(0, 1)).shape[1:])
+
     @abstractmethod
     def _sources(self, index: Tensor) -> dict[str, Any]:
         """The fields of a subclass after keeping only the rows of `index`."""

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -48,8 +48,8 @@ class Student(nn.Module, ABC):
         model_config = {"extra": "forbid", "frozen": True}
 
     graph: LabelGraph | None = None  # the label graph that it walks down, if it does
-    masks: ClassVar[bool] = False  # whether NaN in its inputs means missing values to it
-    texts: ClassVar[bool] = False  # whether its inputs are texts, the numbers of words
+    masks: bool = False  # whether NaN in its inputs means missing values to it
+    texts: bool = False  # whether its inputs are texts, the numbers of words
     reading: Reading | None = None  # how the texts that it learned from were read
     settings: Settings
     tasks: Tasks = MappingProxyType({})  # its tasks of several classes, of which a row has the likeliest one alone
@@ -189,20 +189,8 @@ class Student(nn.Module, ABC):
         return hard
 
     def walk(self, output: StudentOutput) -> Decoded | None:
-        """The path that it takes for each row of a batch, if it walks down a label graph."""
+        """The path that it takes for each row of a batch, if it has a label graph to walk down."""
         return None
-
-    def told(self, output: StudentOutput) -> list[str]:
-        """How what it says of each row came about, in words; nothing of a student that has nothing to tell."""
-        return []
-
-    def further(self, output: StudentOutput) -> dict[str, Tensor]:
-        """What an exported file says of a batch beside the logits: name → (B, n); most students have said all."""
-        return {}
-
-    def described(self) -> dict[str, Any]:
-        """What an exported file must know to be read, beside what all do: metadata key → what JSON can hold."""
-        return {}
 
     def save(self, folder: str | Path) -> Path:
         """Write the student into a folder; `amalgam.load` reads it back.

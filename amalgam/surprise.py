@@ -112,7 +112,7 @@ def learn_expectations(rows: Rows, votes: Sequence[Callable[[slice], Tensor]]) -
 
 def _drawn(rows: Rows) -> Surroundings:
     """Features of rows, of a kernel whose width is the median distance of some of them; no row counted yet."""
-    scaling = Scaling(rows.inputs(slice(0, 1)).shape[1:])
+    scaling = Scaling(rows.shape)
     try:
         scaling.fit(rows)
     except MissingValues:

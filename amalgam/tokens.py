@@ -44,18 +44,26 @@ def texts_in(given: object) -> list[str] | None:
         RequestError: some are texts and others are not, or it is one text by itself.
     """
     if isinstance(given, str):
-        raise RequestError(f"expected a list of texts, not the text {given[:40]!r}; write [{given[:20]!r}]")
-    tolist = getattr(given, "tolist", None)
-    kind = getattr(getattr(given, "dtype", None), "kind", "O")
-    if kind not in "OUT" or not (isinstance(given, list | tuple) or tolist is not None):
+        raise RequestError(f"expected a list of texts, not the text {given[:40]!r}; write it in brackets")
+    every = given.tolist() if hasattr(given, "tolist") and hasattr(given, "dtype") else given
+    if not isinstance(every, list | tuple) or not any(isinstance(one, str) for one in every):
         return None
-    every = list(given) if isinstance(given, list | tuple) else tolist()  # type: ignore[misc]
-    if not isinstance(every, list) or not any(isinstance(one, str) for one in every):
-        return None
-    for number, one in enumerate(every):
-        if not isinstance(one, str):
-            raise RequestError(f"text {number} is {one!r}, expected a text; drop it, or write an empty one's words")
-    return every
+    strange = next((place for place, one in enumerate(every) if not isinstance(one, str)), None)
+    if strange is not None:
+        raise RequestError(f"text {strange} is {every[strange]!r}, expected a text; drop it")
+    return [*every]
+
+
+class Numbered(NamedTuple):
+    """Texts as numbers.
+
+    Attributes:
+        numbers: of each text's first words; of a text without words none.
+        cut: how many texts have more words.
+    """
+
+    numbers: list[list[int]]
+    cut: int
 
 
 @dataclass(frozen=True)
@@ -72,56 +80,30 @@ class Reading:
 
     def __str__(self) -> str:
         """In a sentence, for whoever feeds an exported model."""
-        how = (
-            f"the CRC-32 of each word in lower case, modulo {NUMBERS}, words being letters and digits with apostrophes "
-            "between them"
-            if self.tokenizer is None
-            else f"the numbers of the tokenizer of {self.tokenizer}"
-        )
+        hashed = f"the CRC-32 of each word in lower case, modulo {NUMBERS}; words are letters, digits and apostrophes"
+        how = hashed if self.tokenizer is None else f"the numbers of the tokenizer of {self.tokenizer}"
         return f"texts as {how}; the first {self.longest}, NaN beyond a text's end"
 
     def read(self, texts: Sequence[str]) -> Numbered:
-        """The numbers of texts; raises what `numbered` does."""
-        return numbered(texts, self.longest, self.tokenizer)
+        """The numbers of N texts' first words.
 
-
-class Numbered(NamedTuple):
-    """Texts as numbers.
-
-    Attributes:
-        numbers: of each text's first words; of a text without words none.
-        cut: how many texts have more words.
-    """
-
-    numbers: list[list[int]]
-    cut: int
-
-
-def numbered(texts: Sequence[str], longest: int = LONGEST, tokenizer: str | None = None) -> Numbered:
-    """The numbers of each text's first words.
-
-    Args:
-        texts: N of them.
-        longest: words that are kept of a text.
-        tokenizer: a Hugging Face model's name or folder, whose tokenizer numbers parts of words; None hashes words.
-
-    Raises:
-        RequestError: no such tokenizer, or transformers is not installed.
-    """
-    words = [tokens(text) for text in texts]
-    if tokenizer is None:
-        cut = sum(len(own) > longest for own in words)
-        return Numbered([[number(word) for word in own[:longest]] for own in words], cut)
-    some = [text for text, own in zip(texts, words, strict=True) if own]
-    said = _tokenizer(tokenizer)(some, truncation=True, max_length=longest)
-    each = iter(said["input_ids"])
-    cut = sum(bool(one.overflowing) for one in said.encodings or ())
-    return Numbered([list(next(each)) if own else [] for own in words], cut)
+        Raises:
+            RequestError: no such tokenizer, or transformers is not installed.
+        """
+        words = [tokens(text) for text in texts]
+        if self.tokenizer is None:
+            cut = sum(len(own) > self.longest for own in words)
+            return Numbered([[number(word) for word in own[: self.longest]] for own in words], cut)
+        some = [text for text, own in zip(texts, words, strict=True) if own]
+        said = _tokenizer(self.tokenizer)(some, truncation=True, max_length=self.longest)
+        each = iter(said["input_ids"])
+        cut = sum(bool(one.overflowing) for one in said.encodings or ())
+        return Numbered([list(next(each)) if own else [] for own in words], cut)
 
 
 def series(numbers: Sequence[Sequence[int]]) -> NDArray[np.float32]:
     """The numbers of N texts as series of one channel, (N, T, 1), NaN beyond a text's end; T is at least 1."""
-    found = np.full((len(numbers), max(1, 1, *map(len, numbers)), 1), np.nan, dtype=np.float32)
+    found = np.full((len(numbers), max([1, *map(len, numbers)]), 1), np.nan, dtype=np.float32)
     for row, own in enumerate(numbers):
         found[row, : len(own), 0] = own
     return found

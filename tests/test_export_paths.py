@@ -107,10 +107,12 @@ def test_a_path_that_differs_from_torch_is_refused(
     assert 0 <= compare(path, student, ROWS).difference < 1e-5
     (tmp_path / "sitecustomize.py").write_text(
         "from amalgam.students.path_decoder import PathDecoder\n"
-        "right = PathDecoder.further\n"
-        "PathDecoder.further = lambda self, output: {\n"
-        "    name: one + 2 if name == 'path' else one for name, one in right(self, output).items()\n"
-        "}\n"
+        "from dataclasses import replace\n"
+        "right = PathDecoder.walk\n"
+        "def wrong(self, output):\n"
+        "    found = right(self, output)\n"
+        "    return replace(found, nodes=found.nodes + 2)\n"
+        "PathDecoder.walk = wrong\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[1]}")
     with pytest.raises(WorkError, match="the exported student differs from torch by 2 at a batch of 40 rows"):

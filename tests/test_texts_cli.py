@@ -15,7 +15,7 @@ import torch
 import amalgam
 from amalgam.parts import rows_for
 from amalgam.student import build
-from amalgam.tokens import Reading, numbered, series
+from amalgam.tokens import Reading, series
 from tests.conftest import Cli
 
 GRAPH = """
@@ -85,7 +85,7 @@ def test_texts_are_joined_asked_about_and_exported(folder: Path, cli: Cli) -> No
     session = onnxruntime.InferenceSession(folder / "run" / "student.onnx")
     texts = ["we saw it barks so", "it has acorns"]
     inputs = np.full((2, *student.shape), np.nan, dtype=np.float32)
-    words = series(numbered(texts).numbers)
+    words = series(Reading().read(texts).numbers)
     inputs[:, : words.shape[1]] = words
     found = session.run(None, {session.get_inputs()[0].name: inputs})[0]
     np.testing.assert_allclose(found, student.logits(texts).numpy(), atol=1e-4)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from amalgam.errors import RequestError
-from amalgam.tokens import NUMBERS, number, numbered, series, texts_in, tokens
+from amalgam.tokens import NUMBERS, Reading, number, series, texts_in, tokens
 
 
 def test_a_words_number_is_a_hash_that_float32_holds() -> None:
@@ -20,7 +20,7 @@ def test_a_words_number_is_a_hash_that_float32_holds() -> None:
 
 
 def test_texts_are_filled_up_and_cut() -> None:
-    words, cut = numbered(["A b, a", "?", "b"], 2)
+    words, cut = Reading(2).read(["A b, a", "?", "b"])
     a, b, nan = number("a"), number("b"), np.nan
     assert (words, cut) == ([[a, b], [], [b]], 1)
     found = series(words)

@@ -113,7 +113,7 @@ def run(table: RowTable, name: str, seed: int, tell: Tell) -> Cell:
 
 def untrained(ground: Ground, spec: dict[str, Any], seed: int, where: str, tasks: Tasks) -> Student:
     """A student as it begins, the same for every method."""
-    shape = tuple(ground.learn.inputs(slice(0, 1)).shape[1:])
+    shape = ground.learn.shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = built(spec, shape, ground.panel.space.names, f"{where}, student")

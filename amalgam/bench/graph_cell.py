@@ -14,6 +14,7 @@ from amalgam.bench.ground import within
 from amalgam.bench.scores import Cell, Score, Tell
 from amalgam.classes import one_hot
 from amalgam.errors import RequestError, listed
+from amalgam.feasibility import feasible
 from amalgam.fingerprint import fingerprint, of_array, of_rows
 from amalgam.labelgraph import specs
 from amalgam.labelgraph.graph import LabelGraph
@@ -42,7 +43,7 @@ def ready(table: GraphTable) -> None:
             wanted = labels_of(pair, graph)
         for key in table.methods:
             with within(f"{here}, method {key}"):
-                pipeline.feasible(recipe_of(table, pair, key, 0, here), keep=False)
+                feasible(recipe_of(table, pair, key, 0, here), keep=False)
         recipe = recipe_of(table, pair, table.headline, 0, here)
         with within(here):
             measured(recipe, graph, wanted)
@@ -74,8 +75,10 @@ def run(table: GraphTable, name: str, seed: int, tell: Tell) -> Cell:
             took = report.seconds["targets"] + report.seconds["training"]
             facts = {fact: float(value) for fact, value in report.counts.items() if value is not None}
             facts["rows learned from"] = float(report.data["learnt from"])
-            said = measures(one_hot(chances(student, test, wanted)), truth, chances(student, test, wanted))
-            scores[key] = Score(said, len(wanted), facts, len(report.history), round(took, 3))
+            said = chances(student, test, wanted)
+            scores[key] = Score(
+                measures(one_hot(said), truth, said), len(wanted), facts, len(report.history), round(took, 3)
+            )
             rows = {"students": max(rows.get("students", 0), report.data["learnt from"]), "test": len(test)}
             notes |= dict.fromkeys(report.notes)
     return Cell(
@@ -102,7 +105,7 @@ def recipe_of(table: GraphTable, pair: Pair, key: str, seed: int, where: str) ->
     own: Any = graph.without(method.without).model_dump(mode="json") if method.without else pair.graph
     strategy = {**method.strategy, **pair.methods.get(key, {}), "graph": own}
     encoder = {**table.student, **pair.student}
-    walks = _WALKER in _kinds(str(strategy["name"]))
+    walks = strategy_class(str(strategy["name"])).equips is not Strategy.equips
     target = target_of(pair, graph)
     shows = {part: source for part, source in pair.shows.items() if source == target or not method.alone}
     content: dict[str, Any] = {
@@ -120,17 +123,11 @@ def recipe_of(table: GraphTable, pair: Pair, key: str, seed: int, where: str) ->
         },
         "labels": {"aliases": pair.aliases},
         "student": {"name": _WALKER, "encoder": encoder, **method.student} if walks else encoder,
-        "training": {**table.training, **pair.training, **method.training},
+        "training": {**table.training, **method.training, **pair.training},
         "seed": seed,
         "export": False,
     }
     return parse(Recipe, content, f"{where}, method {key}")
-
-
-def _kinds(strategy: str) -> tuple[str, ...]:
-    """The students that a strategy equips."""
-    kind = strategy_class(strategy)
-    return (_WALKER,) if kind.equips is not Strategy.equips else ()
 
 
 def target_of(pair: Pair, graph: LabelGraph) -> str:

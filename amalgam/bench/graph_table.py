@@ -17,7 +17,7 @@ class Walk(Method):
     Attributes:
         student: what is added to the setting's `student` where the method's student walks down the graph, whose encoder
             that is: settings of `path_decoder`.
-        training: what is added to the table's `training`.
+        training: what is added to the table's `training`; a setting's own comes last.
         without: augmented nodes that are taken out of the graph.
         alone: whether the method sees the target's rows alone, as if there were nothing to join.
     """

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from amalgam import datasets, schooling, student
 from amalgam.adapters.torch import wrap
+from amalgam.annotations import annotated_for
 from amalgam.bench.draw import Draw, Schooled
 from amalgam.bench.naming import ORACLE
 from amalgam.bench.row_table import RowTable, Setting
@@ -28,7 +29,6 @@ from amalgam.journal import Journal
 from amalgam.labels import spans_of, told_tasks
 from amalgam.metrics import measures
 from amalgam.panel import Ballots, Panel, Seat, seat
-from amalgam.parts import annotated_for
 from amalgam.processes import processes
 from amalgam.progress import Silent
 from amalgam.schema import parse
@@ -170,7 +170,7 @@ def extent(setting: Setting, where: str) -> Extent:
     key = setting.data, setting.options.model_dump_json()
     if key not in _EXTENTS:
         rows = loaded(setting, where)
-        _EXTENTS[key] = Extent(len(rows), tuple(rows.inputs(slice(0, 1)).shape[1:]), rows.labels)
+        _EXTENTS[key] = Extent(len(rows), rows.shape, rows.labels)
     return _EXTENTS[key]
 
 

@@ -133,11 +133,9 @@ def asked_of_graph(table: GraphTable, pair: Pair) -> str:
             for key, one in table.methods.items()
         },
         "pair": pair.model_dump(include={"parts", "shows", "target", "aliases", "held_out"}),
-        "options": [
-            pair.options.model_dump(exclude={"xml"}),
-            *([one.options.model_dump(), one.labelled] for one in pair.join),
-        ],
-        "members": [Path(spec).name for spec in (pair.data, pair.held_out or "", *(one.source for one in pair.join))],
+        "options": pair.options.model_dump(exclude={"xml"}),
+        "join": [[one.options.model_dump(), one.labelled] for one in pair.join],
+        "names": [Path(spec).name for spec in (pair.data, pair.held_out or "", *(one.source for one in pair.join))],
         "graph": specs.find(pair.graph).model_dump(mode="json"),
         "student": {**table.student, **pair.student},
         "training": {**table.training, **pair.training},
@@ -150,10 +148,9 @@ def read_of_pair(pair: Pair, where: str, known: dict[Path, str]) -> str:
     with within(where):
         named = [(pair.data, pair.options), *((one.source, one.options) for one in pair.join)]
         named += [(pair.held_out, pair.options)] if pair.held_out is not None else []
-        files = [file for spec, options in named for file in datasets.files(spec, options)]
-        return fingerprint(
-            _contents(files, known), [spec for spec, options in named if not datasets.files(spec, options)]
-        )
+        files = {spec: datasets.files(spec, options) for spec, options in named}
+        every = [file for own in files.values() for file in own]
+        return fingerprint(_contents(every, known), [spec for spec, own in files.items() if not own])
 
 
 def asked_of_words(table: WordTable, panel: Panel) -> str:

@@ -29,7 +29,7 @@ def read(path: Path, options: DataOptions) -> Album:
             "under the data option `labels`, if it holds classes under `tasks`, else under `drop`"
         )
     root = path.resolve().parent
-    lines = frame.index.to_numpy() + 2
+    lines = frame.index.to_numpy()
     names = [
         os.fspath(inside(root, name, f"{path} line {line}").relative_to(root)) if name else ""
         for name, line in zip(frame[column].fillna("").str.strip(), lines, strict=True)
@@ -40,7 +40,7 @@ def read(path: Path, options: DataOptions) -> Album:
         root=root,
         names=encoded(names),
         labels=labels,
-        annotated=table.numbers(frame, labels, lambda row: f"{path} line {row + 2}") if labels else None,
+        annotated=table.numbers(frame, labels, lambda line: f"{path} line {line}") if labels else None,
         where=lambda row: f"{path} line {lines[row]}",
         notes=(*notes, *table.dropped(options)),
     )

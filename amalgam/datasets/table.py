@@ -33,11 +33,11 @@ def read_csv(path: Path, options: DataOptions) -> Table:
         RequestError: names file, line and column.
     """
     frame, notes = read_frame(path, text=options.tasks)
-    return _table(frame, path, options, lambda row: f"{path} line {row + 2}", notes)
+    return _table(frame, path, options, lambda line: f"{path} line {line}", notes)
 
 
 def read_frame(path: Path, text: Sequence[str] = ()) -> tuple[Any, tuple[str, ...]]:
-    """The data frame in a CSV or TSV file, whose index is the line less 2; and notes.
+    """The data frame in a CSV or TSV file, whose index is the line on which each row begins; and notes.
 
     Args:
         path: the file, which may be compressed.
@@ -70,6 +70,7 @@ def read_frame(path: Path, text: Sequence[str] = ()) -> tuple[Any, tuple[str, ..
             raise RequestError(f"{path} is no table: {' '.join(str(error).split())}") from None
     if frame[names[-1]].isna().any():  # a line that ends too early is read as one with missing values
         _refuse_ragged(path, separator, len(names))
+    frame.index = _lines(path, separator, frame)
     empty = frame.isna().all(axis=1)
     return frame[~empty], (f"{int(empty.sum())} empty lines were left out",) if empty.any() else ()
 
@@ -191,6 +192,20 @@ def _refuse_ragged(path: Path, separator: str, width: int) -> None:
                     f"{path} line {lines.line_num} has {len(row)} values, expected {width}, one for each column; the "
                     "line is damaged or the file cut short"
                 )
+
+
+def _lines(path: Path, separator: str, frame: Any) -> Any:
+    """The line on which each row of a file begins: the second and so on, unless cells hold line breaks."""
+    import pandas
+
+    words = [frame[name] for name in frame.columns if not pandas.api.types.is_numeric_dtype(frame[name])]
+    said = (pandas.Series(frame.columns), *(one.dropna().astype(str) for one in words))
+    if not any(one.str.contains("[\r\n]").any() for one in said):
+        return np.arange(2, len(frame) + 2)
+    with opened_text(path) as text:
+        lines = csv.reader(text, delimiter=separator)
+        ends = [lines.line_num for _ in lines]
+    return np.array(ends[: len(frame)]) + 1
 
 
 def _table(frame: Any, path: Path, options: DataOptions, where: Callable[[int], str], notes: tuple[str, ...]) -> Table:

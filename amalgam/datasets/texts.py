@@ -34,9 +34,9 @@ def read_table(path: Path, options: DataOptions) -> Loaded:
             "`drop`"
         )
     texts = ["\n".join(cells) for cells in zip(*(frame[name].fillna("") for name in columns), strict=True)]
-    lines = frame.index.to_numpy() + 2
+    lines = frame.index.to_numpy()
     frame, labels = table.by_class(frame, path, options)
-    annotated = table.numbers(frame, labels, lambda row: f"{path} line {row + 2}") if labels else None
+    annotated = table.numbers(frame, labels, lambda line: f"{path} line {line}") if labels else None
     notes = (*notes, *table.dropped(options))
     found = Table(
         path.name, np.empty(0), columns, labels, annotated, lambda row: f"{path} line {lines[row]}", tuple(notes)

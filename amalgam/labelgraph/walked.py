@@ -1,4 +1,4 @@
-"""What decoded paths make of a graph's augmented nodes, on rows whose truth is known in part.
+"""Decoded paths in words, and what they make of a graph's augmented nodes, on rows whose truth is known in part.
 
 Paper: dataset-joining §4.3 and Fig. 4, rows whose paths go through a node; §4.4, how often the node is true of them.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,8 +16,24 @@ from torch import Tensor
 from amalgam.labelgraph.graph import LabelGraph
 from amalgam.metrics import Number
 
+if TYPE_CHECKING:
+    from amalgam.signals import Decoded
+
 MOST_EXAMPLES = 8
 """Rows of a node that a report shows, at most."""
+
+
+def in_words(graph: LabelGraph, found: Decoded) -> list[str]:
+    """Each row's path with the probability of each step: `numeral → even 0.98 → two 0.95 (deterministic)`.
+
+    Whether the path is, Definition 3.2 says: of a nondeterministic one the steps are the decoder's own choice.
+    """
+    said = list[str]()
+    for end, steps in zip(found.ends.tolist(), found.probabilities.tolist(), strict=True):
+        walked = [f"{name} {step:.2f}" for name, step in zip(graph.paths.names(end), steps, strict=False)]
+        kind = "deterministic" if graph.paths.sure[end] else "nondeterministic"
+        said.append(f"{' → '.join([graph.root, *walked])} ({kind})")
+    return said
 
 
 @dataclass(frozen=True)

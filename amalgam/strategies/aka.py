@@ -166,7 +166,7 @@ class AKA(Strategy[Components]):
         """The first stage: a component network for each label, from the most confident teachers."""
         targets = chosen_targets(ballots)
         widths = tuple(int(torch.as_tensor(one[:1]).shape[1]) for one in ballots.features)
-        scaling = Scaling(rows.inputs(slice(0, 1)).shape[1:])
+        scaling = Scaling(rows.shape)
         scaling.fit(rows)
 
         def make() -> FirstStage:

@@ -132,7 +132,7 @@ class TC(Strategy[Learned]):
             return Learned(None, False, judge, temperatures)
         reader = None
         if self.evidence in ("rocket", "both"):
-            reader = Rocket(rows.inputs(slice(0, 1)).shape[1:], self.features)
+            reader = Rocket(rows.shape, self.features)
             reader.fit(rows)
         state = Learned(reader, self.evidence in ("outputs", "both"), nn.Identity(), temperatures)
         seen = self._features(state, some, scores)
@@ -142,7 +142,7 @@ class TC(Strategy[Learned]):
         """Eqs. (6), (7): the LSTM whose outputs' sigmoid is e, trained by Eq. (9); or one that says the class."""
         by_class = self.judged == "classes"
         names = panel.space.names if by_class else [seat.name for seat in panel.seats]
-        shape = some.inputs(slice(0, 1)).shape[1:]
+        shape = some.shape
         settings = Recurrent.Settings(layers=self.layers, hidden=self.hidden)
         wanted = as_targets(some.annotated)[0] if by_class else membership(truth, known)
         targets = ProbabilityTargets(wanted, torch.ones_like(wanted), spans=whole(wanted) if by_class else ())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -38,7 +37,7 @@ class SeriesStudent(Student):
         scale: Scale = "channel"
         missing_channel: bool = False
 
-    masks: ClassVar[bool] = True
+    masks = True
     settings: SeriesStudent.Settings
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -40,8 +40,8 @@ class HuggingFace(Student):
         pooling: Literal["mean", "first"] = "mean"
         dropout: float = Field(default=0.1, ge=0, lt=1)
 
-    masks: ClassVar[bool] = True
-    texts: ClassVar[bool] = True
+    masks = True
+    texts = True
     settings: HuggingFace.Settings
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:

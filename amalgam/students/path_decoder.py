@@ -87,9 +87,7 @@ class PathDecoder(Student):
         for name, weight in self.encoder.named_parameters():  # its head is never asked
             weight.requires_grad_(not name.startswith(("head", "decide")))
         del self._modules["scaling"]  # the encoder's, see below
-        self.masks = self.encoder.masks  # type: ignore[misc]  # as the encoder's, whatever the class says
-        self.texts = self.encoder.texts  # type: ignore[misc]
-        self.reading = self.encoder.reading
+        self.masks, self.texts, self.reading = self.encoder.masks, self.encoder.texts, self.encoder.reading
         name = str(settings.encoder["name"]).partition(":")[0]  # as it was built: weights that it learned are its own
         built = {"name": name, **self.encoder.settings.model_dump(mode="json")}
         self.settings = settings.model_copy(update={"encoder": built})
@@ -249,31 +247,6 @@ class PathDecoder(Student):
         ended = trail < 0
         nodes = self.tree.node[trail.clamp(min=0)].masked_fill(ended, -1)
         return Decoded(ends, nodes, steps.masked_fill(ended, 1.0))
-
-    def told(self, output: StudentOutput) -> list[str]:
-        """Each row's greedy path with the probability of each step: `numeral → even 0.98 → two 0.95 (deterministic)`.
-
-        Whether the path is, Definition 3.2 says: of a nondeterministic one the steps are the decoder's own choice.
-        """
-        found = self.walk(output)
-        return [
-            self._in_words(end, steps)
-            for end, steps in zip(found.ends.tolist(), found.probabilities.tolist(), strict=True)
-        ]
-
-    def further(self, output: StudentOutput) -> dict[str, Tensor]:
-        """The greedy path, `path` (B, T), as places among the metadata's nodes, and the probability of its `steps`."""
-        found = self.walk(output)
-        return {"path": found.nodes, "steps": found.probabilities}
-
-    def described(self) -> dict[str, Any]:
-        """The `nodes` by name, the root first."""
-        return {"nodes": self.paths.nodes}
-
-    def _in_words(self, end: int, steps: list[float]) -> str:
-        walked = [f"{name} {step:.2f}" for name, step in zip(self.paths.names(end), steps, strict=False)]
-        kind = "deterministic" if self.paths.sure[end] else "nondeterministic"
-        return f"{' → '.join([self.settings.graph.root, *walked])} ({kind})"
 
     def _decode(self, features: Tensor) -> tuple[Decoded, Tensor]:
         """The greedy path of each row, and its log chance (B,)."""

@@ -9,7 +9,7 @@ of tricks for efficient text classification", EACL 2017).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -47,8 +47,8 @@ class Text(Student):
         pooling: Literal["mean", "max", "last"] = "max"
         dropout: float = Field(default=0.2, ge=0, lt=1)
 
-    masks: ClassVar[bool] = True
-    texts: ClassVar[bool] = True
+    masks = True
+    texts = True
     settings: Text.Settings
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:

@@ -97,7 +97,7 @@ def fit(
             f"the settings ask for precision {settings.precision}, the accelerator has {accelerator.mixed_precision}"
         )
     if settings.augment is not None:
-        settings.augment.check(tuple(rows.inputs(slice(0, 1)).shape[1:]))
+        settings.augment.check(rows.shape)
     training, validation = held_out(len(rows), settings.validation, seed)
     feed = measured = Feed(rows, targets, accelerator.device, settings.workers)
     if held is not None:

@@ -159,6 +159,7 @@ def predict_rows(folder: Path, data: str | None, labels: str | None, given: Sequ
     from amalgam import run
     from amalgam.classes import probabilities
     from amalgam.files import draft, writable
+    from amalgam.labelgraph.walked import in_words
     from amalgam.parts import rows_for
     from amalgam.student import load
 
@@ -172,17 +173,18 @@ def predict_rows(folder: Path, data: str | None, labels: str | None, given: Sequ
     if out is not None and out.is_file():
         raise RequestError(f"--out {out} is there already and is never overwritten; name a new file")
     student = load(folder)
-    rows = rows_for(student, data, options(labels, assignments=given))
+    rows, graph = rows_for(student, data, options(labels, assignments=given)), student.graph
 
     def lines_of(output: StudentOutput) -> list[list[str]]:
-        chances = probabilities(output.logits.cpu(), student.spans).tolist()
-        paths = [[one] for one in student.told(output)] or [[]] * len(chances)
-        return [[*(f"{one:.6f}" for one in row), *path] for row, path in zip(chances, paths, strict=True)]
+        chances, path = probabilities(output.logits.cpu(), student.spans).tolist(), student.walk(output)
+        told = [""] * len(chances) if graph is None or path is None else in_words(graph, path)
+        return [
+            [*(f"{one:.6f}" for one in row), *([way] if way else [])] for row, way in zip(chances, told, strict=True)
+        ]
 
     def write(stream: Any) -> None:
         lines = csv.writer(stream)
-        (tells,) = student.each(rows.inputs(slice(0, 1)), student.told)
-        lines.writerow([*student.labels, *(["(path)"] if tells else [])])
+        lines.writerow([*student.labels, *([] if graph is None else ["(path)"])])
         for _, inputs in rows.chunks(4096):
             for some in student.each(inputs, lines_of):
                 lines.writerows(some)

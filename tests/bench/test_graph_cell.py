@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +248,12 @@ def test_cells_of_texts_follow_from_their_files(tmp_path: Path) -> None:
     before = origin.origins(table)["texts"]
     (tmp_path / "test.txt").write_text("one that is one more\ntwo so is two too\n")
     assert origin.origins(table)["texts"].data != before.data
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.write(tmp_path / "train.txt", "a.txt")
+        archive.write(tmp_path / "train.txt", "b.txt")
+    joins = [
+        {"source": f"{tmp_path / 'x.zip'}/{member}", "options": {"text": "lines"}, "labelled": labelled}
+        for member, labelled in (("a.txt", 1.0), ("b.txt", 1.0), ("a.txt", 0.5))
+    ]
+    found = [origin.origins(small(settings={"texts": {**texts, "join": [one]}})) for one in joins]
+    assert len({one["texts"].table for one in found}) == 3

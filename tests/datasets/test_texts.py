@@ -84,6 +84,15 @@ def test_a_text_without_words_is_refused_or_left_out(tmp_path: Path) -> None:
     assert "`refuse` or `drop_rows`" in refused(lambda: load(path, text="t", missing="mean"))
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_are_counted_through_cells_that_hold_several(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(end.join(["t,y", '"one', 'two",1', "", '"three', "", 'four",0', "five,yes", "...,1"]).encode())
+    said = refused(lambda: load(path, text="t", labels=("y",)))
+    assert said.startswith(f"{path} line 8: column 'y' is 'yes', expected a number")
+    assert refused(lambda: load(path, text="t", drop=("y",))).startswith(f"{path} line 9: the text has no words")
+
+
 def test_columns_are_texts_labels_or_dropped(tmp_path: Path) -> None:
     path = written(tmp_path, TABLE)
     said = refused(lambda: load(path, text="title", labels=("good",), drop=("topic",)))

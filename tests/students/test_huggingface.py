@@ -16,7 +16,7 @@ from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
 from amalgam.signals import TensorRows
 from amalgam.student import build
-from amalgam.tokens import Reading, numbered
+from amalgam.tokens import Reading
 
 pytest.importorskip("transformers")
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "green", "sky", "leaf", "##s", "the", "a"]
@@ -52,7 +52,7 @@ def test_texts_are_read_by_the_models_tokenizer(model: Path, tmp_path: Path) -> 
     second = [place[one] for one in ("[CLS]", "red", "leaf", "##s", "[SEP]")]
     np.testing.assert_array_equal(loaded.rows.inputs(slice(None))[..., 0], [[*first, np.nan], second])
     assert loaded.notes[0].startswith("1 of 2 texts have more than 5 words")
-    assert numbered(["?", "sky"], 9, str(model)).numbers == [[], [place["[CLS]"], place["sky"], place["[SEP]"]]]
+    assert Reading(9, str(model)).read(["?", "sky"]).numbers == [[], [place["[CLS]"], place["sky"], place["[SEP]"]]]
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first"])
@@ -110,7 +110,7 @@ def test_what_is_refused(model: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"no model '.*nowhere'"):
         student(tmp_path / "nowhere")
     with pytest.raises(RequestError, match=r"no tokenizer '.*nowhere'"):
-        numbered(["a"], 5, str(tmp_path / "nowhere"))
+        Reading(5, str(tmp_path / "nowhere")).read(["a"])
     with pytest.raises(RequestError, match="the student huggingface reads texts"):
         build({"name": "huggingface", "model": str(model)}, (64,), ("a",), "test")
 
@@ -120,4 +120,4 @@ def test_without_transformers_it_says_what_to_install(model: Path, monkeypatch: 
     with pytest.raises(RequestError, match=r"needs transformers; install amalgam\[text\]"):
         student(model)
     with pytest.raises(RequestError, match=r"needs transformers; install amalgam\[text\]"):
-        numbered(["a"], 5, "another")
+        Reading(5, "another").read(["a"])

@@ -12,6 +12,8 @@ from amalgam import student
 from amalgam.errors import RequestError
 from amalgam.labelgraph.graph import LabelGraph
 from amalgam.labelgraph.tree import LOWEST
+from amalgam.labelgraph.walked import in_words
+from amalgam.signals import StudentOutput
 from amalgam.student import build
 from amalgam.students.path_decoder import PathDecoder
 from tests.labelgraph.drawn import BRITISH, drawn
@@ -146,7 +148,11 @@ def test_a_row_s_path_is_told_in_the_pass_that_predicts_it(walks: int | None, mo
     found, plain = one.decode(inputs), one.encoder.represent
     monkeypatch.setattr(one.encoder, "represent", lambda some: asked.append(len(some)) or plain(some))
     one.float().train()
-    first, last = one.each(inputs, lambda output: (output.logits, one.told(output)), batch_size=6)
+
+    def told(output: StudentOutput) -> tuple[torch.Tensor, list[str]]:
+        return output.logits, in_words(BRITISH, one.walk(output))
+
+    first, last = one.each(inputs, told, batch_size=6)
     assert one.training
     assert asked == [6, 2]
     torch.testing.assert_close(torch.cat([first[0], last[0]]), one.logits(inputs))

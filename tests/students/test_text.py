@@ -12,7 +12,7 @@ from amalgam.errors import RequestError
 from amalgam.signals import TensorRows
 from amalgam.student import build
 from amalgam.students.text import Text
-from amalgam.tokens import Reading, numbered, series
+from amalgam.tokens import Reading, series
 from tests.students.test_recurrent import sigmoid
 
 TEXTS = ["who was the first", "why", "what is it called in english", "where where"]
@@ -25,7 +25,7 @@ def made(**settings: object) -> Text:
 
 
 def inputs(texts: list[str]) -> torch.Tensor:
-    return torch.from_numpy(series(numbered(texts, 99).numbers)).double()
+    return torch.from_numpy(series(Reading(99).read(texts).numbers)).double()
 
 
 def passed(weights: dict[str, np.ndarray], which: int, layers: int, steps: list[np.ndarray]) -> list[np.ndarray]:
