@@ -26,7 +26,7 @@ from amalgam.datasets.specs import ambiguous, names
 from amalgam.errors import RequestError
 from amalgam.progress import Progress, Silent
 
-__all__ = ["DataOptions", "Loaded", "ambiguous", "files", "fitted", "from_arrays", "load", "names"]
+__all__ = ["DataOptions", "Loaded", "ambiguous", "files", "fitted", "from_arrays", "load", "meaning", "names"]
 
 _FILES = {"size", "channels", "fit", "missing"}
 _COLUMNS = {"labels", "tasks", "primary", "drop", "missing"}
@@ -159,10 +159,15 @@ def files(spec: str, options: DataOptions | None = None) -> list[Path]:
 
 def fitted(spec: str, options: DataOptions, shape: Sequence[int]) -> DataOptions:
     """The options by which images come as (C, H, W), where the data has such options and they are not told."""
-    means = _OPTIONS.get(specs.found(spec, options)[0], set())
+    means = meaning(spec, options)
     wanted = {"channels": shape[0], "size": tuple(shape[1:])}
     told = {name: value for name, value in wanted.items() if name in means and getattr(options, name) is None}
     return options.model_copy(update=told)
+
+
+def meaning(spec: str, options: DataOptions | None = None) -> set[str]:
+    """The names of the data options that mean something for the data of a SPEC."""
+    return _OPTIONS.get(specs.found(spec, options or DataOptions())[0], set())
 
 
 def _refuse_idle_options(spec: str, options: DataOptions, known: set[str]) -> None:
