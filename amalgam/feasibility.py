@@ -25,10 +25,11 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
     strategy = strategies.build(recipe.strategy, f"recipe {recipe.name}")
     equipped = {**strategy.equips(recipe.student["name"]), **recipe.student}
     settings_of(equipped, f"recipe {recipe.name}, student")
-    if strategy.sees_labels and recipe.data.labelled is None:
+    if strategy.sees_labels and not recipe.data.shows_some:
         raise RequestError(
             f"strategy {recipe.strategy['name']!r} learns from a few labelled rows; say which share of the student's "
-            "rows it may see the annotations of, such as --set data.labelled=0.05 (1 for all that are annotated)"
+            "rows it may see the annotations of, such as --set data.labelled=0.05 (1 for all that are annotated), or "
+            "how many of every label, --set data.shots=5"
         )
     if recipe.live and recipe.training.augment is None:
         raise RequestError(

@@ -54,7 +54,7 @@ def evaluate_again(
         learned = student.seen if student.seen is not None else np.empty(0, np.uint64)
         for who, count in leaks(panel, learned, test).items():
             journal.note(f"{who} learned from {count} of these {len(test)} rows: what is measured here flatters")
-        evaluation = measure(student, panel, test, strategy, journal)
+        evaluation = measure(student, panel, test, journal)
     assert evaluation is not None
     return evaluation
 

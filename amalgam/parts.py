@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from amalgam import datasets, joining
 from amalgam.annotations import lost_notes, renamed, shown_part, strange_notes
 from amalgam.datasets import DataOptions, Loaded
-from amalgam.datasets.few import few
+from amalgam.datasets.few import few, few_of_each
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError, listed
 from amalgam.fingerprint import of_each_row
 from amalgam.panel import Panel
 from amalgam.progress import Progress
-from amalgam.recipe import Joined, Recipe
+from amalgam.recipe import Data, Joined, Recipe
 from amalgam.series import alike
 from amalgam.signals import Rows, TensorRows
 from amalgam.strategy import Labelled
@@ -89,13 +89,20 @@ def apportion(
             "give both the same columns"
         )
     notes += lost_notes(called, own)
-    shown = learn.unlabelled() if data.labelled is None else few(learn, data.labelled, data.split_seed)
+    shown = _shown(learn, data)
     if data.join:
-        further = [_further(one, shape, recipe, own, progress, notes) for one in data.join]
+        further = [further_rows(one, shape, recipe, own, progress, notes) for one in data.join]
         shown = joining.join([shown, *further], " and ".join((data.source, *(one.source for one in data.join))))
         for one, rows in zip(data.join, further, strict=True):
             notes += strange_notes(one.source, rows, own)
     return Parts(shown, test, tuple(notes), loaded.features)
+
+
+def _shown(rows: Rows, data: Data) -> Rows:
+    """The student's rows with the annotations that a strategy may see."""
+    if data.shots is not None:
+        return few_of_each(rows, data.shots, data.split_seed)
+    return rows.unlabelled() if data.labelled is None else few(rows, data.labelled, data.split_seed)
 
 
 def _held_out(
@@ -120,7 +127,7 @@ def _divided(rows: Rows, test: Rows | None, recipe: Recipe, own: Labelled | None
     data, shares = recipe.data, recipe.data.parts
     if data.shows and shares is None:
         raise RequestError("data.shows says what the rows of some parts are annotated with; name these in data.parts")
-    if shares is None and rows.annotated is not None and test is None and not _few_already(rows, data.labelled):
+    if shares is None and rows.annotated is not None and test is None and not _few_already(rows, data.shows_some):
         shares = {data.student: 0.8, data.test: 0.2}
     if shares is None:
         return rows, test
@@ -133,27 +140,33 @@ def _divided(rows: Rows, test: Rows | None, recipe: Recipe, own: Labelled | None
     return joining.join(seen, rows.name), test if test is not None else parts[data.test]
 
 
-def _further(
+def further_rows(
     one: Joined,
     shape: Sequence[int],
     recipe: Recipe,
     own: Labelled | None,
     progress: Progress | None,
     notes: list[str],
+    unlabelled: bool = False,
 ) -> Rows:
-    """The rows of data that is joined, images brought to the shape of the others; what is to be said of it is noted."""
+    """The rows of data that is joined, images brought to the shape of the others; what is to be said of it is noted.
+
+    Rows without annotations are refused unless they may be `unlabelled`.
+    """
     options = datasets.fitted(one.source, one.options, shape) if len(shape) == 3 else one.options
     loaded = datasets.load(one.source, options, progress)
     rows = renamed(loaded.rows, recipe, own)
-    if rows.annotated is None:
-        raise RequestError(f"{one.source} under data.join has no annotations to learn from; name its label columns")
     notes += loaded.notes
+    if rows.annotated is None and not unlabelled:
+        raise RequestError(f"{one.source} under data.join has no annotations to learn from; name its label columns")
+    if rows.annotated is None:
+        return rows
     return few(rows, one.labelled, recipe.data.split_seed)
 
 
-def _few_already(rows: Rows, labelled: float | None) -> bool:
+def _few_already(rows: Rows, asked: bool) -> bool:
     """Whether labelled rows are asked for and only some have annotations: too few to hold some of them out unasked."""
-    return labelled is not None and rows.annotated is not None and bool(rows.annotated.isnan().all(1).any())
+    return asked and rows.annotated is not None and bool(rows.annotated.isnan().all(1).any())
 
 
 def by_name(loaded: Loaded, features: Sequence[str], what: str) -> Rows:

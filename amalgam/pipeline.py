@@ -130,7 +130,7 @@ def distill(
         evaluation = None
         if chief:
             with journal.timed("evaluation"):
-                evaluation = measure(student, panel, parts.test, strategy, journal)
+                evaluation = measure(student, panel, parts.test, journal)
         student.to("cpu")
         exported: dict[str, Any] = {}
         if chief and folder is not None:
@@ -143,15 +143,7 @@ def distill(
             recipe=recipe.name,
             strategy=recipe.strategy["name"],
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            student=Known(
-                name=recipe.student["name"],
-                labels=student.labels,
-                shape=student.shape,
-                exclusive=student.exclusive,
-                tasks={task: tuple(classes) for task, classes in student.tasks.items()},
-                masks=student.masks,
-                **({} if student.reading is None else {"reads": str(student.reading)}),
-            ),
+            student=Known.of(student, recipe.student["name"]),
             teachers=tuple(
                 Known(
                     name=one.name,
@@ -285,9 +277,7 @@ def first_weights(recipe: Recipe, panel: Panel, shape: tuple[int, ...], strategy
         return build(spec, shape, panel.space.names, f"recipe {recipe.name}, student")
 
 
-def measure(
-    student: Student, panel: Panel, test: Rows | None, strategy: Strategy[Any], journal: Journal
-) -> Evaluation | None:
+def measure(student: Student, panel: Panel, test: Rows | None, journal: Journal) -> Evaluation | None:
     """The student beside its teachers on the test rows; None without annotated rows."""
     if test is None:
         journal.note("no annotated rows to measure on; name some with data.held_out")

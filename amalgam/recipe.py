@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator, model_validator
 
 from amalgam.datasets import DataOptions
 from amalgam.embeddings.lexicon import Vocabulary
@@ -53,6 +53,7 @@ class Data(BaseModel):
         student: the part the student learns from, without its annotations.
         labelled: the share of that part whose annotations a strategy may see that learns from a few labelled rows; a
             stratified draw, with a row of every label. None shows none.
+        shots: the same as a number: so many rows of every label.
         shows: part → what its rows are annotated with, where parts have been labelled by different people: a source of
             the strategy's label graph, or a list of labels. The student then learns from all these parts.
         join: further data that the student learns from, whose labels meet the others' in the strategy's label graph.
@@ -69,11 +70,23 @@ class Data(BaseModel):
     split_seed: int = 0
     student: StrictStr = "unlabelled"
     labelled: float | None = Field(default=None, gt=0, le=1)
+    shots: int | None = Field(default=None, gt=0)
     shows: dict[str, StrictStr | tuple[StrictStr, ...]] = {}
     join: tuple[Joined, ...] = ()
     test: StrictStr = "test"
     held_out: StrictStr | None = None
     held_out_options: DataOptions | None = None
+
+    @model_validator(mode="after")
+    def _one_amount(self) -> Data:
+        if self.labelled is not None and self.shots is not None:
+            raise ValueError("labelled or shots, not both: a share of the rows, or so many of every label")
+        return self
+
+    @property
+    def shows_some(self) -> bool:
+        """Whether some of the student's rows show their annotations."""
+        return self.labelled is not None or self.shots is not None
 
 
 class Labels(BaseModel):
@@ -173,6 +186,20 @@ class Recipe(Run):
     live: bool = False
 
 
+class TransferRecipe(Recipe):
+    """A run whose student learns a target from a few labelled rows, with the help of a large source.
+
+    Attributes:
+        data: the target.
+        sources: data sets with classes of their own.
+        teachers: who labels the rows of sources, where nobody annotated these.
+        student: one whose logits are made of its features by its last layer alone.
+    """
+
+    sources: tuple[Joined, ...]
+    student: dict[str, Any] = {"name": "mlp"}
+
+
 class Extension(BaseModel):
     """An embedding that is extended.
 
@@ -250,7 +277,9 @@ def read_any(name: str, changes: Mapping[str, object] | None = None, assignments
         raise RequestError(
             f"{where} has neither `data`, of rows, nor a `vocabulary`, of words, but {near[0]!r}; is that misspelt?"
         )
-    return parse(WordRecipe, content, where) if "vocabulary" in content else parse(Recipe, content, where)
+    if "vocabulary" in content:
+        return parse(WordRecipe, content, where)
+    return parse(TransferRecipe if "sources" in content else Recipe, content, where)
 
 
 def resolve(content: dict[str, Any], where: str) -> Recipe:
@@ -261,7 +290,7 @@ def resolve(content: dict[str, Any], where: str) -> Recipe:
         where: who has them, for messages.
     """
     _anchor(content, Path.cwd())
-    return parse(Recipe, content, where)
+    return parse(TransferRecipe if "sources" in content else Recipe, content, where)
 
 
 def _change(content: dict[str, Any], key: str, value: object) -> None:
@@ -291,7 +320,8 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
     data = content.get("data")
     if isinstance(data, dict):
         data.update({key: anchored(data[key], folder) for key in ("source", "held_out") if key in data})
-        further = [one for one in data.get("join") or () if isinstance(one, dict)]
+        joined = [*(data.get("join") or ()), *(content.get("sources") or ())]
+        further = [one for one in joined if isinstance(one, dict)]
         for one in further:
             one.update({"source": anchored(one["source"], folder)} if "source" in one else {})
         for options in (data.get("options"), data.get("held_out_options"), *(one.get("options") for one in further)):

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,6 +31,10 @@ from amalgam.schema import parse
 from amalgam.sheets import fill
 from amalgam.strategy import Grid
 from amalgam.thumbnails import Thumbnails
+from amalgam.transfer.told import Transferred
+
+if TYPE_CHECKING:
+    from amalgam.student import Student
 
 ANNOTATED = "annotated, of the student's"
 """The part of the data, among `Report.data`, whose annotations the strategy saw."""
@@ -62,6 +66,19 @@ class Known(BaseModel):
     masks: bool = False
     reads: str = "raw features, float32"
 
+    @classmethod
+    def of(cls, student: Student, name: str) -> Self:
+        """What a student of some kind knows."""
+        return cls(
+            name=name,
+            labels=student.labels,
+            shape=student.shape,
+            exclusive=student.exclusive,
+            tasks={task: tuple(classes) for task, classes in student.tasks.items()},
+            masks=student.masks,
+            **({} if student.reading is None else {"reads": str(student.reading)}),
+        )
+
 
 class Report(BaseModel):
     """What a run did and what came of it.
@@ -80,6 +97,7 @@ class Report(BaseModel):
         grid: what of it is a number for each label and teacher.
         history: one mapping an epoch: `epoch`, `loss`, `validation`, `learning_rate`, `seconds`.
         evaluation: the numbers on held-out rows; None when no row is annotated.
+        transfer: of a run with a source, what its classes were worth.
         export: facts of the exported student; empty when it was not exported.
         notes: what a reader must know: what was dropped, repaired, left out.
     """
@@ -99,6 +117,7 @@ class Report(BaseModel):
     grid: Grid | None = None
     history: tuple[dict[str, int | float | None], ...] = ()
     evaluation: Evaluation | None = None
+    transfer: Transferred | None = None
     export: dict[str, str | int | float | None] = {}
     notes: tuple[str, ...] = ()
 

@@ -52,6 +52,7 @@ class Student(nn.Module, ABC):
     texts: bool = False  # whether its inputs are texts, the numbers of words
     reading: Reading | None = None  # how the texts that it learned from were read
     settings: Settings
+    last: str | None = None  # the module that makes its logits of its features, where that alone does
     tasks: Tasks = MappingProxyType({})  # its tasks of several classes, of which a row has the likeliest one alone
     report: Report | None = None  # what a run says of the student it made
     features: tuple[str, ...] = ()  # the names of its input columns, where the data named them

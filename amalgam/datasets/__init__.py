@@ -12,6 +12,7 @@ from amalgam.datasets import (
     image_table,
     images,
     mulan,
+    packed,
     pixels,
     shapes3d,
     specs,
@@ -43,6 +44,7 @@ _OPTIONS: dict[str, set[str]] = {
     "shapes3d": {"count", "seed", "size", "tasks"},
     ".h5": {"count", "seed", "tasks"},
     "images": _FILES,
+    "packed images": _FILES,
     "table of images": {"image", *_COLUMNS, *_FILES},
     "pixels": {"channels", "coarse"},
     "torchvision": {"channels", "coarse", "download"},
@@ -59,9 +61,9 @@ def load(spec: str, options: DataOptions | None = None, progress: Progress | Non
             `$AMALGAM_DATA`; `tslearn:Trace` or `torchvision:MNIST`, or another of their sets; a path to an `.arff`,
             `.csv`, `.tsv`, `.ts` or `.txt` file (also `.xz`, `.bz2`, `.gz`), to an `.npz`, `.npy`, `.parquet` or (3D
             Shapes) `.h5` file, to an IDX file of images, to a folder of series (NAME_TRAIN and NAME_TEST, or as
-            HAR's), of images, or of MNIST's or CIFAR's files. `.ts` files and tslearn's sets are series; `.txt` files
-            are with the option `series`, and others can be. With the option `text` a file holds texts. A file may lie
-            in a `.zip`: `texts.zip/train.txt`.
+            HAR's), of images, or of MNIST's or CIFAR's files; to a `.tar` or `.zip` archive of images, or to a folder
+            in one. `.ts` files and tslearn's sets are series; `.txt` files are with the option `series`, and others
+            can be. With the option `text` a file holds texts. A file may lie in a `.zip`: `texts.zip/train.txt`.
         options: what the file does not say itself.
         progress: who shows how many images were opened.
 
@@ -101,6 +103,8 @@ def _read(kind: str, paths: list[Path], spec: str, options: DataOptions, progres
             return texts.read_table(paths[0], options)
         case "lines of texts":
             return texts.read_lines(paths[0], options)
+        case "packed images":
+            found = packed.read(paths[0], options, progress)
         case "pixels":
             found = pixels.read(paths[0], options)
         case ".npy":
@@ -153,6 +157,8 @@ def files(spec: str, options: DataOptions | None = None) -> list[Path]:
         return image_table.paths(paths[0], options)
     if kind == "pixels":
         return pixels.paths(paths[0], options.coarse)
+    if kind == "packed images":
+        return [packed.archive_in(paths[0]) or paths[0]]
     xml = mulan.label_file(paths[0], options) if kind == ".arff" else None
     return [archive_of(path) or path for path in (paths if xml is None else [*paths, xml])]
 

@@ -1,4 +1,4 @@
-"""The few annotated rows that a student may see: a stratified draw, with a row of every class or label that has one."""
+"""The few annotated rows that a student may see: a stratified draw, or so many rows of every class or label."""
 
 from __future__ import annotations
 
@@ -44,3 +44,30 @@ def few(rows: Rows, share: float, seed: int) -> Rows:
         if len(having):
             chosen[having[int(chance.integers(len(having)))]] = True
     return replace(rows, annotated=rows.annotated.masked_fill(~chosen[:, None], torch.nan))
+
+
+def few_of_each(rows: Rows, shots: int, seed: int) -> Rows:
+    """The same rows, annotated in so many of every label that has them, drawn at random.
+
+    A row of several labels counts for each; rarer labels choose first.
+
+    Args:
+        rows: N rows, annotated all or in part.
+        shots: rows of every label, at least; all where there are fewer.
+        seed: the same rows, shots and seed give the same draw.
+
+    Raises:
+        RequestError: nothing is annotated.
+    """
+    if rows.annotated is None or not bool((rows.annotated == 1).any()):
+        raise RequestError(f"{rows.name} has no annotated rows to draw labelled ones from; name its label columns")
+    positive = (rows.annotated == 1)[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    chosen = torch.zeros(len(rows), dtype=torch.bool)
+    for label in positive.sum(0).argsort(stable=True).tolist():
+        having = positive[:, label]
+        missing = shots - int((having & chosen).sum())
+        chosen[(having & ~chosen).nonzero()[: max(missing, 0), 0]] = True
+    kept = torch.zeros(len(rows), dtype=torch.bool)
+    kept[order[chosen]] = True
+    return replace(rows, annotated=rows.annotated.masked_fill(~kept[:, None], torch.nan))

@@ -68,7 +68,7 @@ class ImageFiles(torch.utils.data.Dataset[torch.Tensor]):
                 raise RequestError(f"{path} {error}, though it could be read before; put the image back") from None
 
         with quiet():
-            _each(one, len(rows))
+            each(one, len(rows))
         return [read[number] for number in range(len(rows))]
 
     def stamps(self) -> NDArray[np.uint64]:
@@ -79,7 +79,7 @@ class ImageFiles(torch.utils.data.Dataset[torch.Tensor]):
             def one(row: int) -> None:
                 contents[row] = _content(self.path(row).read_bytes())
 
-            _each(one, len(self))
+            each(one, len(self))
             self.contents = contents
         return self.contents ^ np.uint64(int(fingerprint("images", vars(self.reading))[:16], 16))
 
@@ -88,7 +88,7 @@ def _content(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 
-def _each(work: Callable[[int], None], count: int, told: Callable[[int], None] = lambda done: None) -> None:
+def each(work: Callable[[int], None], count: int, told: Callable[[int], None] = lambda done: None) -> None:
     """Call `work` with every number below `count`, in several threads unless this is a process among several.
 
     Args:
@@ -214,7 +214,7 @@ def _examined(album: Album, progress: Progress) -> tuple[NDArray[np.uint64], NDA
             damage[row] = str(error)
 
     with quiet(), progress.step("images", len(album.names), "images") as bar:
-        _each(one, len(album.names), bar.advance)
+        each(one, len(album.names), bar.advance)
     return contents, sizes, dict(sorted(damage.items()))
 
 

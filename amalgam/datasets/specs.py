@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from amalgam.datasets import archive, image_folder, mulan, pixels, table, vision
+from amalgam.datasets import archive, image_folder, mulan, packed, pixels, table, vision
 from amalgam.datasets.compressed import archive_of, plain_name
 from amalgam.datasets.loaded import DataOptions
 from amalgam.errors import RequestError, listed, nearest
@@ -56,6 +56,8 @@ def found(spec: str, options: DataOptions) -> tuple[str, list[Path]]:
         return "images", [path]
     if path.suffix == ".h5":
         return ".h5", [path]
+    if packed.archive_in(path) is not None and packed.holds_images(path):
+        return "packed images", [path]
     kind = Path(plain_name(path)).suffix
     if kind in archive.KINDS | TABLES and (path.suffix == kind or kind in _COMPRESSIBLE):
         if kind == ".ts" or (options.series and kind in archive.KINDS):
@@ -73,7 +75,8 @@ def _placed(spec: str) -> Path:
     """The path of a file, or of one in a ZIP archive, here or below the folder that `AMALGAM_DATA` names."""
     home, path = os.environ.get("AMALGAM_DATA"), Path(spec).expanduser()
     below = Path(home).expanduser() / path if home else path
-    return path if path.exists() or archive_of(path) or not (below.is_file() or archive_of(below)) else below
+    inside = archive_of(path) or packed.archive_in(path)
+    return path if path.exists() or inside or not (below.is_file() or packed.archive_in(below)) else below
 
 
 def _of_table(spec: str, kind: str, options: DataOptions) -> str:
@@ -101,6 +104,8 @@ def _in_folder(folder: Path) -> tuple[str, list[Path]]:
             return "pixels", [folder]
         if image_folder.holds_images(folder):
             return "images", [folder]
+        if one := packed.in_folder(folder):
+            return "packed images", [one]
         raise RequestError(
             f"{error}; nor does it hold {image_folder.EXPECTED}, or MNIST's (…-images-idx3-ubyte) or "
             "CIFAR's binary files (train.bin, fine_label_names.txt)"
@@ -126,7 +131,8 @@ def _image_folders() -> dict[str, Path]:
     return {
         one.name: one
         for one in folders
-        if one.is_dir() and (pixels.holds_pixels(one) or image_folder.holds_images(one))
+        if one.is_dir()
+        and (pixels.holds_pixels(one) or image_folder.holds_images(one) or packed.in_folder(one) is not None)
     }
 
 
@@ -145,7 +151,8 @@ def _unknown(spec: str, path: Path) -> RequestError:
     if path.exists():
         return RequestError(
             f"data {spec!r} is of no kind that can be read; expected a file named .arff, .csv, .tsv, .ts, .txt (also "
-            ".xz, .bz2, .gz), .npz, .npy, .parquet or .h5, an image, or a folder of series or of images"
+            ".xz, .bz2, .gz), .npz, .npy, .parquet or .h5, an image, an archive of images (.tar, .zip), or a folder of "
+            "series or of images"
         )
     if spec in _ELSEWHERE:
         what, where = _ELSEWHERE[spec]

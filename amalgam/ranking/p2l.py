@@ -30,29 +30,34 @@ def summary(features: Tensor, trim: float = 0.0, weights: Tensor | None = None) 
 
     Args:
         features: (N, D).
-        trim: the share of values that are left out at each end of a column; above 0 it is the trimmed mean.
+        trim: the share of values that are left out at each end of a column, below a half; above 0 it is the trimmed
+            mean.
         weights: (R, N), how often each row counts in each of R resamplings; of a trimmed mean the values that count are
-            those of the sample itself.
+            those of the sample itself, and a column of which a resampling has none keeps the sample's own.
 
     Returns:
         (D,), or (R, D) with weights.
     """
-    cut = int(trim * len(features))
-    counted = torch.ones_like(features)
+    cut, kept = int(trim * len(features)), None
     if cut:
         order = features.argsort(0)
-        counted.scatter_(0, order[:cut], 0.0).scatter_(0, order[len(features) - cut :], 0.0)
-    if weights is None:
-        mean = (features * counted).double().sum(0) / counted.double().sum(0)
-    else:
-        mean = ((weights @ (features * counted)).double()) / (weights @ counted).double().clamp_min(1.0)
+        kept = torch.ones_like(features).scatter_(0, order[:cut], 0.0).scatter_(0, order[len(features) - cut :], 0.0)
+        features = features * kept
+    mean = features.sum(0, dtype=torch.float64) / (len(features) - 2 * cut)
+    if weights is not None:
+        count = weights.sum(1, keepdim=True) if kept is None else weights @ kept
+        mean = torch.where(count > 0, (weights @ features).double() / count.clamp_min(1.0), mean)
     return mean / mean.abs().sum(-1, keepdim=True).clamp_min(1e-300)
 
 
 def z(values: Numbers) -> Numbers:
-    """z(x) = (x − μ) / σ over the last axis, (..., M); 0 where all are equal."""
-    deviation = values.std(-1, keepdims=True)
-    return np.where(deviation > 0, (values - values.mean(-1, keepdims=True)) / np.where(deviation > 0, deviation, 1), 0)
+    """z(x) = (x − μ) / σ over the last axis, (..., M); 0 where all are equal.
+
+    That is asked of the values: the σ of three times 0.1 is 1e-17.
+    """
+    mean, deviation = values.mean(-1, keepdims=True), values.std(-1, keepdims=True)
+    same = (values == values[..., :1]).all(-1, keepdims=True) | (deviation == 0)
+    return np.where(same, 0.0, (values - mean) / np.where(same, 1.0, deviation))
 
 
 def estimate(sizes: Numbers, divergences: Numbers, k: float = K) -> Numbers:
@@ -108,5 +113,6 @@ def picks(estimated: Numbers, gains: Numbers) -> int:
 
 
 def resampled(rows: int, times: int, chance: torch.Generator) -> Tensor:
-    """How often each of N rows counts in each of R bootstrap samples, (R, N): Poisson, which needs no fixed total."""
-    return torch.poisson(torch.ones(times, rows), chance)
+    """How often each of N rows counts in each of R bootstrap samples of N rows, (R, N)."""
+    drawn = torch.randint(rows, (times, rows), generator=chance)
+    return torch.zeros(times, rows).scatter_add_(1, drawn, torch.ones(1, 1).expand(times, rows))

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from amalgam.classes import probabilities
-from amalgam.collect import vote
-from amalgam.errors import RequestError, listed
-from amalgam.fingerprint import of_rows
-from amalgam.journal import Journal
-from amalgam.panel import Panel, Seat, seat
-from amalgam.processes import nonce
+from amalgam.errors import RequestError, listed, nearest
+from amalgam.panel import Seat
 from amalgam.progress import Progress, Silent
 from amalgam.ranking import p2l
-from amalgam.ranking.divergences import Divergence, apart
-from amalgam.ranking.reference import Reference, as_positive, plain
-from amalgam.ranking.scores import SCORES, Answers, Score, scored
+from amalgam.ranking.answers import annotated, answers, by_score, table
+from amalgam.ranking.distances import Clock, Estimated, Look, distances, drawn
+from amalgam.ranking.divergences import Divergence
+from amalgam.ranking.reference import Reference, plain
+from amalgam.ranking.scores import BY_FEATURES, SCORES, Score
+from amalgam.series import alike
 from amalgam.signals import Rows
 from amalgam.teacher import FeatureScorer
 
 Ranker = Literal["p2l", "largest", "least_divergent", "log_me", "leep", "nce", "h_score", "trans_rate"]
 
-_P2L = ("p2l", "largest", "least_divergent")
-_LOWER = ("least_divergent",)  # rankers by which the smallest comes first
-_FEW_TIMES = 20  # resamplings of a score, each of which is a decomposition of the features
-_FEW_ROWS = 4096  # rows that a score is told by, at most
+_BY_ROWS: tuple[Ranker, ...] = ("p2l", "largest", "least_divergent")
 
 
 @dataclass(frozen=True)
@@ -59,11 +51,13 @@ class Entry:
         name: of the candidate.
         kind: `source` or `teacher`.
         estimate: what it is ranked by; None where that cannot be told.
-        low: the 2.5th percentile of the estimate over bootstrap samples.
+        low: the 2.5th percentile of the estimate over resampled rows.
         high: the 97.5th.
-        first: in which share of the bootstrap samples it is first.
+        first: in which share of the resamplings it is first.
         size: |s|, rows that it was, or would be, trained on.
         divergence: D(t, s).
+        by_size: z(log |s|) of Eq. (2), where that is what it is ranked by.
+        by_divergence: k z(D(t, s)) of Eq. (2), to which the estimate is the sum of both.
         scores: of a teacher, by score.
     """
 
@@ -75,6 +69,8 @@ class Entry:
     first: float | None
     size: int | None
     divergence: float | None
+    by_size: float | None
+    by_divergence: float | None
     scores: dict[str, float | None]
 
 
@@ -91,7 +87,7 @@ class Ranking:
         k: of Eq. (2).
         entries: best first; what cannot be ranked comes last.
         baselines: other ways to choose → what they would.
-        seconds: what took how long.
+        seconds: what took how long: `target`, `sources`, `teachers`, `bootstrap`.
         notes: what a reader must know.
     """
 
@@ -112,16 +108,8 @@ class Ranking:
         return self.entries[0]
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, as plain JSON."""
+        """All of it, as plain JSON: there is no NaN in it, and what cannot be told is null."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Estimated:
-    """Numbers of M candidates, and of R bootstrap samples of them."""
-
-    value: NDArray[np.float64]  # (M,)
-    resampled: NDArray[np.float64]  # (R, M)
 
 
 def rank(
@@ -156,69 +144,64 @@ def rank(
         progress: who shows the steps.
 
     Raises:
-        RequestError: no candidates, two of one name, or none that can be ranked.
+        RequestError: no candidates, two of one name, rows of another kind than the target's, none that can be ranked,
+            or a setting that is none.
     """
-    shown = progress or Silent()
+    shown, clock, notes = progress or Silent(), Clock(), list[str]()
+    look = Look(divergence, trim, most, times, seed)
+    _check_settings(by, look, k)
     _check(target, candidates, usual)
-    chosen: Ranker = by or _default(target, candidates)
-    seconds, notes = dict[str, float](), list[str]()
-    rows = drawn(target, most, seed)
-    reader = reference or plain(rows)
-    far = _far(rows, candidates, reader, divergence, trim, most, times, seed, seconds, shown)
+    told = annotated(target)
+    chosen: Ranker = by or _default(candidates, told)
     sized = [place for place, one in enumerate(candidates) if one.rows is not None]
+    _require(chosen, candidates, told, target.name)
+    rows, name, far = drawn(target, most, seed), None, Estimated(np.zeros(0), np.zeros((times, 0)))
+    if sized:
+        sources = [drawn(one.rows, most, seed) for one in candidates if one.rows is not None]
+        with clock.timed("target"):
+            reader = reference or plain(rows)
+        name, far = reader.name, distances(rows, sources, reader, look, clock, shown)
     sizes = np.array([len(candidates[place].rows or ()) for place in sized], dtype=np.float64)
-    said = _said(target, candidates, seed, seconds, shown, notes)
-    table = {score: [None if one is None else scored(score, one) for one in said] for score in SCORES}
-    if chosen in _P2L:
+    with clock.timed("teachers"):
+        said = answers(told, [one.seat for one in candidates], most, seed, shown, notes)
+        scores = table(said)
+    if chosen in _BY_ROWS:
         places, found = sized, _by_rows(chosen, sizes, far, k)
     else:
-        places, found = _by_score(chosen, said, min(times, _FEW_TIMES), seed)  # type: ignore[arg-type]
+        with clock.timed("bootstrap"):
+            places, found = by_score(chosen, said, seed)  # type: ignore[arg-type]
     if not places:
         raise RequestError(_nothing(chosen, candidates))
-    order = np.argsort(-found.value, kind="stable")
-    first = np.bincount(found.resampled.argmax(1), minlength=len(places)) / len(found.resampled)
-    low, high = np.percentile(found.resampled, [2.5, 97.5], axis=0)
-    sign = -1.0 if chosen in _LOWER else 1.0
-
-    def entry(place: int, at: int | None) -> Entry:
-        one = candidates[place]
-        among = sized.index(place) if place in sized else None
-        ends = (None, None) if at is None else sorted((sign * float(low[at]), sign * float(high[at])))
-        return Entry(
-            name=one.name,
-            kind="source" if one.seat is None else "teacher",
-            estimate=None if at is None else sign * float(found.value[at]),
-            low=ends[0],
-            high=ends[1],
-            first=None if at is None else float(first[at]),
-            size=None if one.rows is None else len(one.rows),
-            divergence=None if among is None else float(far.value[among]),
-            scores={score: values[place] for score, values in table.items() if one.seat is not None},
-        )
-
-    ranked = [entry(places[at], int(at)) for at in order]
-    left = [entry(place, None) for place in range(len(candidates)) if place not in places]
-    if left:
-        notes.append(f"{listed([one.name for one in left])} cannot be ranked by {chosen}: {_lacks(chosen)}")
+    if left := [one.name for place, one in enumerate(candidates) if place not in places]:
+        notes.append(f"{listed(left)} cannot be ranked by {chosen}: {_lacks(chosen)}")
+    if not any(seated.seat for seated in candidates):
+        clock.seconds.pop("teachers")
     return Ranking(
         target=target.name,
         rows=len(rows),
         by=chosen,
-        reference=None if not sized else reader.name,
+        reference=name,
         divergence=divergence,
         k=k,
-        entries=(*ranked, *left),
-        baselines=_baselines(candidates, sized, sizes, far, table, usual),
-        seconds=seconds,
+        entries=_entries(candidates, chosen, k, (sized, sizes, far), (places, found), scores),
+        baselines=_baselines(candidates, sized, sizes, far, scores, usual),
+        seconds=clock.seconds,
         notes=tuple(notes),
     )
 
 
-def drawn(rows: Rows, most: int, seed: int) -> Rows:
-    """Some rows at random, in their order; all where they are not more."""
-    if len(rows) <= most:
-        return rows
-    return rows.take(torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:most].sort().values)
+def _check_settings(by: str | None, look: Look, k: float) -> None:
+    for what, given, known in (("by", by, get_args(Ranker)), ("divergence", look.divergence, get_args(Divergence))):
+        if given is not None and given not in known:
+            raise RequestError(f"--{what} {given!r} is none of {', '.join(known)}{nearest(str(given), known)}")
+    if not 0 <= look.trim < 0.5:
+        raise RequestError(f"--trim {look.trim:g} is a share of values at each end: 0 or more, and below 0.5")
+    if look.most < 2:
+        raise RequestError(f"--most {look.most} leaves nothing to compare; look at 2 rows of a data set or more")
+    if look.times < 1:
+        raise RequestError(f"times={look.times} makes no interval; draw a bootstrap sample or more")
+    if not math.isfinite(k):
+        raise RequestError(f"--k {k} is no number; it says how much the divergence counts, such as {p2l.K:g}")
 
 
 def _check(target: Rows, candidates: Sequence[Candidate], usual: str | None) -> None:
@@ -231,127 +214,125 @@ def _check(target: Rows, candidates: Sequence[Candidate], usual: str | None) -> 
     if twice:
         raise RequestError(f"two candidates are called {listed(twice)}; give each a name of its own, NAME=SPEC")
     if usual is not None and usual not in names:
-        raise RequestError(f"--usual {usual!r} is none of the candidates ({listed(names)})")
+        raise RequestError(f"--usual {usual!r} is none of the candidates ({listed(names)}){nearest(usual, names)}")
     for one in candidates:
-        if one.rows is None or one.rows.shape == target.shape:
-            continue
-        alike = len(one.rows.shape) == len(target.shape) > 1 and (one.rows.texts is None) == (target.texts is None)
-        if not alike:
-            raise RequestError(
-                f"{one.name} has rows of the shape {one.rows.shape} and the target {target.name} of {target.shape}; "
-                "they must be of one kind, and tables must have the same columns"
-            )
+        if one.rows is not None:
+            _require_alike(one.name, one.rows, target)
 
 
-def _default(target: Rows, candidates: Sequence[Candidate]) -> Ranker:
-    if all(one.rows is not None for one in candidates) or target.annotated is None:
+def _require_alike(name: str, rows: Rows, target: Rows) -> None:
+    """RequestError for a candidate without rows, or with rows of another kind than the target's."""
+    if not len(rows):
+        raise RequestError(f"{name} has no rows; leave it out, or name a data set that has some")
+    if (rows.texts is None) != (target.texts is None):
+        texts, numbers = (target.name, name) if rows.texts is None else (name, target.name)
+        raise RequestError(
+            f"{texts} has texts and {numbers} numbers, which cannot be compared; read both as texts (the data option "
+            "`text`), or neither"
+        )
+    if rows.texts is not None and target.texts is not None and rows.texts.tokenizer != target.texts.tokenizer:
+        raise RequestError(
+            f"the texts of {name} were read by {rows.texts.tokenizer or 'hashing words'} and those of {target.name} by "
+            f"{target.texts.tokenizer or 'hashing words'}; set the data option `tokenizer` alike"
+        )
+    images = len(rows.shape) == len(target.shape) == 3
+    if rows.shape != target.shape and not images and not alike(rows.shape, target.shape):
+        raise RequestError(
+            f"{name} has rows of the shape {rows.shape} and the target {target.name} of {target.shape}; they must be "
+            "of one kind: tables of the same columns, series of the same channels, images, or texts"
+        )
+
+
+def _default(candidates: Sequence[Candidate], told: Rows | None) -> Ranker:
+    if told is None or all(one.rows is not None for one in candidates):
         return "p2l"
     every = all(isinstance(one.seat.teacher, FeatureScorer) for one in candidates if one.seat is not None)
-    return "log_me" if every else "leep"
+    return "log_me" if every and any(one.seat for one in candidates) else "leep"
 
 
-def _far(
-    target: Rows,
-    candidates: Sequence[Candidate],
-    reader: Reference,
-    divergence: Divergence,
-    trim: float,
-    most: int,
-    times: int,
-    seed: int,
-    seconds: dict[str, float],
-    progress: Progress,
-) -> _Estimated:
-    """D(t, s) of the candidates that have rows, and of bootstrap samples of target and source."""
-    sources = [drawn(one.rows, most, seed) for one in candidates if one.rows is not None]
-    if not sources:
-        return _Estimated(np.zeros(0), np.zeros((times, 0)))
-    seen = list[Tensor]()
-    with progress.step(f"features by {reader.name}", len(target) + sum(map(len, sources))) as bar:
-        for place, rows in enumerate([target, *sources]):
-            began = time.monotonic()
-            seen.append(reader.features(rows))
-            bar.advance(len(rows), rows.name)
-            what = "target" if place == 0 else "sources"
-            seconds[what] = round(seconds.get(what, 0.0) + time.monotonic() - began, 3)
-    began = time.monotonic()
-    chance = torch.Generator().manual_seed(seed)
-    own, *theirs = as_positive(*seen)
-    summed = [(p2l.summary(one, trim), p2l.summary(one, trim, p2l.resampled(len(one), times, chance)))
-              for one in (own, *theirs)]  # fmt: skip
-    (target_once, target_often), *rest = summed
-    once = [float(apart(divergence, target_once, one)) for one, _ in rest]
-    often = torch.stack([apart(divergence, target_often, one) for _, one in rest], 1)
-    seconds["bootstrap"] = round(time.monotonic() - began, 3)
-    return _Estimated(np.array(once), often.numpy())
+def _require(by: Ranker, candidates: Sequence[Candidate], told: Rows | None, target: str) -> None:
+    """RequestError where no candidate can be ranked, as far as that is known before any work."""
+    names = listed([one.name for one in candidates])
+    if by in _BY_ROWS and all(one.rows is None for one in candidates):
+        raise RequestError(
+            f"nothing says what {names} were trained on, which {by} goes by: name data sets with --source, or rank "
+            "teachers by what they say of annotated rows: a target with label columns (--labels), and --by log_me or "
+            "leep"
+        )
+    if by not in _BY_ROWS and not any(one.seat for one in candidates):
+        raise RequestError(
+            f"--by {by} ranks teachers by what they say of annotated rows, and {names} are data sets; name teachers "
+            f"with --teacher, or choose --by {', '.join(_BY_ROWS)}"
+        )
+    if by not in _BY_ROWS and told is None:
+        raise RequestError(
+            f"--by {by} goes by annotated rows of the target, and {target} has none; name its label columns with "
+            "--labels, or another target"
+        )
 
 
-def _by_rows(by: str, sizes: NDArray[np.float64], far: _Estimated, k: float) -> _Estimated:
+def _by_rows(by: Ranker, sizes: NDArray[np.float64], far: Estimated, k: float) -> Estimated:
     """The estimate of each candidate that has rows; greater is better."""
     if by == "largest":
-        return _Estimated(sizes, np.broadcast_to(sizes, far.resampled.shape))
+        return Estimated(sizes, np.broadcast_to(sizes, far.resampled.shape))
     if by == "least_divergent":
-        return _Estimated(-far.value, -far.resampled)
-    return _Estimated(p2l.estimate(sizes, far.value, k), p2l.estimate(sizes, far.resampled, k))
+        return Estimated(-far.value, -far.resampled)
+    return Estimated(p2l.estimate(sizes, far.value, k), p2l.estimate(sizes, far.resampled, k))
 
 
-def _said(
-    target: Rows,
+def _entries(
     candidates: Sequence[Candidate],
-    seed: int,
-    seconds: dict[str, float],
-    progress: Progress,
-    notes: list[str],
-) -> list[Answers | None]:
-    """What each teacher says of the target's annotated rows; None of sources, and where no row is annotated."""
-    teachers = [one for one in candidates if one.seat is not None]
-    if not teachers or target.annotated is None:
-        return [None] * len(candidates)
-    there = (~target.annotated.isnan()).all(1).nonzero()[:, 0]
-    if not len(there):
-        return [None] * len(candidates)
-    rows = drawn(target.take(there), _FEW_ROWS, seed)
-    assert rows.annotated is not None
-    annotated = rows.annotated.double().numpy()
-    one_class = annotated.shape[1] > 1 and bool((annotated.sum(1) == 1).all())
-    began, found = time.monotonic(), list[Answers | None]()
-    with ExitStack() as passing:
-        journal = Journal(progress, nonce(), passing)
-        for one in candidates:
-            found.append(None if one.seat is None else _answers(one.seat, rows, annotated, one_class, journal))
-        notes += journal.notes
-    seconds["teachers"] = round(time.monotonic() - began, 3)
-    return found
+    by: Ranker,
+    k: float,
+    measured: tuple[Sequence[int], NDArray[np.float64], Estimated],
+    ranked: tuple[Sequence[int], Estimated],
+    scores: Mapping[Score, Sequence[float | None]],
+) -> tuple[Entry, ...]:
+    """The candidates in their order.
 
+    Args:
+        candidates: in any order.
+        by: what they are ranked by.
+        k: of Eq. (2).
+        measured: the places of those that have rows, their sizes and their divergences.
+        ranked: the places of those that are ranked, and their estimates, greater is better.
+        scores: of all candidates.
+    """
+    (sized, sizes, far), (places, found) = measured, ranked
+    (low, high), sign = found.interval(), -1.0 if by == "least_divergent" else 1.0
+    leaders = np.bincount(found.resampled.argmax(1), minlength=len(places)) / len(found.resampled)
+    terms = (p2l.z(np.log(sizes)), k * p2l.z(far.value)) if by == "p2l" else None
 
-def _answers(one: Seat, rows: Rows, annotated: NDArray[np.float64], one_class: bool, journal: Journal) -> Answers:
-    panel: Panel = seat([one])
-    shows = isinstance(one.teacher, FeatureScorer)
-    ballots = vote(panel, rows.unlabelled(), of_rows(rows), journal, features=shows)
-    scores = torch.as_tensor(np.asarray(ballots.scores[0][: len(rows)])).float()
-    features = torch.as_tensor(np.asarray(ballots.features[0][: len(rows)])).double().numpy() if shows else None
-    said = probabilities(scores, one.spans).double().numpy() if one.exclusive else None
-    return Answers(annotated, one_class, features, said)
+    def entry(place: int, at: int | None) -> Entry:
+        one = candidates[place]
+        among = sized.index(place) if place in sized else None
+        ends = [None, None] if at is None else sorted((sign * float(low[at]), sign * float(high[at])))
+        own = (None, None) if terms is None or among is None else [float(term[among]) for term in terms]
+        return Entry(
+            name=one.name,
+            kind="source" if one.seat is None else "teacher",
+            estimate=None if at is None else sign * float(found.value[at]),
+            low=ends[0],
+            high=ends[1],
+            first=None if at is None else float(leaders[at]),
+            size=None if one.rows is None else len(one.rows),
+            divergence=None if among is None else float(far.value[among]),
+            by_size=own[0],
+            by_divergence=own[1],
+            scores={score: values[place] for score, values in scores.items() if one.seat is not None},
+        )
 
-
-def _by_score(by: Score, said: Sequence[Answers | None], times: int, seed: int) -> tuple[list[int], _Estimated]:
-    """The places of the teachers that a score can be told of, and the score of each."""
-    once = [None if one is None else scored(by, one) for one in said]
-    places = [place for place, value in enumerate(once) if value is not None]
-    answers = [one for place, one in enumerate(said) if place in places and one is not None]
-    chance, often = np.random.default_rng(seed), list[list[float]]()
-    for _ in range(times if answers else 0):
-        index = chance.integers(len(answers[0].annotated), size=len(answers[0].annotated))
-        often.append([float(scored(by, one.of(index)) or 0.0) for one in answers])
-    return places, _Estimated(np.array([once[place] for place in places], dtype=np.float64), np.array(often))
+    order = np.argsort(-found.value, kind="stable")
+    ranking = [entry(places[at], int(at)) for at in order]
+    return (*ranking, *(entry(place, None) for place in range(len(candidates)) if place not in places))
 
 
 def _baselines(
     candidates: Sequence[Candidate],
     sized: Sequence[int],
     sizes: NDArray[np.float64],
-    far: _Estimated,
-    table: Mapping[Score, Sequence[float | None]],
+    far: Estimated,
+    scores: Mapping[Score, Sequence[float | None]],
     usual: str | None,
 ) -> dict[str, str]:
     """What other ways to choose would: P2L's B1, B2 and B5, and the best by each score."""
@@ -359,7 +340,7 @@ def _baselines(
     if sized:
         found["largest"] = candidates[sized[int(sizes.argmax())]].name
         found["least divergent"] = candidates[sized[int(far.value.argmin())]].name
-    for score, values in table.items():
+    for score, values in scores.items():
         told = {place: value for place, value in enumerate(values) if value is not None}
         if told:
             found[SCORES[score]] = candidates[max(told, key=told.__getitem__)].name
@@ -368,17 +349,12 @@ def _baselines(
 
 def _lacks(by: str) -> str:
     """What a candidate lacks that cannot be ranked so."""
-    if by in _P2L:
+    if by in _BY_ROWS:
         return "nothing says what they were trained on"
-    shows = "show no features" if by in ("log_me", "h_score", "trans_rate") else "have no classes of one task"
+    shows = "show no features" if by in BY_FEATURES else "have no classes of one task"
     return f"they are data sets, or teachers that {shows}"
 
 
 def _nothing(by: str, candidates: Sequence[Candidate]) -> str:
     names = listed([one.name for one in candidates])
-    if by in _P2L:
-        return (
-            f"nothing says what {names} were trained on, which {by} goes by: name data sets with --source, or rank "
-            "teachers by what they say of annotated rows: a target with label columns, and --by log_me or leep"
-        )
-    return f"none of {names} can be ranked by {by}: {_lacks(by)}, or no row of the target is annotated"
+    return f"none of {names} can be ranked by {by}: {_lacks(by)}, or all annotated rows of the target are alike"

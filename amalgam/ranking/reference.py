@@ -55,9 +55,9 @@ class Reference:
         with torch.inference_mode():
             found = torch.cat([self.see(inputs).float() for _, inputs in rows.chunks(chunk)])
         if not bool(torch.isfinite(found).all()):
-            row = int((~torch.isfinite(found).all(1)).nonzero()[0])
+            row = int(rows.ids[(~torch.isfinite(found).all(1)).nonzero()[0]])
             raise RequestError(
-                f"the reference {self.name} shows NaN or infinite features of row {row} of {rows.name}; fill in "
+                f"the reference ({self.name}) shows NaN or infinite features of row {row} of {rows.name}; fill in "
                 "missing values, or name another with --reference"
             )
         return found
@@ -88,9 +88,15 @@ def network(one: Seat) -> Network:
         raise RequestError(
             f"the reference {one.name!r} shows no features; choose a network of torch, timm or torchvision, or a run"
         )
+    return Network(one.name, lambda inputs: one.teacher.score_and_features(inputs)[1], size_of(one), one)
+
+
+def size_of(one: Seat) -> tuple[int, int] | None:
+    """Height and width of the images that a teacher reads; None where it does not say, or reads no images."""
     module = getattr(one.teacher, "module", one.teacher)
-    size = getattr(getattr(module, "scaling", None), "size", None)
-    return Network(one.name, lambda inputs: one.teacher.score_and_features(inputs)[1], size, one)
+    size: tuple[int, int] | None = getattr(getattr(module, "scaling", None), "size", None)
+    shape = getattr(module, "shape", ())
+    return size if size is not None or len(shape) != 3 else (shape[1], shape[2])
 
 
 def plain(target: Rows) -> Reference:
@@ -144,19 +150,3 @@ def filters(seed: int = 0) -> See:
         return torch.cat(found, 1)
 
     return see
-
-
-def as_positive(target: Tensor, *others: Tensor) -> list[Tensor]:
-    """Features (N, D) that summaries as distributions can be made of, of the target and of others.
-
-    A network's are as they are where none is below 0, as P2L's, after a ReLU. Else each column is standardised by the
-    target's rows, and what lies above its mean and what lies below become columns of their own, (N, 2 D); columns that
-    are constant in the target count by their distance from it (chosen: the paper has no such features).
-    """
-    every = [target, *others]
-    if all(bool((one >= 0).all()) for one in every):
-        return every
-    mean, deviation = target.mean(0), target.std(0, correction=0)
-    deviation = torch.where(deviation > 0, deviation, 1.0)
-    standard = [(one - mean) / deviation for one in every]
-    return [torch.cat([one.relu(), (-one).relu()], 1) for one in standard]

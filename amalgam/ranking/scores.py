@@ -20,6 +20,8 @@ SCORES: dict[Score, str] = {
     "log_me": "LogME", "leep": "LEEP", "nce": "NCE", "h_score": "H-score", "trans_rate": "TransRate"
 }  # fmt: skip
 """The scores, and what they are called."""
+BY_FEATURES: frozenset[Score] = frozenset({"log_me", "h_score", "trans_rate"})
+"""Those that go by a teacher's features; the others go by the probabilities of its classes."""
 
 Floats = NDArray[np.float64]
 
@@ -48,28 +50,22 @@ class Answers:
 
 
 def scored(score: Score, answers: Answers) -> float | None:
-    """A score of a teacher; None where it cannot be told for what the teacher does not show.
+    """A score of a teacher; None where it cannot be told: the teacher does not show what it goes by, or rows are alike.
 
-    Of rows with several labels it is the mean over the labels, each as a class of two.
+    Of rows with several labels it is the mean over the labels, each as a class of two. A label that all rows have, or
+    none, says nothing of a teacher and is left out.
     """
-    if score == "log_me":
-        return None if answers.features is None else log_me(answers.features, answers.annotated)
-    seen = answers.features if score in ("h_score", "trans_rate") else answers.probabilities
-    if seen is None:
+    seen = answers.features if score in BY_FEATURES else answers.probabilities
+    marks = answers.annotated[:, answers.annotated.any(0) & ~answers.annotated.all(0)]
+    if seen is None or not marks.shape[1]:
         return None
+    if score == "log_me":
+        return log_me(seen, marks)
     asked: dict[Score, Callable[[Floats, NDArray[np.int64]], float]] = {
         "leep": leep,
         "nce": lambda said, classes: nce(said.argmax(1), classes),
         "h_score": h_score,
         "trans_rate": trans_rate,
     }
-    found = [asked[score](seen, classes) for classes in _classes(answers)]
-    return float(np.mean(found))
-
-
-def _classes(answers: Answers) -> list[NDArray[np.int64]]:
-    """Each row's class, from 0, (n,); where rows have several labels, of each label whether they have it."""
-    if answers.one_class:
-        there = answers.annotated.any(0)  # a class without a row is none
-        return [answers.annotated[:, there].argmax(1)]
-    return [label.astype(np.int64) for label in answers.annotated.T]
+    classes = [marks.argmax(1)] if answers.one_class else [label.astype(np.int64) for label in marks.T]
+    return float(np.mean([asked[score](seen, one) for one in classes]))

@@ -16,6 +16,7 @@ from amalgam.errors import RequestError, nearest
 from amalgam.labelgraph.graph import LabelGraph
 from amalgam.labelgraph.specs import find
 from amalgam.strategy import Strategy
+from amalgam.transfer.method import Transfer
 
 
 def names() -> list[str]:
@@ -23,8 +24,8 @@ def names() -> list[str]:
     return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
-Method: TypeAlias = Strategy[Any] | MetaEmbedding
-"""What a file of this folder holds: a way from votes to targets, or from embeddings to one."""
+Method: TypeAlias = Strategy[Any] | MetaEmbedding | Transfer
+"""What a file of this folder holds: a way from votes to targets, from embeddings to one, from a source to a target."""
 
 
 def method_class(name: str) -> type[Method]:
@@ -32,11 +33,8 @@ def method_class(name: str) -> type[Method]:
     if name not in names():
         raise RequestError(f"unknown strategy {name!r}{nearest(name, names())} (known: {', '.join(names())})")
     module = import_module(f"amalgam.strategies.{name}")
-    return next(
-        one
-        for one in vars(module).values()
-        if isinstance(one, type) and issubclass(one, Strategy | MetaEmbedding) and one.__module__ == module.__name__
-    )
+    classes = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__]
+    return next(one for one in classes if issubclass(one, Strategy | MetaEmbedding | Transfer))
 
 
 def of_rows() -> list[str]:
@@ -54,9 +52,20 @@ def strategy_class(name: str) -> type[Strategy[Any]]:
     found = method_class(name)
     if issubclass(found, Strategy):
         return found
+    if issubclass(found, Transfer):
+        raise RequestError(f"strategy {name!r} transfers from a source to a target; name one with --source")
     raise RequestError(
         f"strategy {name!r} makes one embedding of several; its recipe has a `vocabulary`, and no `data`"
     )
+
+
+def transfer_class(name: str) -> type[Transfer]:
+    """The way of a name to transfer from a source to a target; RequestError for any other strategy."""
+    found = method_class(name)
+    if issubclass(found, Transfer):
+        return found
+    ways = ", ".join(one for one in names() if issubclass(method_class(one), Transfer))
+    raise RequestError(f"strategy {name!r} takes no source; leave --source out, or choose one that does ({ways})")
 
 
 def embedding_class(name: str) -> type[MetaEmbedding]:
@@ -65,6 +74,12 @@ def embedding_class(name: str) -> type[MetaEmbedding]:
     if issubclass(found, MetaEmbedding):
         return found
     raise RequestError(f"strategy {name!r} learns from rows, not from embeddings; its recipe has `data`")
+
+
+def build_transfer(spec: dict[str, Any], where: str) -> Transfer:
+    """The way to transfer `{"name": ..., **hyperparameters}`; raises what `checked` does."""
+    kind = transfer_class(str(spec["name"]))
+    return kind(**checked(kind, spec, where))
 
 
 def build(spec: dict[str, Any], where: str) -> Strategy[Any]:

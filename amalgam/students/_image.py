@@ -42,6 +42,7 @@ class ImageStudent(Student):
         task_units: PositiveInt | None = 16
 
     library: ClassVar[Library]
+    last = "heads"
     settings: ImageStudent.Settings
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:

@@ -39,6 +39,7 @@ class Convolutional(SeriesStudent):
         channels: int = Field(default=32, gt=0)
         kernels: tuple[Annotated[PositiveInt, AfterValidator(_odd)], ...] = Field(default=(9, 5, 3), min_length=1)
 
+    last = "decide"
     settings: Convolutional.Settings
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:

@@ -42,6 +42,7 @@ class HuggingFace(Student):
 
     masks = True
     texts = True
+    last = "decide"
     settings: HuggingFace.Settings
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:

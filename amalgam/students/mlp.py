@@ -26,6 +26,7 @@ class MLP(Student):
         hidden: tuple[PositiveInt, ...] = (128,)
         dropout: float = Field(default=0.0, ge=0, lt=1)
 
+    last = "head"
     settings: MLP.Settings
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:

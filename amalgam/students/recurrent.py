@@ -28,6 +28,7 @@ class Recurrent(SeriesStudent):
         hidden: int = Field(default=32, gt=0)
         layers: int = Field(default=1, gt=0)
 
+    last = "decide"
     settings: Recurrent.Settings
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:

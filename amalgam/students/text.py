@@ -49,6 +49,7 @@ class Text(Student):
 
     masks = True
     texts = True
+    last = "decide"
     settings: Text.Settings
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:

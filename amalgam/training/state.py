@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -21,6 +21,25 @@ from amalgam.training.settings import Training
 LossFunction = Callable[[StudentOutput, Any], Loss]
 Live = Callable[[Tensor], Targets]
 Weights = dict[str, Tensor]
+
+
+class Coach(Protocol):
+    """Who chooses, step by step, further rows that the student learns beside its own, and sees what came of it."""
+
+    def further(self) -> tuple[Tensor, Targets]:
+        """Inputs and targets of a step's further rows, on the device; the companion says their loss."""
+
+    def watch(self, student: nn.Module) -> None:
+        """See the student after the step."""
+
+    def facts(self) -> dict[str, float]:
+        """What the history says of an epoch beside its losses; asked at the epoch's end."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to it."""
 
 
 class Lesson(nn.Module):
@@ -61,6 +80,7 @@ class Learning:
         accelerator: the processes and the device.
         rows: how many rows train.
         live: inputs, as the student sees them, to their targets, instead of those that come with the rows; or None.
+        coach: chooses further rows for each step; or None.
     """
 
     def __init__(
@@ -72,8 +92,9 @@ class Learning:
         accelerator: Accelerator,
         rows: int,
         live: Live | None = None,
+        coach: Coach | None = None,
     ) -> None:
-        self.lesson, self.settings, self.seed = lesson, settings, seed
+        self.lesson, self.settings, self.seed, self.coach = lesson, settings, seed, coach
         self.accelerator, self.rows, self.live = accelerator, rows, live
         self.average = lesson.copy().requires_grad_(False) if settings.ema else None
         if settings.compile:
@@ -136,6 +157,8 @@ class Learning:
                 loss, count = self.model(inputs, targets)
                 self.accelerator.backward(loss / expected)
             total += torch.stack([loss.detach(), count]).to(total.dtype)
+        if self.coach is not None:
+            self._learn_beside(self.coach)
         if world > 1:
             total = self.accelerator.reduce(total, reduction="sum")
         # Gradients are means over processes of sums over rows / expected: make them the mean over all counted rows.
@@ -144,9 +167,19 @@ class Learning:
         for parameter in self.weights:
             parameter.grad = None
         self._average()
+        if self.coach is not None:
+            self.coach.watch(self.lesson.student)
         self.epoch_loss += total[0]
         self.epoch_count += total[1]
         self.step += 1
+
+    def _learn_beside(self, coach: Coach) -> None:
+        """Add the gradients of a coach's further rows, which leave batch normalisation's averages as they are."""
+        inputs, targets = coach.further()
+        if self.settings.augment is not None:
+            inputs = self.settings.augment.view(inputs)
+        with averages_kept(self.lesson.student):
+            self.accelerator.backward(self.model(inputs, targets)[0])
 
     def _seen(self, inputs: Tensor, targets: Targets) -> tuple[Tensor, Targets]:
         """A batch as the student sees it: a random view of it, where it sees such, and what it learns of that view."""
@@ -193,6 +226,7 @@ class Learning:
                 "validation": measured,
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
                 "seconds": now - self.began,
+                **({} if self.coach is None else self.coach.facts()),
             }
         )
         self.began = now
@@ -206,9 +240,8 @@ class Learning:
         else:
             self.bad_epochs += 1
         if self.settings.tracker is not None:
-            self.accelerator.log(
-                {key: self.history[-1][key] for key in ("loss", "validation", "learning_rate")}, self.epoch
-            )
+            told = {key: value for key, value in self.history[-1].items() if key not in ("epoch", "seconds")}
+            self.accelerator.log(told, self.epoch)
 
     def _finite(self, which: str, loss: float) -> float:
         if not math.isfinite(loss):
@@ -271,6 +304,7 @@ class Learning:
             "epoch_loss": self.epoch_loss,
             "epoch_count": self.epoch_count,
             "history": self.history,
+            "coach": None if self.coach is None else self.coach.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -288,6 +322,22 @@ class Learning:
         self.bad_epochs, self.epoch, self.step = state["bad_epochs"], state["epoch"], state["step"]
         self.epoch_loss, self.epoch_count = (state[name].to(self.epoch_loss) for name in ("epoch_loss", "epoch_count"))
         self.history = list(state["history"])
+        if self.coach is not None:
+            self.coach.load_state_dict(state["coach"])
+
+
+@contextmanager
+def averages_kept(network: nn.Module) -> Iterator[None]:
+    """Batches seen meanwhile are normalised by their own statistics, and leave the running averages as they are."""
+    layers = [one for one in network.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
+    before = [one.momentum for one in layers]
+    for one in layers:
+        one.momentum = 0.0
+    try:
+        yield
+    finally:
+        for one, momentum in zip(layers, before, strict=True):
+            one.momentum = momentum
 
 
 def widest(device: torch.device) -> torch.dtype:

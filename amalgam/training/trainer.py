@@ -26,7 +26,7 @@ from amalgam.signals import Rows, Targets
 from amalgam.training.checkpoint import Checkpoints
 from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
-from amalgam.training.state import Learning, Lesson, Live, LossFunction, mix
+from amalgam.training.state import Coach, Learning, Lesson, Live, LossFunction, mix
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def fit(
     companion: nn.Module | None = None,
     live: Live | None = None,
     held: Targets | None = None,
+    coach: Coach | None = None,
     folder: Path | None = None,
     key: str = "",
     progress: Progress | None = None,
@@ -80,6 +81,7 @@ def fit(
             which then are for validation alone.
         held: what is to be said of N rows that is not learned of them. With it, all rows are trained on, and the share
             of them that validation would hold out is measured by it.
+        coach: chooses further rows for every step, whose loss is the companion's; in one process.
         folder: where the checkpoint lies, read first if there is one; None keeps none.
         key: the fingerprint of what is learned from and how; a checkpoint made with another is refused.
         progress: who shows the step.
@@ -103,7 +105,7 @@ def fit(
     if held is not None:
         training, measured = torch.arange(len(rows)), Feed(rows, held, accelerator.device, settings.workers)
     lesson = Lesson(student, loss, companion).to(accelerator.device)
-    learning = Learning(lesson, optimizer_of(lesson, settings), settings, seed, accelerator, len(training), live)
+    learning = Learning(lesson, optimizer_of(lesson, settings), settings, seed, accelerator, len(training), live, coach)
     checkpoints = Checkpoints(folder, settings.checkpoint_seconds)
     resumed_at = _resume(learning, checkpoints, key)
     accelerator.wait_for_everyone()

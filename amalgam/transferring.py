@@ -1,0 +1,418 @@
+"""distill of a transfer: the run as a story, from a large source and a small target to a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from amalgam import registry, run, store, strategies
+from amalgam.classes import as_targets, probabilities
+from amalgam.collect import vote
+from amalgam.datasets.split import split
+from amalgam.errors import RequestError, listed
+from amalgam.evaluation import measurable
+from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
+from amalgam.journal import Journal
+from amalgam.labels import ONE, LabelSpace, Tasks, spans_of
+from amalgam.losses import stepwise
+from amalgam.panel import Panel, seat
+from amalgam.parts import Parts, apportion, further_rows, refuse_leaks
+from amalgam.pipeline import export_into, measure
+from amalgam.processes import nonce, processes
+from amalgam.progress import Progress, Silent
+from amalgam.recipe import TransferRecipe
+from amalgam.report import Known, Report, machine
+from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets
+from amalgam.student import Student, build, load, settings_of
+from amalgam.training.settings import CODE as TRAINING
+from amalgam.training.trainer import Fit, fit
+from amalgam.transfer import CODE
+from amalgam.transfer.begin import adopt, last_of, learned, require_last
+from amalgam.transfer.coach import Coach, Heads
+from amalgam.transfer.method import Beside, Transfer
+from amalgam.transfer.policy import Policy
+from amalgam.transfer.reward import Reward
+from amalgam.transfer.source import Further, Source, annotated, by_teachers, require_known
+from amalgam.transfer.told import Transferred, told
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be learned.
+
+    Attributes:
+        rows: the labelled rows, annotated in full.
+        tasks: one task of all labels, where each row has one; else none.
+    """
+
+    rows: Rows
+    tasks: Tasks
+
+    @property
+    def truth(self) -> ProbabilityTargets:
+        """Their annotations as targets."""
+        return ProbabilityTargets(*as_targets(self.rows.annotated), spans=spans_of(self.tasks, self.rows.labels))
+
+    def take(self, index: Tensor) -> Target:
+        """Some of the rows."""
+        return replace(self, rows=self.rows.take(index))
+
+
+def distill(
+    recipe: TransferRecipe,
+    *,
+    rows: Rows | None = None,
+    held_out: Rows | None = None,
+    sources: Mapping[str, Rows] | None = None,
+    teachers: Sequence[Any] = (),
+    out: Path | None = None,
+    keep: bool = True,
+    resume: bool = False,
+    trust: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Student, Report]:
+    """Learn a target from a few labelled rows, with the help of a source.
+
+    Args:
+        recipe: the run.
+        rows: the target's rows in memory, instead of the recipe's data.
+        held_out: annotated rows in memory to measure on.
+        sources: name → rows in memory, instead of the recipe's sources.
+        teachers: teachers of the Python API, instead of the recipe's.
+        out: the run directory; None makes a fresh one below `runs/`.
+        keep: whether there is a run directory at all.
+        resume: go on with the run in `out`.
+        trust: the user's word that code which cards name may run.
+        progress: who shows the steps.
+
+    Raises:
+        RequestError: something in the request must be mended.
+        WorkError: the work failed.
+    """
+    method = feasible(recipe, bool(sources))
+    accelerator = processes()
+    shown = progress or Silent()
+    with run.opened(out, recipe, resume, keep, True) as folder, ExitStack() as passing:
+        if folder is not None and run.finished(folder):
+            shown.say(f"{folder} is finished; nothing is left to do")
+            return load(folder), Report.read(folder)
+        journal = Journal(shown, nonce(), passing)
+        with journal.timed("data"):
+            parts = apportion(_showing(recipe), rows, held_out, journal.progress)
+            target = target_of(parts.learn)
+            found = read(recipe, target.rows, sources, journal)
+            space = LabelSpace(target.rows.labels, (), target.tasks)
+            panel = Panel((), space)
+            _refuse_leaks(parts, found)
+            if parts.test is not None:
+                measurable(parts.test, space.names, "the target has")
+        for note in parts.notes:
+            journal.note(note)
+        with journal.timed("teachers"):
+            source = labelled(recipe, found, list(teachers) or list(recipe.teachers), accelerator, trust, journal)
+            if source is not None and (odd := require_known(source, space.names)) and len(odd) < len(space.names):
+                journal.note(f"no source has a class named {listed(odd)}: what it is learned from is the target alone")
+        with journal.timed("pretraining"):
+            student, head = begun(recipe, method, target, source, accelerator, journal)
+        student.features, student.reading = parts.features, target.rows.texts
+        student.seen = _behind(target, source)
+        with journal.timed("training"):
+            fitted, policy = taught(recipe, method, student, head, target, source, accelerator, folder, journal)
+        evaluation = None
+        with journal.timed("evaluation"):
+            evaluation = measure(student, panel, parts.test, journal)
+        exported: dict[str, Any] = {}
+        if folder is not None:
+            student.save(folder / run.STUDENT)
+            if recipe.export:
+                with journal.timed("export"), shown.step("export", 1, "model") as bar:
+                    exported = export_into(student, folder, Parts(target.rows, parts.test))
+                    bar.advance(1)
+        report = Report(
+            recipe=recipe.name,
+            strategy=recipe.strategy["name"],
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            student=Known.of(student, recipe.student["name"]),
+            teachers=(),
+            machine=machine(str(accelerator.device)),
+            seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
+            data={
+                "learnt from": len(target.rows),
+                **({} if source is None else {"source": len(source.rows)}),
+                **({} if parts.test is None else {"measured on": len(parts.test)}),
+            },
+            history=fitted.history,
+            evaluation=evaluation,
+            transfer=None if source is None else transferred(source, policy),
+            export=exported,
+            notes=tuple(journal.notes),
+        )
+        if folder is not None:
+            report.write(folder)
+        return student, report
+
+
+def feasible(recipe: TransferRecipe, given: bool = False) -> Transfer:
+    """The way to transfer of a recipe, after a look at everything that can be refused before any work.
+
+    Args:
+        recipe: the run.
+        given: whether sources come from memory.
+
+    Raises:
+        RequestError: no such strategy or student, no source for one that learns from it, several processes.
+    """
+    where = f"recipe {recipe.name}"
+    method = strategies.build_transfer(recipe.strategy, where)
+    settings_of(recipe.student, f"{where}, student")
+    require_last(recipe.student)
+    if not recipe.sources and not given and (isinstance(method, Beside) or method.pretraining):
+        raise RequestError(
+            f"strategy {recipe.strategy['name']!r} learns from a source beside the target, and there is none; name one "
+            "with --source, or, to learn the target alone, choose fine_tuning and --set strategy.pretraining=0"
+        )
+    if recipe.live:
+        raise RequestError("live asks teachers about random views, and no teacher is asked here; leave it out")
+    if (several := processes(recipe.training).num_processes) > 1:
+        raise RequestError(
+            f"strategy {recipe.strategy['name']!r} learns in one process; start it without a launcher (now {several} "
+            "processes)"
+        )
+    store.ready()
+    return method
+
+
+def _showing(recipe: TransferRecipe) -> TransferRecipe:
+    """The recipe with all annotations shown, where nothing says how many are."""
+    if recipe.data.shows_some:
+        return recipe
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"labelled": 1.0})})
+
+
+def target_of(rows: Rows) -> Target:
+    """The labelled rows of the target, and whether each has one class.
+
+    Raises:
+        RequestError: nothing is annotated, or only one class is there.
+    """
+    told = torch.empty(0, dtype=torch.long)
+    if rows.annotated is not None:
+        told = (~rows.annotated.isnan()).all(1).nonzero()[:, 0]
+    if not len(told):
+        raise RequestError(
+            f"the target {rows.name} has no rows that are annotated in full; name its label columns in data.options"
+        )
+    own = rows.take(told)
+    assert own.annotated is not None
+    one = len(own.labels) > 1 and bool((own.annotated.sum(1) == 1).all())
+    there = int(own.annotated.any(0).sum())
+    if one and there < 2:
+        raise RequestError(f"the labelled rows of the target {rows.name} are all of one class; show some of others")
+    return Target(own, {ONE: own.labels} if one else {})
+
+
+def read(recipe: TransferRecipe, target: Rows, given: Mapping[str, Rows] | None, journal: Journal) -> dict[str, Rows]:
+    """The sources' rows by name, images brought to the shape of the target's."""
+    if given is not None:
+        return dict(given)
+    found, notes = dict[str, Rows](), list[str]()
+    for one in recipe.sources:
+        rows = further_rows(one, target.shape, recipe, None, journal.progress, notes, unlabelled=True)
+        name, number = Path(one.source).name or one.source, 2
+        while name in found:
+            name, number = f"{Path(one.source).name}-{number}", number + 1
+        if len(rows) == 0:
+            raise RequestError(f"the source {one.source} has no rows")
+        found[name] = rows
+    for note in notes:
+        journal.note(note)
+    return found
+
+
+def labelled(
+    recipe: TransferRecipe,
+    found: Mapping[str, Rows],
+    teachers: Sequence[Any],
+    accelerator: Accelerator,
+    trust: bool,
+    journal: Journal,
+) -> Source | None:
+    """The source with classes: those its rows are annotated with, or those that teachers say they have.
+
+    Raises:
+        RequestError: rows that nobody labels, or teachers whose labels are not the classes of one task.
+    """
+    if not found:
+        return None
+    if not teachers:
+        return annotated(found)
+    seats = [
+        registry.seat_of(one, number, accelerator, trust=trust, progress=journal.progress)
+        for number, one in enumerate(teachers, start=1)
+    ]
+    if len(found) > 1:
+        raise RequestError(f"teachers label one source, and there are {listed(found)}; name one")
+    (rows,) = found.values()
+    said, labels = dict[str, Tensor](), dict[str, Sequence[str]]()
+    for one in seats:
+        if not one.exclusive:
+            raise RequestError(
+                f"teacher {one.name!r} may give a row several labels, and the weights are those of classes; write "
+                "`exclusive: true` in its card if its labels exclude each other, or choose another teacher"
+            )
+        ballots = vote(seat([one]), rows.unlabelled(), of_rows(rows), journal)
+        scores = torch.as_tensor(np.asarray(ballots.scores[0][: len(rows)])).float()
+        said[one.name], labels[one.name] = probabilities(scores, one.spans), one.teacher.labels
+    return by_teachers(rows.unlabelled(), said, labels)
+
+
+def begun(
+    recipe: TransferRecipe,
+    method: Transfer,
+    target: Target,
+    source: Source | None,
+    accelerator: Accelerator,
+    journal: Journal,
+) -> tuple[Student, nn.Module | None]:
+    """The student as it begins, and a head for the source's classes.
+
+    Eq. (3): (α_s, α_t) is (1, 0) in the first N_S steps, which learn the source alone, and (0, 1) after them.
+    """
+    where, shape = f"recipe {recipe.name}, student", target.rows.shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        student = build(recipe.student, shape, target.rows.labels, where)
+    student.refuse(target.rows)
+    student.tasks = target.tasks
+    if source is None or not (method.pretraining or isinstance(method, Beside)):
+        student.scaling.fit(target.rows)
+        return student, None
+
+    def taught_by(some: Source, epochs: int) -> Student:
+        return learned(
+            some, recipe.student, epochs, recipe.training, recipe.seed,
+            accelerator=accelerator, progress=journal.progress, where=where,
+        )  # fmt: skip
+
+    def ask(some: Source) -> Tensor:
+        first = taught_by(some, method.pretraining)
+        return probabilities(first.logits(target.rows.inputs(slice(None))), some.spans)
+
+    first = taught_by(method.begins_with(source, ask, recipe.seed), method.pretraining)
+    adopt(student, first)
+    return student, last_of(first) if first.labels == source.rows.labels else None
+
+
+def taught(
+    recipe: TransferRecipe,
+    method: Transfer,
+    student: Student,
+    head: nn.Module | None,
+    target: Target,
+    source: Source | None,
+    accelerator: Accelerator,
+    folder: Path | None,
+    journal: Journal,
+) -> tuple[Fit, Policy | None]:
+    """Train the student, in place; with a policy first on a part of the target's rows, then on all of them (§5)."""
+    training, device = recipe.training, accelerator.device
+    key = fingerprint(
+        "transfer", of_rows(target.rows), of_array(target.truth.probabilities.numpy()),
+        None if source is None else [of_rows(source.rows), of_array(source.said.numpy())],
+        recipe.strategy, recipe.student, training.model_dump(mode="json"), recipe.seed, of_code(*CODE, *TRAINING),
+    )  # fmt: skip
+
+    def lesson(rows: Target, coach: Coach | None, name: str, stage: str) -> Fit:
+        """Eq. (4): the weights that minimise the joint loss, a step of the trainer's optimiser for each action."""
+        beside = None if coach is None or head is None else Heads(deepcopy(head), coach.spans)
+        return fit(
+            student, rows.rows, rows.truth, own_loss, training.of(len(rows.rows)),
+            seed=recipe.seed, accelerator=processes(training), companion=beside, coach=coach,
+            folder=None if folder is None else folder / run.CHECKPOINTS / stage, key=f"{key}-{stage}",
+            progress=journal.progress, name=name,
+        )  # fmt: skip
+
+    if not isinstance(method, Beside) or source is None:
+        return lesson(target, None, "training", "target"), None
+    learn, held = divided(target, method.validation, recipe.seed)
+    reward = Reward(
+        held.rows.inputs(slice(None)).to(device), held.truth.probabilities.to(device), held.truth.spans, method.reward,
+        method.reward_batch,
+    )  # fmt: skip
+    policy = method.policy(source.said.shape[1]).to(device)
+    coach = Coach(source, policy, reward, method.source_batch, method.multiple, device)
+    beginning = deepcopy(student.state_dict())
+    fitted = lesson(learn, coach, "training with the policy", "policy")
+    _warn(policy, journal)
+    if method.again:
+        policy.frozen = True
+        student.load_state_dict(beginning)
+        coach = Coach(source, policy, None, method.source_batch, method.multiple, device)
+        fitted = lesson(target, coach, "training on all labelled rows", "again")
+    return fitted, policy
+
+
+def own_loss(output: StudentOutput, targets: Targets) -> Loss:
+    """The mean loss of the target's rows, the second term of Eq. (1); the source's have none of their own."""
+    if isinstance(targets, Further):
+        return Loss(output.logits.new_zeros(()), output.logits.new_zeros(()))
+    return stepwise(output, targets)
+
+
+def divided(target: Target, share: float, seed: int) -> tuple[Target, Target]:
+    """The target's rows to learn from, and those that the reward is told by; every class keeps one to learn from.
+
+    Raises:
+        RequestError: nothing is left for the reward.
+    """
+    assert target.rows.annotated is not None
+    numbered = replace(target.rows, ids=torch.arange(len(target.rows)))
+    held = torch.zeros(len(target.rows), dtype=torch.bool)
+    held[split(numbered, {"learn": 1 - share, "reward": share}, seed)["reward"].ids] = True
+    positive = target.rows.annotated == 1
+    for label in (positive.any(0) & ~positive[~held].any(0)).nonzero()[:, 0].tolist():
+        held[(positive[:, label] & held).nonzero()[0, 0]] = False
+    if not bool(held.any()):
+        raise RequestError(
+            f"the {len(target.rows)} labelled rows of the target leave none to tell the reward by: every class "
+            "needs one to learn from; show more (data.shots, data.labelled), or choose fine_tuning"
+        )
+    return target.take((~held).nonzero()[:, 0]), target.take(held.nonzero()[:, 0])
+
+
+def transferred(source: Source, policy: Policy | None) -> Transferred:
+    """What the report says of the source and of the weights of its classes."""
+    if policy is None:
+        return told(source, None, None)
+    return told(source, policy.expected.cpu(), policy.expected_alpha)
+
+
+def _warn(policy: Policy, journal: Journal) -> None:
+    """A note where the policy has given up the source."""
+    if policy.mode == "learned" and float(policy.expected.max()) < 0.05:
+        journal.note("the policy weighs every class of the source at nearly 0: it does not help this target")
+    elif policy.expected_alpha < 0.01 * policy.beta:
+        journal.note("the policy weighs the source as a whole at nearly 0: it does not help this target")
+
+
+def _behind(target: Target, source: Source | None) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    rows = [target.rows] if source is None else [target.rows, source.rows]
+    return np.unique(np.concatenate([of_each_row(one) for one in rows]))
+
+
+def _refuse_leaks(parts: Parts, found: Mapping[str, Rows]) -> None:
+    """Refuse test rows that are among the target's or a source's."""
+    panel = Panel((), LabelSpace((), ()))
+    for rows in (parts.learn, *found.values()):
+        refuse_leaks(panel, replace(parts, learn=rows))
