@@ -19,8 +19,8 @@ def log_me(features: NDArray[np.float64], labels: NDArray[np.float64]) -> float:
     All that the paper's updates of α and β need of these is their ratio t: γ = Σ s / (s + t), of the squares s of F's
     singular values, and then α = γ / mᵀm and β = (n − γ) / ‖Fm − y‖². There the evidence is
     −n/2 (log(2π q / n) + 1) − ½ Σ log(1 + s / t), where q = yᵀ(I + FFᵀ / t)⁻¹y. Where features say nothing of a label t
-    grows without end, and where they explain it wholly it may vanish, and the evidence then grows without end: it is held
-    at 10¹² times the greatest s, and at 10⁻¹² of the smallest.
+    grows without end: it is held at 10¹² times the greatest s. Where they explain it wholly it may vanish, and then the
+    evidence grows without end: it is held at 10⁻¹² of the smallest.
 
     Args:
         features: F, (n, D).

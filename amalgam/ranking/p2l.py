@@ -102,8 +102,12 @@ def fit_k(
     sizes: Sequence[Numbers], divergences: Sequence[Numbers], gains: Sequence[Numbers], grid: Sequence[float] = GRID
 ) -> float:
     """The k by which the estimate orders the sources most as the measured gains do (§3.1); of several, nearest 0."""
-    found = agreement(sizes, divergences, gains, grid)
-    return min((k for k, rho in zip(grid, found, strict=True) if rho >= found.max() - 1e-12), key=abs)
+    return best_k(agreement(sizes, divergences, gains, grid), grid)
+
+
+def best_k(curve: Numbers, grid: Sequence[float] = GRID) -> float:
+    """The k at which the mean ρ of `agreement` is highest; of several, the one that is nearest 0."""
+    return min((k for k, rho in zip(grid, curve, strict=True) if rho >= curve.max() - 1e-12), key=abs)
 
 
 def picks(estimated: Numbers, gains: Numbers) -> int:

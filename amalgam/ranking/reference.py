@@ -44,11 +44,13 @@ class Reference:
         name: what it is, for readers.
         see: inputs (B, ...) to features (B, D).
         size: height and width that it brings images to; None where it takes them as they are.
+        fitted: whether it was made for one target, and sees others otherwise.
     """
 
     name: str
     see: See
     size: tuple[int, int] | None = None
+    fitted: bool = False
 
     def features(self, rows: Rows, chunk: int = 1024) -> Tensor:
         """The features of all rows, (N, D); RequestError where they are no finite numbers."""
@@ -88,14 +90,14 @@ def network(one: Seat) -> Network:
         raise RequestError(
             f"the reference {one.name!r} shows no features; choose a network of torch, timm or torchvision, or a run"
         )
-    return Network(one.name, lambda inputs: one.teacher.score_and_features(inputs)[1], size_of(one), one)
+    return Network(one.name, lambda inputs: one.teacher.score_and_features(inputs)[1], size_of(one), seat=one)
 
 
 def size_of(one: Seat) -> tuple[int, int] | None:
     """Height and width of the images that a teacher reads; None where it does not say, or reads no images."""
     module = getattr(one.teacher, "module", one.teacher)
     size: tuple[int, int] | None = getattr(getattr(module, "scaling", None), "size", None)
-    shape = getattr(module, "shape", ())
+    shape: tuple[int, ...] = tuple(getattr(module, "shape", ()))
     return size if size is not None or len(shape) != 3 else (shape[1], shape[2])
 
 
@@ -113,7 +115,7 @@ def plain(target: Rows) -> Reference:
     if len(shape) == 2:
         rocket = Rocket(shape)
         rocket.fit(target)
-        return Reference("random convolutions (MiniRocket)", rocket)
+        return Reference("random convolutions (MiniRocket)", rocket, fitted=True)
     if len(shape) == 3:
         return Reference("random filters", filters(), (SIDE, SIDE))
     raise RequestError(f"{target.name} has rows of the shape {shape}; name a network that reads them with --reference")
