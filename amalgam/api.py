@@ -11,11 +11,12 @@ from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError
 from amalgam.pipeline import distill as run
 from amalgam.progress import shown
-from amalgam.recipe import WordRecipe, read_any, resolve
+from amalgam.recipe import TransferRecipe, WordRecipe, read_any, resolve
 from amalgam.registry import IN_MEMORY, name_of
 from amalgam.signals import Rows
 from amalgam.strategies import embedding_class
 from amalgam.student import Student
+from amalgam.transferring import distill as transfer
 
 
 def distill(
@@ -27,6 +28,8 @@ def distill(
     training: Mapping[str, Any] | None = None,
     test: Any = None,
     labelled: float | None = None,
+    shots: int | None = None,
+    sources: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     test_options: Mapping[str, Any] | None = None,
     aliases: Mapping[str, Sequence[str]] | None = None,
@@ -49,6 +52,9 @@ def distill(
         test: rows to measure on, which nobody learns from: a SPEC, or a triple (inputs, annotated (N, L) of 0, 1 and
             NaN, labels).
         labelled: the share of the annotated rows of `data` that such a strategy may see; all of a triple by default.
+        shots: instead of a share, so many rows of every label.
+        sources: for a strategy that transfers, such as `l2tl`: name → what is transferred from, a SPEC or a triple as
+            `data` is; or an array, of rows that the teachers label.
         options: how a file of `data` is read, such as `{"labels": ["cat", "dog"]}` for its label columns.
         test_options: how a file of `test` is read; `options` by default.
         aliases: common label name → other names of it.
@@ -67,9 +73,9 @@ def distill(
     if isinstance(teachers, str | Path) or not isinstance(teachers, Sequence):
         raise RequestError("teachers is a list; a single teacher is a list of one")
     source, measured = _is_spec(data), _is_spec(test)
-    if isinstance(data, tuple) and labelled is None:
+    if isinstance(data, tuple) and labelled is None and shots is None:
         labelled = 1.0
-    content = {
+    content: dict[str, Any] = {
         "name": strategy.get("name") if isinstance(strategy, Mapping) else strategy,
         "strategy": dict(strategy) if isinstance(strategy, Mapping) else strategy,
         "teachers": [
@@ -78,6 +84,7 @@ def distill(
         "data": {
             "source": str(data) if source else parts.IN_MEMORY,
             "labelled": labelled,
+            "shots": shots,
             "options": dict(options or {}),
             "held_out": str(test) if measured else None,
             "held_out_options": None if test_options is None else dict(test_options),
@@ -87,17 +94,23 @@ def distill(
         "training": dict(training or {}),
         "seed": seed,
     }
+    given: dict[str, Any] = {
+        "teachers": teachers,
+        "rows": None if source else _rows(data),
+        "held_out": None if test is None or measured else _annotated(test, "test"),
+        "out": None if out is None else Path(out),
+        "keep": out is not None,
+        "trust": trust_code,
+    }
+    if sources is not None:
+        content["sources"] = [{"source": str(one) if _is_spec(one) else parts.IN_MEMORY} for one in sources.values()]
+        given["sources"] = {name: None if _is_spec(one) else _rows(one) for name, one in sources.items()}
+    recipe = resolve(content, "amalgam.distill")
     with shown(progress) as display:
-        made, report = run(
-            resolve(content, "amalgam.distill"),
-            teachers=teachers,
-            rows=None if source else _rows(data),
-            held_out=None if test is None or measured else _annotated(test, "test"),
-            out=None if out is None else Path(out),
-            keep=out is not None,
-            trust=trust_code,
-            progress=display,
-        )
+        if isinstance(recipe, TransferRecipe):
+            made, report = transfer(recipe, **given, progress=display)
+        else:
+            made, report = run(recipe, **given, progress=display)
     made.report = report
     return made
 

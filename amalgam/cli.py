@@ -88,6 +88,10 @@ def distill(
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(help="The rows: a name (digits) or a file.")] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="With l2tl, fine_tuning and their like: data to transfer from, whose classes may be others."),
+    ] = None,
     series: Series = False,
     student: Annotated[
         str | None,
@@ -110,7 +114,18 @@ def distill(
     from amalgam.views.runs import distill_and_show
 
     distill_and_show(
-        recipe, strategy, teacher or [], data, series, student, set_ or [], extend, out, resume, trust_code
+        recipe,
+        strategy,
+        teacher or [],
+        data,
+        source or [],
+        series,
+        student,
+        set_ or [],
+        extend,
+        out,
+        resume,
+        trust_code,
     )
 
 

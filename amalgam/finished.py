@@ -21,12 +21,13 @@ from amalgam.evaluation import Evaluation
 from amalgam.explain import Explanation
 from amalgam.fingerprint import of_rows
 from amalgam.journal import Journal
+from amalgam.labels import LabelSpace
 from amalgam.panel import Panel
 from amalgam.parts import Parts, apportion, leaks, rows_for
 from amalgam.pipeline import assemble, measure, seen_by, untrained
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress
-from amalgam.recipe import Recipe, read
+from amalgam.recipe import Recipe, TransferRecipe, read
 from amalgam.signals import Rows
 from amalgam.strategy import Strategy
 from amalgam.student import Student, load
@@ -40,17 +41,23 @@ def evaluate_again(
     Raises:
         RequestError: no run there, a teacher that is gone, or rows without annotations.
     """
-    recipe, student, strategy = _opened(folder)
+    recipe, student = _read(folder)
+    strategy = None if isinstance(recipe, TransferRecipe) else _strategy(recipe)
+    own = None if strategy is None else strategy.labels()
     with ExitStack() as passing:
         journal = Journal(progress, nonce(), passing)
         test = (
-            apportion(recipe, progress=progress, own=strategy.labels()).test
+            apportion(recipe, progress=progress, own=own).test
             if data is None
-            else renamed(rows_for(student, data, options, "lines"), recipe, strategy.labels())
+            else renamed(rows_for(student, data, options, "lines"), recipe, own)
         )
         if test is None or test.annotated is None:
             raise RequestError(f"{data or recipe.data.source} has no annotated rows to measure on; name label columns")
-        panel = assemble(recipe, (), strategy, processes(), trust, journal)
+        panel = (
+            Panel((), LabelSpace(student.labels, (), student.tasks))
+            if strategy is None
+            else assemble(recipe, (), strategy, processes(), trust, journal)
+        )
         learned = student.seen if student.seen is not None else np.empty(0, np.uint64)
         for who, count in leaks(panel, learned, test).items():
             journal.note(f"{who} learned from {count} of these {len(test)} rows: what is measured here flatters")
@@ -71,7 +78,13 @@ def explain(folder: Path, row: int, *, trust: bool, progress: Progress) -> Expla
     Raises:
         RequestError: no run there, a teacher that is gone, or no such row among those of the run.
     """
-    recipe, student, strategy = _opened(folder)
+    recipe, student = _read(folder)
+    if isinstance(recipe, TransferRecipe):
+        raise RequestError(
+            f"{folder} is a transfer: its student learned annotations and no surrogate targets; its report.html says "
+            "what each class of the source was worth"
+        )
+    strategy = _strategy(recipe)
     parts = apportion(recipe, progress=progress, own=strategy.labels())
     with ExitStack() as passing:
         journal = Journal(progress, nonce(), passing)
@@ -98,12 +111,15 @@ def explain(folder: Path, row: int, *, trust: bool, progress: Progress) -> Expla
         )  # fmt: skip
 
 
-def _opened(folder: Path) -> tuple[Recipe, Student, Strategy[Any]]:
+def _strategy(recipe: Recipe) -> Strategy[Any]:
+    return strategies.build(recipe.strategy, f"recipe {recipe.name}")
+
+
+def _read(folder: Path) -> tuple[Recipe, Student]:
     """What lies in a run directory; RequestError when there is no run."""
     if not (folder / run.RECIPE).is_file():
         raise RequestError(f"{folder} holds no run (no {run.RECIPE}); name a run directory, such as runs/ant-1")
-    recipe = read(str(folder))
-    return recipe, load(folder), strategies.build(recipe.strategy, f"recipe {recipe.name}")
+    return read(str(folder)), load(folder)
 
 
 def _the_row(row: int, parts: Parts) -> tuple[str, Rows]:

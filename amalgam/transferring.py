@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from amalgam import registry, run, store, strategies
 from amalgam.classes import as_targets, probabilities
 from amalgam.collect import vote
-from amalgam.datasets.split import split
 from amalgam.errors import RequestError, listed
 from amalgam.evaluation import measurable
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
@@ -74,7 +73,7 @@ def distill(
     *,
     rows: Rows | None = None,
     held_out: Rows | None = None,
-    sources: Mapping[str, Rows] | None = None,
+    sources: Mapping[str, Rows | None] | None = None,
     teachers: Sequence[Any] = (),
     out: Path | None = None,
     keep: bool = True,
@@ -88,7 +87,7 @@ def distill(
         recipe: the run.
         rows: the target's rows in memory, instead of the recipe's data.
         held_out: annotated rows in memory to measure on.
-        sources: name → rows in memory, instead of the recipe's sources.
+        sources: name → rows in memory, in the order of the recipe's sources; None for one that a file holds.
         teachers: teachers of the Python API, instead of the recipe's.
         out: the run directory; None makes a fresh one below `runs/`.
         keep: whether there is a run directory at all.
@@ -216,24 +215,31 @@ def target_of(rows: Rows) -> Target:
     own = rows.take(told)
     assert own.annotated is not None
     one = len(own.labels) > 1 and bool((own.annotated.sum(1) == 1).all())
-    there = int(own.annotated.any(0).sum())
-    if one and there < 2:
-        raise RequestError(f"the labelled rows of the target {rows.name} are all of one class; show some of others")
+    if bool((own.annotated == own.annotated[0]).all()):
+        raise RequestError(
+            f"the {len(own)} labelled rows of the target {rows.name} are all of one class; show some of others"
+        )
     return Target(own, {ONE: own.labels} if one else {})
 
 
-def read(recipe: TransferRecipe, target: Rows, given: Mapping[str, Rows] | None, journal: Journal) -> dict[str, Rows]:
+def read(
+    recipe: TransferRecipe, target: Rows, given: Mapping[str, Rows | None] | None, journal: Journal
+) -> dict[str, Rows]:
     """The sources' rows by name, images brought to the shape of the target's."""
-    if given is not None:
-        return dict(given)
     found, notes = dict[str, Rows](), list[str]()
-    for one in recipe.sources:
-        rows = further_rows(one, target.shape, recipe, None, journal.progress, notes, unlabelled=True)
+    known = [(None, None)] * len(recipe.sources) if given is None else list(given.items())
+    for one, (called, there) in zip(recipe.sources, known, strict=True):
+        rows = there
+        if rows is None:
+            rows = further_rows(one, target.shape, recipe, None, journal.progress, notes, unlabelled=True)
+        if len(rows) == 0:
+            raise RequestError(f"the source {called or one.source} has no rows")
+        if called is not None:
+            found[called] = rows
+            continue
         name, number = Path(one.source).name or one.source, 2
         while name in found:
             name, number = f"{Path(one.source).name}-{number}", number + 1
-        if len(rows) == 0:
-            raise RequestError(f"the source {one.source} has no rows")
         found[name] = rows
     for note in notes:
         journal.note(note)
@@ -354,7 +360,7 @@ def taught(
     coach = Coach(source, policy, reward, method.source_batch, method.multiple, device)
     beginning = deepcopy(student.state_dict())
     fitted = lesson(learn, coach, "training with the policy", "policy")
-    _warn(policy, journal)
+    warn(policy, journal)
     if method.again:
         policy.frozen = True
         student.load_state_dict(beginning)
@@ -377,12 +383,16 @@ def divided(target: Target, share: float, seed: int) -> tuple[Target, Target]:
         RequestError: nothing is left for the reward.
     """
     assert target.rows.annotated is not None
-    numbered = replace(target.rows, ids=torch.arange(len(target.rows)))
-    held = torch.zeros(len(target.rows), dtype=torch.bool)
-    held[split(numbered, {"learn": 1 - share, "reward": share}, seed)["reward"].ids] = True
-    positive = target.rows.annotated == 1
+    order = torch.randperm(len(target.rows), generator=torch.Generator().manual_seed(seed))
+    positive, held = target.rows.annotated[order] == 1, torch.zeros(len(order), dtype=torch.bool)
+    positive = torch.cat([positive, ~positive.any(1, keepdim=True)], 1)  # rows without a label are a class, too
+    for label in positive.sum(0).argsort(stable=True).tolist():  # the rarest first
+        own = positive[:, label]
+        wanted = min(max(round(share * int(own.sum())), 1), int(own.sum()) - 1) - int((own & held).sum())
+        held[(own & ~held).nonzero()[: max(wanted, 0), 0]] = True
     for label in (positive.any(0) & ~positive[~held].any(0)).nonzero()[:, 0].tolist():
         held[(positive[:, label] & held).nonzero()[0, 0]] = False
+    held = torch.zeros_like(held).scatter(0, order, held)
     if not bool(held.any()):
         raise RequestError(
             f"the {len(target.rows)} labelled rows of the target leave none to tell the reward by: every class "
@@ -398,7 +408,7 @@ def transferred(source: Source, policy: Policy | None) -> Transferred:
     return told(source, policy.expected.cpu(), policy.expected_alpha)
 
 
-def _warn(policy: Policy, journal: Journal) -> None:
+def warn(policy: Policy, journal: Journal) -> None:
     """A note where the policy has given up the source."""
     if policy.mode == "learned" and float(policy.expected.max()) < 0.05:
         journal.note("the policy weighs every class of the source at nearly 0: it does not help this target")

@@ -22,7 +22,7 @@ from amalgam.datasets import (
 )
 from amalgam.datasets.arrays import from_arrays
 from amalgam.datasets.compressed import archive_of
-from amalgam.datasets.loaded import DataOptions, Loaded, finish
+from amalgam.datasets.loaded import DataOptions, Loaded, finish, narrowed
 from amalgam.datasets.specs import ambiguous, names
 from amalgam.errors import RequestError
 from amalgam.progress import Progress, Silent
@@ -86,7 +86,8 @@ def load(spec: str, options: DataOptions | None = None, progress: Progress | Non
     if options.missing == "mean" and kind.endswith("of texts"):
         raise RequestError(f"the data option `missing` can be `refuse` or `drop_rows` for the texts of {spec}")
     _refuse_idle_options(spec, options, _OPTIONS.get(kind, set()))
-    return _read(kind, paths, spec, options, progress or Silent())
+    found = _read(kind, paths, spec, options, progress or Silent())
+    return narrowed(found, options.only, spec) if options.only else found
 
 
 def _read(kind: str, paths: list[Path], spec: str, options: DataOptions, progress: Progress) -> Loaded:
@@ -173,10 +174,11 @@ def fitted(spec: str, options: DataOptions, shape: Sequence[int]) -> DataOptions
 
 def meaning(spec: str, options: DataOptions | None = None) -> set[str]:
     """The names of the data options that mean something for the data of a SPEC."""
-    return _OPTIONS.get(specs.found(spec, options or DataOptions())[0], set())
+    return {"only", *_OPTIONS.get(specs.found(spec, options or DataOptions())[0], set())}
 
 
 def _refuse_idle_options(spec: str, options: DataOptions, known: set[str]) -> None:
+    known = {"only", *known}
     idle = [name for name, value in options if value != type(options).model_fields[name].default and name not in known]
     if idle:
         means = ", ".join(sorted(known)) or "none"

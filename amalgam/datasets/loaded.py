@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, field_validator, model_validator
 
-from amalgam.errors import RequestError, listed
+from amalgam.errors import RequestError, listed, nearest
 from amalgam.fingerprint import of_each_row
 from amalgam.labels import canonical
 from amalgam.signals import Rows, TensorRows
@@ -42,6 +42,7 @@ class DataOptions(BaseModel):
             for one of a text a line.
         longest: words that are read of a text, its first.
         tokenizer: the Hugging Face model, by name or folder, whose tokenizer reads the texts; None hashes words.
+        only: the labels that are read, with the rows that have one of them; all by default.
         series: whether the rows of a file that could be a table are series of one class each.
         image: the column of a CSV or TSV file that holds the paths of images.
         size: height and width to which images of files are brought (a number is both); else all must have one size.
@@ -66,6 +67,7 @@ class DataOptions(BaseModel):
     text: tuple[str, ...] | Literal["lines", "plain"] | None = None
     longest: PositiveInt = LONGEST
     tokenizer: str | None = None
+    only: tuple[str, ...] = ()
     series: bool = False
     image: str | None = None
     size: tuple[int, int] | None = None
@@ -140,6 +142,29 @@ class Loaded:
     rows: Rows
     features: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+
+def narrowed(loaded: Loaded, only: Sequence[str], name: str) -> Loaded:
+    """The rows that have one of some labels, annotated with these alone.
+
+    Raises:
+        RequestError: a label that the data does not have, or labels that no row has.
+    """
+    rows = loaded.rows
+    missing = [label for label in only if label not in rows.labels]
+    if missing or rows.annotated is None:
+        raise RequestError(
+            f"data {name!r} has no label {listed(missing or only)}, which the data option `only` names"
+            f"{nearest((missing or only)[0], rows.labels)} (labels: {listed(rows.labels) or 'none'})"
+        )
+    annotated = rows.annotated[:, [rows.labels.index(label) for label in only]]
+    kept = (annotated == 1).any(1).nonzero()[:, 0]
+    if not len(kept):
+        raise RequestError(f"no row of data {name!r} has {listed(only)}, which the data option `only` names")
+    some = replace(rows.take(kept), annotated=annotated[kept], labels=tuple(only))
+    left = len(rows) - len(kept)
+    notes = (f"{left} of {len(rows)} rows have none of the labels asked for and were left out",) if left else ()
+    return replace(loaded, rows=some, notes=(*loaded.notes, *notes))
 
 
 def finish(table: Table, missing: Missing) -> Loaded:

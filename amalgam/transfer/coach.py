@@ -99,9 +99,13 @@ class Coach:
         self.taken: Action | None = None
         self.present = torch.empty(0, dtype=torch.bool)
 
+    def draw(self) -> Tensor:
+        """The M_S·B_S candidates of a step, by their numbers."""
+        return torch.randint(len(self.classes), (self.candidates,))
+
     def further(self) -> tuple[Tensor, Further]:
         """Inputs and targets of the rows that count most among the candidates."""
-        rows = torch.randint(len(self.classes), (self.candidates,))
+        rows = self.draw()
         self.taken = self.policy.act()
         weights, classes = self.taken.weights.cpu(), self.classes[rows]
         each = torch.where(classes >= 0, weights[classes], 0.0)  # (M, T)

@@ -36,7 +36,7 @@ def options(labels: str | None, series: bool = False, assignments: Sequence[str]
     for one in assignments:
         key, equals, text = one.partition("=")
         # Columns' names as they are: YAML would make a number of 01, and nothing of #id.
-        names = equals and key in ("labels", "tasks", "drop") and not text.startswith("[")
+        names = equals and key in ("labels", "tasks", "drop", "only") and not text.startswith("[")
         value = _names(text) if names else assigned(one, "--option", "tasks=colour,shape")[1]
         told[key] = told[key] + value if isinstance(value, list) and isinstance(told.get(key), list) else value
     if labels is not None:

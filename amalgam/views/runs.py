@@ -28,6 +28,7 @@ def distill_and_show(
     strategy: str | None,
     teachers: Sequence[str],
     data: str | None,
+    sources: Sequence[str],
     series: bool,
     student: str | None,
     assignments: Sequence[str],
@@ -46,6 +47,8 @@ def distill_and_show(
         changes["data"] = {"source": data} | ({"options": {"series": True}} if series else {})
     elif series:
         raise RequestError("--series says how the file of --data is read; name one")
+    if sources:
+        changes["sources"] = [{"source": one} for one in sources]
     if extend is not None:
         changes["extend.run"] = str(extend)
     changes |= {key: given for key, given in (("strategy", strategy), ("student", student)) if given is not None}
@@ -63,14 +66,20 @@ def distill_and_show(
     recipe = recipes.read_any(name or str(strategy), changes, assignments)
     if isinstance(recipe, recipes.WordRecipe):
         distill_words(recipe, out, resume)
-    else:
-        _distill_rows(recipe, out, resume, trust)
+        return
+    if isinstance(recipe, recipes.TransferRecipe):
+        from amalgam.transferring import distill as transfer
 
-
-def _distill_rows(recipe: Recipe, out: Path | None, resume: bool, trust: bool) -> None:
-    """`amalgam distill` where teachers answer rows."""
-    from amalgam import run
+        _distill_rows(transfer, recipe, out, resume, trust)
+        return
     from amalgam.pipeline import distill
+
+    _distill_rows(distill, recipe, out, resume, trust)
+
+
+def _distill_rows(distill: Any, recipe: Recipe, out: Path | None, resume: bool, trust: bool) -> None:
+    """`amalgam distill` of rows: from teachers that answer them, or from a source to a target."""
+    from amalgam import run
 
     folder = out if out is not None or resume or not run.chief() else run.fresh(recipe.name)
     with shown(run.chief()) as progress:

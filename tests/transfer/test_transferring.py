@@ -1,0 +1,197 @@
+"""Whole runs from a source to a target, by Python and by the command line."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+import amalgam
+from amalgam import recipe, run, transferring
+from amalgam.errors import RequestError, WorkError
+from amalgam.journal import Journal
+from amalgam.progress import Silent
+from amalgam.signals import TensorRows
+from amalgam.transfer.policy import Policy
+from tests.conftest import Cli
+
+WAYS = ("l2tl", "joint", "random_search", "fine_tuning", "datl")
+SHORT = ("training.epochs=6", "strategy.pretraining=3", "export=false")
+
+
+def digits(only: range) -> TensorRows:
+    inputs, classes = load_digits(return_X_y=True)
+    some = np.isin(classes, only)
+    said = torch.tensor(classes[some][:, None] == np.array(only)).float()
+    return TensorRows(values=torch.tensor(inputs[some]).float(), labels=tuple(map(str, only)), annotated=said)
+
+
+def read(strategy: str = "l2tl", *assignments: str) -> recipe.TransferRecipe:
+    found = recipe.read("l2tl", {"strategy": {"name": strategy}}, (*SHORT, *assignments))
+    assert isinstance(found, recipe.TransferRecipe)
+    return found
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_learns_the_target(way: str) -> None:
+    student, report = transferring.distill(read(way, "training.epochs=60", "data.shots=20"), keep=False)
+    assert student.labels == ("six", "seven", "eight", "nine")
+    assert report.evaluation is not None
+    assert report.evaluation.student.measures.accuracy > 0.85
+    assert report.data["learnt from"] == 80
+    assert report.data["source"] == 1083
+    assert report.transfer is not None
+    assert len(report.transfer.classes) == 6
+    weighed = way in ("l2tl", "joint", "random_search")
+    assert np.isnan(report.transfer.alpha) == (not weighed)
+    assert not any("cifar" in name or "head.s" in name for name in student.state_dict())
+
+
+def test_a_run_is_the_same_twice() -> None:
+    first, _ = transferring.distill(read(), keep=False)
+    second, _ = transferring.distill(read(), keep=False)
+    for one, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_killed_run_is_resumed_as_it_would_have_gone_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the second stage, which learns all labelled rows by the policy of the first."""
+    asked = read("l2tl", "training.checkpoint_seconds=0")
+    wanted, whole = transferring.distill(asked, out=tmp_path / "whole")
+    real, stages = transferring.fit, []
+
+    def killed(*args: Any, **given: Any) -> Any:
+        stages.append(given["name"])
+        if len(stages) == 2:
+            raise WorkError("killed")
+        return real(*args, **given)
+
+    monkeypatch.setattr(transferring, "fit", killed)
+    with pytest.raises(WorkError, match="killed"):
+        transferring.distill(asked, out=tmp_path / "run")
+    monkeypatch.setattr(transferring, "fit", real)
+    student, report = transferring.distill(asked, out=tmp_path / "run", resume=True)
+    assert report.transfer == whole.transfer
+    for one, other in zip(student.state_dict().values(), wanted.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_teachers_label_a_source_that_nobody_annotated() -> None:
+    """Two teachers of the same rows: what the one that knows says is worth more to the target than noise."""
+    source = digits(range(6))
+    flat = torch.nn.Linear(64, 6)
+    with torch.no_grad():  # nearest mean
+        means = torch.stack([source.values[source.annotated[:, k] == 1].mean(0) for k in range(6)])
+        flat.weight.copy_(means / 16)
+        flat.bias.copy_(-means.square().sum(1) / 32)
+    knows = amalgam_teacher("knows", source.labels, flat)
+    guesses = amalgam_teacher("guesses", ("x", "y", "z"), torch.nn.Linear(64, 3))
+    student = amalgam.distill(
+        [knows, guesses], (digits(range(6, 10)).values.numpy(), digits(range(6, 10)).annotated.numpy(), list("6789")),
+        {"name": "l2tl", "pretraining": 3, "source_batch": 32}, student={"name": "mlp", "hidden": [32]}, shots=10,
+        training={"epochs": 5, "batch_size": 16}, sources={"numerals": source.values.numpy()},
+    )  # fmt: skip
+    assert student.report is not None
+    told = student.report.transfer
+    assert told is not None
+    assert {one.name.partition(": ")[0] for one in told.classes} == {"knows", "guesses"}
+    assert student.labels == ("6", "7", "8", "9")
+
+
+def amalgam_teacher(name: str, labels: tuple[str, ...], network: torch.nn.Module) -> Any:
+    class Teacher:
+        exclusive = True
+
+        def score(self, inputs: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                scores: torch.Tensor = network(inputs)
+            return scores
+
+    one = Teacher()
+    one.name, one.labels = name, labels  # type: ignore[attr-defined]
+    return one
+
+
+def test_a_run_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes = [part for one in SHORT for part in ("--set", one)]
+    status, said, err = cli("distill", "--strategy", "l2tl", *changes, "--out", "run")
+    assert status == 0, err
+    assert "accuracy" in said
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert {"reward", "alpha", "source_weight"} <= set(report["history"][0]) | {"reward"}
+    status, said, err = cli("evaluate", "run")
+    assert status == 0, err
+    status, said, err = cli("explain", "run", "--row", "0")
+    assert status == 2
+    assert "is a transfer: its student learned annotations" in err
+    assert run.finished(tmp_path / "run")
+    status, _, err = cli("distill", "--strategy", "kd", "--source", "digits")
+    assert status == 2
+    assert "strategy 'kd' takes no source" in err
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (("student={name: label_chain}",), "the student label_chain has no last layer of its own"),
+        (("sources=[]",), "learns from a source beside the target, and there is none; name one with --source"),
+        (("data.shots=1", "strategy.validation=0.3"), "leave none to tell the reward by"),
+        (("data.options.only=[six]",), "of one class"),
+        (("data.labelled=0.5",), "labelled or shots, not both"),
+        (("live=true",), "no teacher is asked here"),
+        (("strategy.actions=1",), "strategy.actions is 1"),
+        (("sources=[{source: shapes3d, options: {tasks: [shape], count: 50}}]",), "row 0 of the source shapes3d has"),
+        (("sources=[{source: cifar-100}]",), "no such file|bring both data sets to one shape|is not there"),
+    ],
+)
+def test_what_is_refused(assignments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        transferring.distill(read("l2tl", *assignments), keep=False)
+
+
+def test_auc_of_one_class_is_refused() -> None:
+    inputs = np.random.default_rng(0).normal(size=(40, 64)).astype(np.float32)
+    annotated = np.zeros((40, 2), dtype=np.float32)
+    annotated[0] = 1
+    with pytest.raises(RequestError, match="the reward `auc` is not defined on the"):
+        amalgam.distill(
+            [], (inputs, annotated, ["a", "b"]), {"name": "l2tl", "reward": "auc", "pretraining": 0},
+            student={"name": "mlp"}, sources={"s": (digits(range(6)).values.numpy(), digits(range(6)).annotated.numpy(),
+                                                     list("012345"))},
+        )  # fmt: skip
+
+
+def test_weights_that_collapse_are_told_and_training_goes_on() -> None:
+    journal = Journal(Silent(), "test", ExitStack())
+    policy = Policy(3, 5, 7, 0.5, 0.05, 0.01, "learned")
+    transferring.warn(policy, journal)
+    assert journal.notes == []
+    with torch.no_grad():
+        policy.logits[:, 0] = 50.0
+    transferring.warn(policy, journal)
+    assert journal.notes == ["the policy weighs every class of the source at nearly 0: it does not help this target"]
+    with torch.no_grad():
+        policy.logits.zero_()
+        policy.scale[0] = 50.0
+    transferring.warn(policy, journal)
+    assert journal.notes[1] == "the policy weighs the source as a whole at nearly 0: it does not help this target"
+    assert policy.act().weights.shape == (3,)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_every_class_keeps_rows_to_learn_and_has_some_held(share: float) -> None:
+    target = transferring.target_of(digits(range(4)))
+    learn, held = transferring.divided(target, share, 0)
+    assert len(learn.rows) + len(held.rows) == len(target.rows)
+    assert held.rows.annotated is not None
+    assert target.rows.annotated is not None
+    counts = target.rows.annotated.sum(0)
+    torch.testing.assert_close(held.rows.annotated.sum(0), (share * counts).round())
+    assert set(learn.rows.ids.tolist()).isdisjoint(held.rows.ids.tolist())
