@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from amalgam.api import distill, distill_words, load_words
+    from amalgam.api import distill, distill_words, load_words, rank
     from amalgam.embeddings.words import WordVectors
     from amalgam.errors import AmalgamError, RequestError, WorkError
     from amalgam.strategy import Strategy
@@ -28,6 +28,7 @@ _HOME = {
     "distill_words": "amalgam.api",
     "load": "amalgam.student",
     "load_words": "amalgam.api",
+    "rank": "amalgam.api",
     "Student": "amalgam.student",
     "Strategy": "amalgam.strategy",
     "Scorer": "amalgam.teacher",
@@ -54,6 +55,7 @@ __all__ = [
     "distill_words",
     "load",
     "load_words",
+    "rank",
 ]
 
 

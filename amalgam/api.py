@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from amalgam import datasets, lexical, parts
+from amalgam.datasets import DataOptions
 from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError
 from amalgam.pipeline import distill as run
 from amalgam.progress import shown
+from amalgam.ranking.candidates import named, rank_named
+from amalgam.ranking.divergences import Divergence
+from amalgam.ranking.entries import Ranker, Ranking
+from amalgam.ranking.p2l import K
 from amalgam.recipe import TransferRecipe, WordRecipe, read_any, resolve
 from amalgam.registry import IN_MEMORY, name_of
+from amalgam.schema import parse
 from amalgam.signals import Rows
 from amalgam.strategies import embedding_class
 from amalgam.student import Student
@@ -186,6 +193,70 @@ def load_words(folder: str | Path) -> WordVectors:
         RequestError: none is there, or it is damaged.
     """
     return WordVectors.load(Path(folder))
+
+
+def rank(
+    target: Any,
+    sources: Mapping[str, Any] | Sequence[str | Path] | None = None,
+    teachers: Sequence[Any] = (),
+    *,
+    by: Ranker | None = None,
+    reference: Any = None,
+    divergence: Divergence = "kl",
+    k: float = K,
+    trim: float = 0.0,
+    most: int = 20_000,
+    times: int = 200,
+    seed: int = 0,
+    usual: str | None = None,
+    labels: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    trust_code: bool = False,
+    progress: bool = False,
+) -> Ranking:
+    """Rank data sets and teachers by what a transfer from each promises for a target, before anything is trained.
+
+    Args:
+        target: what is to be learned: an array (N, ...), a list of N texts, a SPEC such as a file's path, or a triple
+            (inputs, annotated (N, L) of 0, 1 and NaN where nobody annotated, labels), by which teachers are scored.
+        sources: data that it may learn from: name → what `target` can be, or a list of SPECs.
+        teachers: teachers that it may learn from, as in `distill`; `NAME=SPEC` gives one another name.
+        by: what they are ranked by: `p2l`, `largest`, `least_divergent`; of teachers `log_me`, `leep`, `nce`, `h_score`,
+            `trans_rate`. By default `p2l` where it is known what all were trained on, else `log_me`, else `leep`.
+        reference: a teacher through whose last representation all rows are seen; by default what needs no weights.
+        divergence: of mean features: `kl`, `js`, `chi2`, `euclidean`, `cityblock`.
+        k: how much the divergence counts beside the size.
+        trim: of a trimmed mean, the share of values left out at each end.
+        most: rows of a data set that are looked at, drawn at random.
+        times: bootstrap samples, of which the intervals are.
+        seed: of what is drawn.
+        usual: the candidate that you would take without looking, to be held against the others.
+        labels: the label columns of a target that is a file.
+        options: how files are read; each counts for those for which it means something.
+        trust_code: whether code that cards name may run.
+        progress: whether to show progress on standard error.
+
+    Returns:
+        the ranking: `ranking.best`, `ranking.entries` with estimates, intervals and parts, `ranking.as_json()`.
+
+    Raises:
+        RequestError: something in the request must be mended.
+    """
+    if isinstance(teachers, str | Path) or isinstance(sources, str | Path):
+        raise RequestError("sources and teachers are several; a single one is a list of one")
+    given = sources.items() if isinstance(sources, Mapping) else [named(str(one)) for one in sources or ()]
+    with shown(progress) as display:
+        return rank_named(
+            _named_rows(target, "target"), [(name, _named_rows(one, name)) for name, one in given], teachers,
+            by=by, reference=reference, divergence=divergence, k=k, trim=trim, most=most, times=times, seed=seed,
+            usual=usual, labels=labels, told=parse(DataOptions, dict(options or {}), "options"), trust=trust_code,
+            progress=display,
+        )  # fmt: skip
+
+
+def _named_rows(data: Any, name: str) -> str | Rows:
+    """A SPEC, or the rows of a data set in memory under a name."""
+    return str(data) if _is_spec(data) else replace(_rows(data), name=name)
 
 
 def _is_spec(given: Any) -> bool:

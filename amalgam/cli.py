@@ -264,6 +264,77 @@ def bench(
     bench_and_show(table, given, jobs, out, resume)
 
 
+@app.command(epilog="Example: amalgam rank --target digits --teacher digits-arithmetic --teacher digits-shape")
+def rank(
+    target: Annotated[
+        str | None, typer.Option(help="The data that is to be learned: a name (digits) or a file.")
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]SPEC", help="Data that it may learn from. Repeat it for several."),
+    ] = None,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]SPEC",
+            help="A teacher that it may learn from: a card's name or path, or adapter:source[@labels]. Repeat it for "
+            "several.",
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="p2l (the default where it is known what candidates were trained on), largest, least_divergent; of "
+            "teachers, by annotated rows: log_me, leep, nce, h_score, trans_rate."
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="The network through whose last representation all data is seen, such as "
+            "timm:resnet18?pretrained=true; by default one that needs no weights.",
+        ),
+    ] = None,
+    divergence: Annotated[
+        str | None, typer.Option(help="kl (the default), js, chi2, euclidean or cityblock, of mean features.")
+    ] = None,
+    k: Annotated[
+        float | None, typer.Option(help="How much the divergence counts beside the size; below 0, for it harms.")
+    ] = None,
+    trim: Annotated[
+        float | None, typer.Option(help="Of a trimmed mean: the share of values left out at each end, below 0.5.")
+    ] = None,
+    fit_k: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Learn k from measured transfers: a CSV file with the columns target, source, gain."
+        ),
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="The target's label columns, comma-separated.")] = None,
+    option: Options = None,
+    series: Series = False,
+    most: Annotated[int | None, typer.Option(help="Rows of a data set that are looked at (20,000 by default).")] = None,
+    usual: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The candidate that you would take without looking.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="A picture to write too (.svg, .png): size, divergence, estimate.")
+    ] = None,
+    trust_code: Trust = False,
+) -> None:
+    """Which source, or which teacher, will transfer best to a target, before anything is trained."""
+    from amalgam.views.ranks import rank_and_show
+
+    how = {"by": by, "divergence": divergence, "k": k, "trim": trim, "most": most}
+    rank_and_show(
+        target, source or [], teacher or [], reference=reference, fit=fit_k, labels=labels, given=option or [],
+        series=series, usual=usual, as_json=as_json, out=out, trust=trust_code,
+        how={key: value for key, value in how.items() if value is not None},
+    )  # fmt: skip
+
+
 @app.command(epilog="Example: amalgam predict runs/ant-1 digits --out predictions.csv")
 def predict(
     run: Annotated[Path, typer.Argument(help="A run directory or a saved student.")],

@@ -89,9 +89,9 @@ def rank_named(
     """
     specs = [one for one in (target, *(given for _, given in sources)) if isinstance(one, str)]
     refuse_idle(specs, told or DataOptions())
-    reader = None if reference is None else network(_seats([reference], trust, progress)[0][0])
+    reader = reader_of(reference, trust, progress)
     seated = _seats(teachers, trust, progress)
-    sizes = [reader.size] if isinstance(reader, Reference) else [size_of(seat) for seat, _ in seated]
+    sizes = [size_of(seat) for seat, _ in seated] if reader is None else [reader.size]
     read = Reader(told or DataOptions(), progress, max([one for one in sizes if one] or [(SIDE, SIDE)]))
     if labels is not None and not isinstance(target, str):
         raise RequestError(f"labels names columns of a file, and the target is {target.name}; leave it out")
@@ -105,6 +105,13 @@ def rank_named(
     candidates += [Candidate(seat.name, rows, seat) for seat, rows in seated]
     found = rank(own.rows, candidates, reference=reader, progress=progress, **how)
     return replace(found, notes=(*notes, *found.notes))
+
+
+def reader_of(given: Any, trust: bool, progress: Progress) -> Reference | None:
+    """A teacher as the reader of rows; None of nothing. Raises what `network` and the registry do."""
+    if given is None:
+        return None
+    return network(registry.seat_of(given, 1, processes(), trust=trust, progress=progress))
 
 
 def named(given: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from amalgam.ranking.reference import Reference, plain
 from amalgam.ranking.scores import BY_FEATURES, SCORES, Score
 from amalgam.signals import Rows
 
+_SPENT = ("target", "sources", "teachers", "bootstrap")
 _Scores = Mapping[Score, Sequence[float | None]]
 
 
@@ -83,8 +84,9 @@ def rank(
     require(chosen, candidates, told, target.name)
     rows = drawn(target, most, seed)
     reader, measured = _measured(rows, candidates, reference, look, clock, shown)
+    seats = [one.seat for one in candidates]
     with clock.timed("teachers"):
-        said = answers(told, [one.seat for one in candidates], most, seed, shown, notes)
+        said = answers(told, seats, most, seed, shown, notes)
         scores = table(said)
     if chosen in BY_ROWS:
         places, found = measured.places, _by_rows(chosen, measured, k)
@@ -107,7 +109,7 @@ def rank(
         k=k,
         entries=_entries(candidates, chosen, k, measured, places, found, scores),
         baselines=_baselines(candidates, measured, scores, usual),
-        seconds=clock.seconds,
+        seconds={what: clock.seconds.get(what, 0.0) for what in _SPENT if what != "teachers" or any(seats)},
         notes=tuple(notes),
     )
 
