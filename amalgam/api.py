@@ -221,8 +221,9 @@ def rank(
             (inputs, annotated (N, L) of 0, 1 and NaN where nobody annotated, labels), by which teachers are scored.
         sources: data that it may learn from: name → what `target` can be, or a list of SPECs.
         teachers: teachers that it may learn from, as in `distill`; `NAME=SPEC` gives one another name.
-        by: what they are ranked by: `p2l`, `largest`, `least_divergent`; of teachers `log_me`, `leep`, `nce`, `h_score`,
-            `trans_rate`. By default `p2l` where it is known what all were trained on, else `log_me`, else `leep`.
+        by: what they are ranked by: `p2l`, `largest` or `least_divergent`; of teachers `log_me`, `leep`, `nce`,
+            `h_score` or `trans_rate`. By default `p2l` where it is known what all were trained on, else `log_me`, else
+            `leep`.
         reference: a teacher through whose last representation all rows are seen; by default what needs no weights.
         divergence: of mean features: `kl`, `js`, `chi2`, `euclidean`, `cityblock`.
         k: how much the divergence counts beside the size.

@@ -14,6 +14,7 @@ from amalgam.panel import Seat
 from amalgam.parts import by_name
 from amalgam.processes import processes
 from amalgam.progress import Progress
+from amalgam.ranking.checks import check_settings
 from amalgam.ranking.entries import Candidate, Ranking
 from amalgam.ranking.rank import rank
 from amalgam.ranking.reference import SIDE, Reference, network, size_of
@@ -87,6 +88,7 @@ def rank_named(
     Raises:
         RequestError: something of that cannot be found, read or compared.
     """
+    check_settings(**how)
     specs = [one for one in (target, *(given for _, given in sources)) if isinstance(one, str)]
     refuse_idle(specs, told or DataOptions())
     reader = reader_of(reference, trust, progress)

@@ -8,7 +8,6 @@ from typing import get_args
 
 from amalgam.errors import RequestError, listed, nearest
 from amalgam.ranking import p2l
-from amalgam.ranking.distances import Look
 from amalgam.ranking.divergences import Divergence
 from amalgam.ranking.entries import BY_ROWS, Candidate, Ranker
 from amalgam.series import alike
@@ -16,17 +15,26 @@ from amalgam.signals import Rows
 from amalgam.teacher import FeatureScorer
 
 
-def check_settings(by: str | None, look: Look, k: float) -> None:
-    """RequestError for a setting that is none."""
-    for what, given, known in (("by", by, get_args(Ranker)), ("divergence", look.divergence, get_args(Divergence))):
+def check_settings(
+    *,
+    by: str | None = None,
+    divergence: str = "kl",
+    k: float = p2l.K,
+    trim: float = 0.0,
+    most: int = 2,
+    times: int = 1,
+    **_: object,
+) -> None:
+    """RequestError for a setting of `rank` that is none; its other arguments are not looked at."""
+    for what, given, known in (("by", by, get_args(Ranker)), ("divergence", divergence, get_args(Divergence))):
         if given is not None and given not in known:
             raise RequestError(f"--{what} {given!r} is none of {', '.join(known)}{nearest(str(given), known)}")
-    if not 0 <= look.trim < 0.5:
-        raise RequestError(f"--trim {look.trim:g} is a share of values at each end: 0 or more, and below 0.5")
-    if look.most < 2:
-        raise RequestError(f"--most {look.most} leaves nothing to compare; look at 2 rows of a data set or more")
-    if look.times < 1:
-        raise RequestError(f"times={look.times} makes no interval; draw a bootstrap sample or more")
+    if not 0 <= trim < 0.5:
+        raise RequestError(f"--trim {trim:g} is a share of values at each end: 0 or more, and below 0.5")
+    if most < 2:
+        raise RequestError(f"--most {most} leaves nothing to compare; look at 2 rows of a data set or more")
+    if times < 1:
+        raise RequestError(f"times={times} makes no interval; draw a bootstrap sample or more")
     if not math.isfinite(k):
         raise RequestError(f"--k {k} is no number; it says how much the divergence counts, such as {p2l.K:g}")
 
@@ -95,7 +103,7 @@ def require(by: Ranker, candidates: Sequence[Candidate], told: Rows | None, targ
         )
     if by not in BY_ROWS and not any(one.seat for one in candidates):
         raise RequestError(
-            f"--by {by} ranks teachers by what they say of annotated rows, and {names} are data sets; name teachers "
+            f"--by {by} ranks teachers by what they say of annotated rows, and there is none among {names}; name some "
             f"with --teacher, or choose --by {', '.join(BY_ROWS)}"
         )
     if by not in BY_ROWS and told is None:

@@ -167,7 +167,7 @@ def fit(path: Path, read: Reader, reference: Reference | None, look: Look, progr
         RequestError: names file and line, of what is wrong with the file or with data that it names.
     """
     found, notes = transfers(path)
-    check_settings(None, look, p2l.K)
+    check_settings(divergence=look.divergence, trim=look.trim, most=look.most)
     refuse_idle(list(dict.fromkeys(spec for one in found for spec in (one.target, one.source))), read.told)
     targets = _measured(path, found, read, reference, look, progress)
     each = np.stack([p2l.agreement([one.sizes], [one.far], [one.gains]) for one in targets])  # (targets, grid)

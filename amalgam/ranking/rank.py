@@ -22,6 +22,7 @@ from amalgam.ranking.scores import BY_FEATURES, SCORES, Score
 from amalgam.signals import Rows
 
 _SPENT = ("target", "sources", "teachers", "bootstrap")
+_DIGITS = 9  # of an estimate
 _Scores = Mapping[Score, Sequence[float | None]]
 
 
@@ -75,11 +76,10 @@ def rank(
         RequestError: no candidates, two of one name, rows of another kind than the target's, none that can be ranked,
             or a setting that is none.
     """
-    shown, clock, notes = progress or Silent(), Clock(), list[str]()
-    look = Look(divergence, trim, most, times, seed)
-    check_settings(by, look, k)
+    check_settings(by=by, divergence=divergence, k=k, trim=trim, most=most, times=times)
     check(target, candidates, usual)
-    told = annotated(target)
+    shown, clock, notes = progress or Silent(), Clock(), list[str]()
+    look, told = Look(divergence, trim, most, times, seed), annotated(target)
     chosen = by or default(candidates, told)
     require(chosen, candidates, told, target.name)
     rows = drawn(target, most, seed)
@@ -98,6 +98,7 @@ def rank(
             f"none of {listed([one.name for one in candidates])} can be ranked by {chosen}: {_lacks(chosen)}, or all "
             "annotated rows of the target are alike; choose another --by, or leave it out"
         )
+    notes += _doubts(candidates, chosen, measured, places, found)
     if left := [one.name for place, one in enumerate(candidates) if place not in places]:
         notes.append(f"{listed(left)} cannot be ranked by {chosen}: {_lacks(chosen)}")
     return Ranking(
@@ -140,7 +141,8 @@ def _by_rows(by: Ranker, measured: _Measured, k: float) -> Estimated:
         return Estimated(sizes, np.broadcast_to(sizes, far.resampled.shape))
     if by == "least_divergent":
         return Estimated(-far.value, -far.resampled)
-    return Estimated(p2l.estimate(sizes, far.value, k), p2l.estimate(sizes, far.resampled, k))
+    once, often = p2l.estimate(sizes, far.value, k), p2l.estimate(sizes, far.resampled, k)
+    return Estimated(once.round(_DIGITS), often.round(_DIGITS))  # what is equal but for rounding is a tie
 
 
 def _entries(
@@ -154,7 +156,8 @@ def _entries(
 ) -> tuple[Entry, ...]:
     """The candidates in their order: those at some places by what is found of them, then the others."""
     (low, high), sign = found.interval(), -1.0 if by == "least_divergent" else 1.0
-    leaders = np.bincount(found.resampled.argmax(1), minlength=len(places)) / len(found.resampled)
+    ahead = found.resampled == found.resampled.max(1, keepdims=True)  # several share a sample
+    leaders = (ahead / ahead.sum(1, keepdims=True)).mean(0)
     terms = (p2l.z(np.log(measured.sizes)), k * p2l.z(measured.far.value)) if by == "p2l" else None
 
     def entry(place: int, at: int | None) -> Entry:
@@ -179,6 +182,22 @@ def _entries(
     order = np.argsort(-found.value, kind="stable")
     ranked = [entry(places[at], int(at)) for at in order]
     return (*ranked, *(entry(place, None) for place in range(len(candidates)) if place not in places))
+
+
+def _doubts(
+    candidates: Sequence[Candidate], by: Ranker, measured: _Measured, places: Sequence[int], found: Estimated
+) -> list[str]:
+    """What makes an order doubtful: equal estimates at its head, a source that is the target."""
+    notes = list[str]()
+    best = [candidates[place].name for at, place in enumerate(places) if found.value[at] == found.value.max()]
+    if len(best) > 1:
+        two = by == "p2l" and len(places) == 2
+        few = " (of two candidates z is 1 and −1, whatever lies between them)" if two else ""
+        notes.append(f"{listed(best)} are estimated the same{few}; compare them by another --by, or add candidates")
+    same = [candidates[place].name for at, place in enumerate(measured.places) if measured.far.value[at] == 0]
+    if same:
+        notes.append(f"{listed(same)} cannot be told from the target, which it may well be")
+    return notes
 
 
 def _baselines(
