@@ -6,7 +6,8 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from amalgam.labelgraph.walked import Walked
     from amalgam.strategy import Grid
     from amalgam.thumbnails import Thumbnails
+    from amalgam.transfer.told import Transferred
 
 # Colours that stand for the page's own; `svg` puts the style sheet's variables in their place.
 INK, _RULE = "#010203", "#040506"
@@ -40,6 +42,8 @@ _STYLE: dict[Any, Any] = {
 }
 MOST_LABELS = 24
 """Labels that one figure shows at most."""
+MOST_CLASSES = 12
+"""Classes of a source that one figure shows at most."""
 
 
 def training_curves(history: Sequence[Mapping[str, float | None]]) -> str:
@@ -142,7 +146,8 @@ def walked(nodes: Sequence[Walked], images: Thumbnails) -> str:
             for place, example in enumerate(one.examples):
                 image = images.of(example.row)
                 if image is not None:
-                    picture = _framed(axes, image, left + cell * place, y, example.deterministic)
+                    frame = partial(_frame, deterministic=example.deterministic)
+                    picture = _imaged(axes, image, left + cell * place, y, frame)
                     picture.set_gid(f"{number}-{example.row}")  # an image may be there twice
                     axes.text(left + cell * place + 0.31, y + 0.76, str(example.row), ha="center", fontsize=7)
         axes.set(xlim=(0, width), ylim=(height, 0))
@@ -150,11 +155,59 @@ def walked(nodes: Sequence[Walked], images: Thumbnails) -> str:
     return svg("walked", (width, height), draw)
 
 
-def _framed(axes: Axes, image: Any, x: float, y: float, deterministic: bool) -> Any:
-    """An image (H, W, C) in a frame, in the middle of a square of 0.62 inches whose corner is at (x, y)."""
+def policy_curves(history: Sequence[Mapping[str, float | None]]) -> str:
+    """What a policy was rewarded with, and how much it made of the source, by epoch; an SVG."""
+
+    def draw(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2)
+
+        def curve(axes: Axes, key: str, colour: str) -> Any:
+            values = [math.nan if row.get(key) is None else row[key] for row in history]
+            return axes.plot([row["epoch"] for row in history], values, color=colour)[0]  # type: ignore[arg-type]
+
+        curve(left, "reward", ACCENT)
+        left.set_ylabel("reward")
+        lines = [curve(right, "source_weight", ACCENT), curve(right, "alpha", _SECOND)]
+        _legend(right, lines, ["weight of a row", "α, of the source"], columns=2)
+        for axes in (left, right):
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.grid(True, axis="y", linewidth=0.6)
+
+    return svg("policy", (8.6, 2.8), draw)
+
+
+def class_weights(found: Transferred, images: Thumbnails | None) -> str:
+    """The classes of a source that count most, as bars, with some of their rows where these are images; an SVG."""
+    classes = found.classes[:MOST_CLASSES]
+    names = [short(one.name, 36) for one in classes]
+    left, cell, line = 0.5 + 0.085 * max(map(len, names)), 0.78, 0.72 if images is not None else 0.3
+    most = max(len(one.examples) for one in classes) if images is not None else 0
+    width, height = left + 3.4 + cell * most, line * len(classes) + 0.1
+
+    def draw(figure: Figure) -> None:
+        figure.set_layout_engine("none")
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        for number, one in enumerate(classes):
+            y = line * (number + 0.5) + 0.05
+            axes.text(left - 0.15, y, names[number], ha="right", va="center", parse_math=False)
+            axes.barh(y, 2.4 * max(one.weight, 0.004), height=min(0.2, line * 0.7), left=left, color=ACCENT)
+            axes.text(left + 2.4 * one.weight + 0.1, y, f"{one.weight:.2f}", va="center")
+            for place, row in enumerate(one.examples):
+                image = None if images is None else images.of(row)
+                if image is not None:
+                    _imaged(axes, image, left + 3.2 + cell * place, y - 0.31).set_gid(f"class-{number}-{row}")
+        axes.set(xlim=(0, width), ylim=(height, 0))
+
+    return svg("classes", (width, height), draw)
+
+
+def _imaged(axes: Axes, image: Any, x: float, y: float, frame: Callable[..., None] = lambda *_: None) -> Any:
+    """An image (H, W, C) in the middle of a square of 0.62 inches whose corner is at (x, y), and its frame."""
     high, wide = (0.62 * length / max(image.shape[:2]) for length in image.shape[:2])
     x, y = x + (0.62 - wide) / 2, y + (0.62 - high) / 2
-    _frame(axes, x - 0.03, y - 0.03, wide + 0.06, high + 0.06, deterministic)
+    frame(axes, x - 0.03, y - 0.03, wide + 0.06, high + 0.06)
     coloured = image.repeat(3 // image.shape[2], 2)
     return axes.imshow(coloured, extent=(x, x + wide, y + high, y), interpolation="none", aspect="auto")
 

@@ -194,9 +194,11 @@ class TransferRecipe(Recipe):
         sources: data sets with classes of their own.
         teachers: who labels the rows of sources, where nobody annotated these.
         student: one whose logits are made of its features by its last layer alone.
+        pretraining: what is different in the training's settings while a network learns the source.
     """
 
     sources: tuple[Joined, ...]
+    pretraining: dict[str, Any] = {}
     student: dict[str, Any] = {"name": "mlp"}
 
 

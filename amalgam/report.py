@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from pathlib import Path
@@ -98,6 +99,7 @@ class Report(BaseModel):
         history: one mapping an epoch: `epoch`, `loss`, `validation`, `learning_rate`, `seconds`.
         evaluation: the numbers on held-out rows; None when no row is annotated.
         transfer: of a run with a source, what its classes were worth.
+        policy: the history of the stage in which they were learned, where the student was then trained anew.
         export: facts of the exported student; empty when it was not exported.
         notes: what a reader must know: what was dropped, repaired, left out.
     """
@@ -118,6 +120,7 @@ class Report(BaseModel):
     history: tuple[dict[str, int | float | None], ...] = ()
     evaluation: Evaluation | None = None
     transfer: Transferred | None = None
+    policy: tuple[dict[str, int | float | None], ...] = ()
     export: dict[str, str | int | float | None] = {}
     notes: tuple[str, ...] = ()
 
@@ -193,8 +196,12 @@ def page(report: Report, images: Thumbnails | None = None) -> str:
         drawn["training"] = figures.training_curves(report.history)
     if evaluation is not None:
         drawn["labels"] = figures.label_bars(evaluation)
-        if images is not None:
-            drawn["walked"] = figures.walked([one for one in evaluation.walked[:MOST_WALKED] if one.examples], images)
+        exemplified = [one for one in evaluation.walked[:MOST_WALKED] if one.examples]
+        if images is not None and exemplified:
+            drawn["walked"] = figures.walked(exemplified, images)
+    if report.transfer is not None and not math.isnan(report.transfer.alpha):
+        drawn["classes"] = figures.class_weights(report.transfer, images)
+        drawn["policy"] = figures.policy_curves(report.policy or report.history)
     if report.grid is not None:
         drawn["grid"] = figures.grid(report.grid)
     if len(report.teachers) > 1:
@@ -203,7 +210,9 @@ def page(report: Report, images: Thumbnails | None = None) -> str:
             drawn["disagreement"] = figures.disagreement(evaluation)
     # matplotlib has escaped the names in its SVG.
     safe = {name: Markup(svg) for name, svg in drawn.items()}
-    return _filled("report.html.jinja", report, figures=safe, most_labels=figures.MOST_LABELS)
+    return _filled(
+        "report.html.jinja", report, figures=safe, most_labels=figures.MOST_LABELS, most_classes=figures.MOST_CLASSES
+    )
 
 
 def card(report: Report) -> str:

@@ -160,6 +160,8 @@ def _alone(evaluation: Evaluation) -> str:
     if not beside:
         own = evaluation.student.measures
         said = ", ".join(f"{one.name} {getattr(own, one.key):.3f}" for one in evaluation.measured)
+        if not evaluation.teachers:
+            return f"The student reaches {said}."
         return f"No teacher knows these labels; the student reaches {said}."
     said = "; ".join(
         " ".join(against(one.student, one.teacher, f"teacher {one.teacher.name!r}", evaluation.measured))

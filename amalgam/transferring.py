@@ -21,6 +21,7 @@ from amalgam.classes import as_targets, probabilities
 from amalgam.collect import vote
 from amalgam.errors import RequestError, listed
 from amalgam.evaluation import measurable
+from amalgam.figures import MOST_CLASSES
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
 from amalgam.journal import Journal
 from amalgam.labels import ONE, LabelSpace, Tasks, spans_of
@@ -31,10 +32,13 @@ from amalgam.pipeline import export_into, measure
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import TransferRecipe
-from amalgam.report import Known, Report, machine
+from amalgam.report import ANNOTATED, Known, Report, machine
+from amalgam.schema import parse
 from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets
 from amalgam.student import Student, build, load, settings_of
+from amalgam.thumbnails import Thumbnails, taken
 from amalgam.training.settings import CODE as TRAINING
+from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
 from amalgam.transfer import CODE
 from amalgam.transfer.begin import adopt, last_of, learned, require_last
@@ -127,7 +131,9 @@ def distill(
         student.features, student.reading = parts.features, target.rows.texts
         student.seen = _behind(target, source)
         with journal.timed("training"):
-            fitted, policy = taught(recipe, method, student, head, target, source, accelerator, folder, journal)
+            fitted, policy, rewarded = taught(
+                recipe, method, student, head, target, source, accelerator, folder, journal
+            )
         evaluation = None
         with journal.timed("evaluation"):
             evaluation = measure(student, panel, parts.test, journal)
@@ -148,17 +154,21 @@ def distill(
             seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
             data={
                 "learnt from": len(target.rows),
+                ANNOTATED: len(target.rows),
                 **({} if source is None else {"source": len(source.rows)}),
                 **({} if parts.test is None else {"measured on": len(parts.test)}),
             },
             history=fitted.history,
+            policy=rewarded,
             evaluation=evaluation,
             transfer=None if source is None else transferred(source, policy),
             export=exported,
             notes=tuple(journal.notes),
         )
         if folder is not None:
-            report.write(folder)
+            report.write(
+                folder, None if source is None or report.transfer is None else images_of(source, report.transfer)
+            )
         return student, report
 
 
@@ -176,6 +186,7 @@ def feasible(recipe: TransferRecipe, given: bool = False) -> Transfer:
     method = strategies.build_transfer(recipe.strategy, where)
     settings_of(recipe.student, f"{where}, student")
     require_last(recipe.student)
+    pretraining_of(recipe)
     if not recipe.sources and not given and (isinstance(method, Beside) or method.pretraining):
         raise RequestError(
             f"strategy {recipe.strategy['name']!r} learns from a source beside the target, and there is none; name one "
@@ -197,6 +208,11 @@ def _showing(recipe: TransferRecipe) -> TransferRecipe:
     if recipe.data.shows_some:
         return recipe
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"labelled": 1.0})})
+
+
+def pretraining_of(recipe: TransferRecipe) -> Training:
+    """How a network learns the source; RequestError for settings that are none."""
+    return parse(Training, {**recipe.training.model_dump(), **recipe.pretraining}, f"recipe {recipe.name}, pretraining")
 
 
 def target_of(rows: Rows) -> Target:
@@ -307,7 +323,7 @@ def begun(
 
     def taught_by(some: Source, epochs: int) -> Student:
         return learned(
-            some, recipe.student, epochs, recipe.training, recipe.seed,
+            some, recipe.student, epochs, pretraining_of(recipe), recipe.seed,
             accelerator=accelerator, progress=journal.progress, where=where,
         )  # fmt: skip
 
@@ -330,8 +346,12 @@ def taught(
     accelerator: Accelerator,
     folder: Path | None,
     journal: Journal,
-) -> tuple[Fit, Policy | None]:
-    """Train the student, in place; with a policy first on a part of the target's rows, then on all of them (§5)."""
+) -> tuple[Fit, Policy | None, tuple[dict[str, float], ...]]:
+    """Train the student, in place; with a policy first on a part of the target's rows, then on all of them (§5).
+
+    Returns:
+        the last training, the policy, and the history of the training that it learned in, where that is another.
+    """
     training, device = recipe.training, accelerator.device
     key = fingerprint(
         "transfer", of_rows(target.rows), of_array(target.truth.probabilities.numpy()),
@@ -350,7 +370,7 @@ def taught(
         )  # fmt: skip
 
     if not isinstance(method, Beside) or source is None:
-        return lesson(target, None, "training", "target"), None
+        return lesson(target, None, "training", "target"), None, ()
     learn, held = divided(target, method.validation, recipe.seed)
     reward = Reward(
         held.rows.inputs(slice(None)).to(device), held.truth.probabilities.to(device), held.truth.spans, method.reward,
@@ -361,12 +381,12 @@ def taught(
     beginning = deepcopy(student.state_dict())
     fitted = lesson(learn, coach, "training with the policy", "policy")
     warn(policy, journal)
-    if method.again:
-        policy.frozen = True
-        student.load_state_dict(beginning)
-        coach = Coach(source, policy, None, method.source_batch, method.multiple, device)
-        fitted = lesson(target, coach, "training on all labelled rows", "again")
-    return fitted, policy
+    if not method.again:
+        return fitted, policy, ()
+    policy.frozen = True
+    student.load_state_dict(beginning)
+    coach = Coach(source, policy, None, method.source_batch, method.multiple, device)
+    return lesson(target, coach, "training on all labelled rows", "again"), policy, fitted.history
 
 
 def own_loss(output: StudentOutput, targets: Targets) -> Loss:
@@ -406,6 +426,12 @@ def transferred(source: Source, policy: Policy | None) -> Transferred:
     if policy is None:
         return told(source, None, None)
     return told(source, policy.expected.cpu(), policy.expected_alpha)
+
+
+def images_of(source: Source, found: Transferred) -> Thumbnails | None:
+    """The rows of a source that a report shows, where they are images."""
+    numbered = replace(source.rows, ids=torch.arange(len(source.rows)))
+    return taken(numbered, (), (row for one in found.classes[:MOST_CLASSES] for row in one.examples))
 
 
 def warn(policy: Policy, journal: Journal) -> None:

@@ -12,6 +12,7 @@ from amalgam.bench.graph_table import GraphTable, Pair
 from amalgam.bench.ground import within
 from amalgam.bench.row_table import RowTable, Setting
 from amalgam.bench.table import Table
+from amalgam.bench.transfer_table import Crossing, TransferTable
 from amalgam.bench.word_table import Panel, WordTable
 from amalgam.embeddings import specs as embeddings
 from amalgam.errors import RequestError
@@ -66,7 +67,12 @@ def origins(table: Table) -> dict[str, Origin]:
             name: Origin(code, asked_of_graph(table, pair), read_of_pair(pair, where + name, known))
             for name, pair in table.settings.items()
         }
-    raise TypeError(f"a {type(table).__name__} is no table of rows, of words nor of label graphs")
+    if isinstance(table, TransferTable):
+        return {
+            name: Origin(code, asked_of_transfer(table, one), read_of_crossing(one, where + name, known))
+            for name, one in table.settings.items()
+        }
+    raise TypeError(f"a {type(table).__name__} is no table of rows, of words, of label graphs nor of transfers")
 
 
 def computed_by() -> str:
@@ -148,9 +154,36 @@ def read_of_pair(pair: Pair, where: str, known: dict[Path, str]) -> str:
     with within(where):
         named = [(pair.data, pair.options), *((one.source, one.options) for one in pair.join)]
         named += [(pair.held_out, pair.options)] if pair.held_out is not None else []
-        files = {spec: datasets.files(spec, options) for spec, options in named}
-        every = [file for own in files.values() for file in own]
-        return fingerprint(_contents(every, known), [spec for spec, own in files.items() if not own])
+        return _read(named, known)
+
+
+def asked_of_transfer(table: TransferTable, crossing: Crossing) -> str:
+    """The fingerprint of what a table of transfers asks for in a setting; as `asked`."""
+    content: dict[str, object] = {
+        "methods": {key: [one.strategy, crossing.methods.get(key), one.training] for key, one in table.methods.items()},
+        "crossing": crossing.model_dump(include={"shots", "test"}),
+        "options": crossing.options.model_dump(exclude={"xml"}),
+        "sources": [[one.options.model_dump(), one.labelled] for one in crossing.sources],
+        "names": [Path(spec).name for spec in (crossing.data, *(one.source for one in crossing.sources))],
+        "student": [table.student, crossing.student],
+        "pretraining": table.pretraining,
+        "training": {**table.training, **crossing.training},
+    }
+    return fingerprint(content)
+
+
+def read_of_crossing(crossing: Crossing, where: str, known: dict[Path, str]) -> str:
+    """The fingerprint of the files of a target and its sources; as `read_from`."""
+    with within(where):
+        named = [(crossing.data, crossing.options), *((one.source, one.options) for one in crossing.sources)]
+        return _read(named, known)
+
+
+def _read(named: list[tuple[str, datasets.DataOptions]], known: dict[Path, str]) -> str:
+    """The fingerprint of the files of several data sets, and of the names of those that have none."""
+    files = {spec: datasets.files(spec, options) for spec, options in named}
+    every = [file for own in files.values() for file in own]
+    return fingerprint(_contents(every, known), [spec for spec, own in files.items() if not own])
 
 
 def asked_of_words(table: WordTable, panel: Panel) -> str:

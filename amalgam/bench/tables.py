@@ -7,6 +7,7 @@ from pathlib import Path
 from amalgam.bench.graph_table import GraphTable
 from amalgam.bench.row_table import RowTable
 from amalgam.bench.table import Table
+from amalgam.bench.transfer_table import TransferTable
 from amalgam.bench.word_table import WordTable
 from amalgam.errors import RequestError, nearest
 from amalgam.recipe import OF_FILES, anchor_files, anchored, anchored_file
@@ -41,10 +42,7 @@ def read_table(name: str) -> Table:
         _anchor(settings, folder)
         for one in methods.values() if isinstance(methods, dict) else ():
             anchor_files(one.get("strategy") if isinstance(one, dict) else None, OF_FILES, folder)
-    model: type[Table] = RowTable
-    if _has(settings, "sources") or _has(settings, "graph"):
-        model = WordTable if _has(settings, "sources") else GraphTable
-    table = parse(model, content, where)
+    table = parse(_kind(settings), content, where)
     for kind in ("teacher_training", "training") if isinstance(table, RowTable) else ("training",):
         common = getattr(table, kind)
         parse(Training, common, f"{where}, {kind}")
@@ -53,6 +51,12 @@ def read_table(name: str) -> Table:
         if table.quick is not None:
             parse(Training, {**common, **table.quick.training}, f"{where}, quick.training")
     return table
+
+
+def _kind(settings: object) -> type[Table]:
+    """The kind of table that has such settings."""
+    kinds: dict[str, type[Table]] = {"shots": TransferTable, "sources": WordTable, "graph": GraphTable}
+    return next((kind for key, kind in kinds.items() if _has(settings, key)), RowTable)
 
 
 def _has(settings: object, key: str) -> bool:
@@ -71,7 +75,8 @@ def _anchor(settings: object, folder: Path) -> None:
             anchor_files(setting.get("vocabulary"), ("words",), folder)
             for strategy in (setting.get("methods") or {}).values() if isinstance(setting.get("methods"), dict) else ():
                 anchor_files(strategy, OF_FILES, folder)
-            further = [one for one in setting.get("join") or () if isinstance(one, dict)]
+            joined = [*(setting.get("join") or ()), *(sources if isinstance(sources, list) else ())]
+            further = [one for one in joined if isinstance(one, dict)]
             anchor_files(setting, ("graph",), folder)
             paths = [(setting, "data"), (setting, "held_out"), (options, "xml"), *((one, "source") for one in further)]
             for where, key in paths:

@@ -51,12 +51,14 @@ def bench_and_show(
         resume: go on with the bench there.
     """
     from amalgam import run
-    from amalgam.bench import cell, checks, graph_cell, word_cell
+    from amalgam.bench import cell, checks, graph_cell, transfer_cell, word_cell
     from amalgam.bench.folder import opened
     from amalgam.bench.graph_table import GraphTable
     from amalgam.bench.row_table import RowTable
     from amalgam.bench.scope import Scope, begun
+    from amalgam.bench.table import Table
     from amalgam.bench.tables import read_table
+    from amalgam.bench.transfer_table import TransferTable
     from amalgam.bench.word_table import WordTable
 
     asked = None if name is None else read_table(name)
@@ -71,7 +73,10 @@ def bench_and_show(
             checks.ready(table)
         elif isinstance(table, GraphTable):
             graph_cell.ready(table)
-    kind = word_cell if isinstance(table, WordTable) else graph_cell if isinstance(table, GraphTable) else cell
+        elif isinstance(table, TransferTable):
+            transfer_cell.ready(table)
+    kinds: dict[type[Table], Any] = {WordTable: word_cell, GraphTable: graph_cell, TransferTable: transfer_cell}
+    kind = kinds.get(type(table), cell)
     folder = out or run.fresh(f"bench-{table.name}")
     with opened(folder, table, scope, resume) as bench, shown() as progress:
         progress.say(f"bench directory: {folder}")
