@@ -10,6 +10,7 @@ from typing import Any
 from amalgam import datasets, run, wordtests
 from amalgam.bench.graph_table import GraphTable, Pair
 from amalgam.bench.ground import within
+from amalgam.bench.rank_table import Collection, RankTable
 from amalgam.bench.row_table import RowTable, Setting
 from amalgam.bench.table import Table
 from amalgam.bench.transfer_table import Crossing, TransferTable
@@ -72,7 +73,12 @@ def origins(table: Table) -> dict[str, Origin]:
             name: Origin(code, asked_of_transfer(table, one), read_of_crossing(one, where + name, known))
             for name, one in table.settings.items()
         }
-    raise TypeError(f"a {type(table).__name__} is no table of rows, of words, of label graphs nor of transfers")
+    if isinstance(table, RankTable):
+        return {
+            name: Origin(code, asked_of_ranks(table, one), read_of_collection(one, where + name, known))
+            for name, one in table.settings.items()
+        }
+    raise TypeError(f"a {type(table).__name__} is no table that is known here")
 
 
 def computed_by() -> str:
@@ -177,6 +183,27 @@ def read_of_crossing(crossing: Crossing, where: str, known: dict[Path, str]) -> 
     with within(where):
         named = [(crossing.data, crossing.options), *((one.source, one.options) for one in crossing.sources)]
         return _read(named, known)
+
+
+def asked_of_ranks(table: RankTable, collection: Collection) -> str:
+    """The fingerprint of what a table of rankings asks for in a setting; as `asked`."""
+    named = {**collection.sources, **{f"target {name}": one for name, one in collection.targets.items()}}
+    content: dict[str, object] = {
+        "methods": {key: one.strategy for key, one in table.methods.items()},
+        "collection": collection.model_dump(include={"shots", "test"}),
+        "data": {name: [Path(one.source).name, one.options.model_dump(exclude={"xml"})] for name, one in named.items()},
+        "student": [table.student, collection.student],
+        "pretraining": [table.pretraining, table.epochs],
+        "training": {**table.training, **collection.training},
+    }
+    return fingerprint(content)
+
+
+def read_of_collection(collection: Collection, where: str, known: dict[Path, str]) -> str:
+    """The fingerprint of the files of all sources and targets; as `read_from`."""
+    with within(where):
+        every = (*collection.sources.values(), *collection.targets.values())
+        return _read([(one.source, one.options) for one in every], known)
 
 
 def _read(named: list[tuple[str, datasets.DataOptions]], known: dict[Path, str]) -> str:

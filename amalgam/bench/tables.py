@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from amalgam.bench.graph_table import GraphTable
+from amalgam.bench.rank_table import RankTable
 from amalgam.bench.row_table import RowTable
 from amalgam.bench.table import Table
 from amalgam.bench.transfer_table import TransferTable
@@ -55,7 +56,9 @@ def read_table(name: str) -> Table:
 
 def _kind(settings: object) -> type[Table]:
     """The kind of table that has such settings."""
-    kinds: dict[str, type[Table]] = {"shots": TransferTable, "sources": WordTable, "graph": GraphTable}
+    kinds: dict[str, type[Table]] = {
+        "targets": RankTable, "shots": TransferTable, "sources": WordTable, "graph": GraphTable,
+    }  # fmt: skip
     return next((kind for key, kind in kinds.items() if _has(settings, key)), RowTable)
 
 
@@ -70,7 +73,12 @@ def _anchor(settings: object, folder: Path) -> None:
         if isinstance(setting, dict):
             options = setting.get("options")
             sources = setting.get("sources")
-            if isinstance(sources, dict):
+            targets = setting.get("targets")
+            for named in (one for one in (sources, targets) if isinstance(targets, dict) and isinstance(one, dict)):
+                for one in named.values():
+                    if isinstance(one, dict) and "source" in one:
+                        one["source"] = anchored(one["source"], folder)
+            if isinstance(sources, dict) and targets is None:
                 sources.update({name: anchored_file(spec, folder) for name, spec in sources.items()})
             anchor_files(setting.get("vocabulary"), ("words",), folder)
             for strategy in (setting.get("methods") or {}).values() if isinstance(setting.get("methods"), dict) else ():

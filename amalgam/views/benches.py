@@ -51,9 +51,10 @@ def bench_and_show(
         resume: go on with the bench there.
     """
     from amalgam import run
-    from amalgam.bench import cell, checks, graph_cell, transfer_cell, word_cell
+    from amalgam.bench import cell, checks, graph_cell, rank_cell, transfer_cell, word_cell
     from amalgam.bench.folder import opened
     from amalgam.bench.graph_table import GraphTable
+    from amalgam.bench.rank_table import RankTable
     from amalgam.bench.row_table import RowTable
     from amalgam.bench.scope import Scope, begun
     from amalgam.bench.table import Table
@@ -75,7 +76,11 @@ def bench_and_show(
             graph_cell.ready(table)
         elif isinstance(table, TransferTable):
             transfer_cell.ready(table)
-    kinds: dict[type[Table], Any] = {WordTable: word_cell, GraphTable: graph_cell, TransferTable: transfer_cell}
+        elif isinstance(table, RankTable):
+            rank_cell.ready(table)
+    kinds: dict[type[Table], Any] = {
+        WordTable: word_cell, GraphTable: graph_cell, TransferTable: transfer_cell, RankTable: rank_cell,
+    }  # fmt: skip
     kind = kinds.get(type(table), cell)
     folder = out or run.fresh(f"bench-{table.name}")
     with opened(folder, table, scope, resume) as bench, shown() as progress:
