@@ -87,6 +87,9 @@ def distill(
             "for several."
         ),
     ] = None,
+    teachers: Annotated[
+        str | None, typer.Option(help="auto:3 ranks the teachers as `amalgam rank` does, and keeps the best three.")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="The rows: a name (digits) or a file.")] = None,
     source: Annotated[
         list[str] | None,
@@ -117,6 +120,7 @@ def distill(
         recipe,
         strategy,
         teacher or [],
+        teachers,
         data,
         source or [],
         series,

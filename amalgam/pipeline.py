@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,9 @@ from accelerate import Accelerator
 from amalgam import registry, run
 from amalgam.annotations import annotated_for, lookalike_notes
 from amalgam.collect import Surrogate, surrogate, unlearned, vote, weighed
-from amalgam.errors import listed
-from amalgam.evaluation import Evaluation, evaluate, measurable
+from amalgam.contributions import Contribution, contributions
+from amalgam.errors import RequestError, listed
+from amalgam.evaluation import Evaluation, Line, evaluate, measurable
 from amalgam.feasibility import feasible, knows, refuse_unreadable
 from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.journal import Journal
@@ -39,6 +40,15 @@ from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
 
 
+@dataclass(frozen=True)
+class Given:
+    """What the Python API gave instead of SPECs."""
+
+    teachers: tuple[Any, ...]
+    rows: Rows | None
+    held_out: Rows | None
+
+
 def distill(
     recipe: Recipe,
     *,
@@ -50,6 +60,7 @@ def distill(
     resume: bool = False,
     trust: bool = False,
     progress: Progress | None = None,
+    told: Sequence[str] = (),
 ) -> tuple[Student, Report]:
     """Distil what a panel of teachers knows together into one student.
 
@@ -63,12 +74,14 @@ def distill(
         resume: go on with the run in `out`.
         trust: the user's word that code which cards name may run.
         progress: who shows the steps.
+        told: what the reader of the report must know of how the run came about.
 
     Raises:
         RequestError: something in the request must be mended.
         WorkError: the work failed.
     """
     strategy = feasible(recipe, keep)
+    given = Given(tuple(teachers), rows, held_out)
     accelerator = processes()
     chief = accelerator.is_main_process
     shown = progress if progress is not None and chief else Silent()
@@ -77,6 +90,8 @@ def distill(
             shown.say(f"{folder} is finished; nothing is left to do")
             return load(folder), Report.read(folder)
         journal = Journal(shown, nonce(), passing)
+        for note in told:
+            journal.note(note)
         with journal.timed("data"):
             parts = apportion(recipe, rows, held_out, journal.progress, strategy.labels())
             if recipe.training.augment is not None:
@@ -86,6 +101,9 @@ def distill(
             refuse_leaks(panel, parts)
             if parts.test is not None:
                 measurable(parts.test, panel.space.names, knows(strategy))
+            if recipe.contributions and (len(panel.seats) < 2 or parts.test is None):
+                wanted = "annotated rows to measure on" if parts.test is None else "at least two teachers"
+                raise RequestError(f"contributions needs {wanted}; name them, or leave it out")
             student = first_weights(recipe, panel, parts.learn.shape, strategy)
             refuse_unreadable(recipe, panel, parts, student)
             parts = seen_by(strategy, panel, parts)
@@ -132,6 +150,10 @@ def distill(
             with journal.timed("evaluation"):
                 evaluation = measure(student, panel, parts.test, journal)
         student.to("cpu")
+        added: tuple[Contribution, ...] = ()
+        if recipe.contributions:
+            with journal.timed("contributions"):
+                added = left_out(recipe, panel, evaluation, given, trust, journal)
         exported: dict[str, Any] = {}
         if chief and folder is not None:
             student.save(folder / run.STUDENT)
@@ -159,6 +181,7 @@ def distill(
             votes=journal.votes,
             counts=dict(taught.facts),
             grid=taught.grid,
+            contributions=added,
             history=fitted.history,
             evaluation=evaluation,
             export=exported,
@@ -167,6 +190,30 @@ def distill(
         if chief and folder is not None:
             report.write(folder, None if parts.test is None else images_of(evaluation, parts.test, parts.features))
         return student, report
+
+
+def left_out(
+    recipe: Recipe, panel: Panel, evaluation: Evaluation | None, given: Given, trust: bool, journal: Journal
+) -> tuple[Contribution, ...]:
+    """What each teacher contributes, by as many further runs, of which nothing is kept but the teachers' votes."""
+    assert evaluation is not None
+
+    def without(place: int) -> Line:
+        journal.progress.say(f"without teacher {panel.seats[place].name}:")
+        rest = [spec for number, spec in enumerate(recipe.teachers) if number != place]
+        fewer = recipe.model_copy(
+            update={"teachers": tuple(rest), "contributions": False, "export": False,
+                    "labels": recipe.labels.model_copy(update={"names": None})}
+        )  # fmt: skip
+        others = [one for number, one in enumerate(given.teachers) if number != place]
+        _, report = distill(
+            fewer, teachers=others, rows=given.rows, held_out=given.held_out, keep=False, trust=trust,
+            progress=journal.progress,
+        )  # fmt: skip
+        assert report.evaluation is not None
+        return report.evaluation.student
+
+    return contributions(evaluation.student, [one.name for one in panel.seats], without)
 
 
 def seen_by(strategy: Strategy[Any], panel: Panel, parts: Parts) -> Parts:

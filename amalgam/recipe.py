@@ -178,12 +178,14 @@ class Recipe(Run):
         labels: how the teachers' labels meet.
         live: ask the teachers anew about every random view that the student sees (`training.augment`), instead of once
             about the plain rows.
+        contributions: distil again without each of the teachers, to tell what it contributes: as many runs more.
     """
 
     data: Data
     labels: Labels = Labels()
     student: dict[str, Any] = {"name": "label_chain"}
     live: bool = False
+    contributions: bool = False
 
 
 class TransferRecipe(Recipe):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from amalgam.contributions import Contribution
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation
 from amalgam.files import write_text
@@ -96,6 +97,7 @@ class Report(BaseModel):
         votes: chunks of votes that were `computed`, `reused`, `repaired`.
         counts: what the strategy counted.
         grid: what of it is a number for each label and teacher.
+        contributions: what each teacher adds, where that was asked for.
         history: one mapping an epoch: `epoch`, `loss`, `validation`, `learning_rate`, `seconds`.
         evaluation: the numbers on held-out rows; None when no row is annotated.
         transfer: of a run with a source, what its classes were worth.
@@ -117,6 +119,7 @@ class Report(BaseModel):
     votes: dict[str, int] = {}
     counts: dict[str, int | float | None] = {}
     grid: Grid | None = None
+    contributions: tuple[Contribution, ...] = ()
     history: tuple[dict[str, int | float | None], ...] = ()
     evaluation: Evaluation | None = None
     transfer: Transferred | None = None

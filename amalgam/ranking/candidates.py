@@ -92,7 +92,7 @@ def rank_named(
     specs = [one for one in (target, *(given for _, given in sources)) if isinstance(one, str)]
     refuse_idle(specs, told or DataOptions())
     reader = reader_of(reference, trust, progress)
-    seated = _seats(teachers, trust, progress)
+    seated = seats_of(teachers, trust, progress)
     sizes = [size_of(seat) for seat, _ in seated] if reader is None else [reader.size]
     read = Reader(told or DataOptions(), progress, max([one for one in sizes if one] or [(SIDE, SIDE)]))
     if labels is not None and not isinstance(target, str):
@@ -124,7 +124,7 @@ def named(given: str) -> tuple[str, str]:
     return Path(given).name or given, given
 
 
-def _seats(given: Sequence[Any], trust: bool, progress: Progress) -> list[tuple[Seat, Rows | None]]:
+def seats_of(given: Sequence[Any], trust: bool, progress: Progress) -> list[tuple[Seat, Rows | None]]:
     """Teachers, each with the rows it was trained on where its card tells how it was."""
     found = list[tuple[Seat, Rows | None]]()
     for number, one in enumerate(given, 1):

@@ -88,7 +88,7 @@ def rank_and_show(
         _show_fit(learned)
     if found is not None:
         assert target is not None
-        _show(found)
+        show(found)
         if out is not None:
             console().print(Text(f"The picture lies in {out}"))
         specs = dict(map(named, (*sources, *teachers)))
@@ -124,7 +124,7 @@ def _learned(
     return fit(path, read, reader, look, progress)
 
 
-def _show(ranking: Ranking) -> None:
+def show(ranking: Ranking) -> None:
     """The table, what others would choose, what took how long, and notes."""
     from amalgam.ranking.scores import SCORES
 

@@ -6,6 +6,7 @@ import csv
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ def distill_and_show(
     name: str | None,
     strategy: str | None,
     teachers: Sequence[str],
+    best: str | None,
     data: str | None,
     sources: Sequence[str],
     series: bool,
@@ -74,7 +76,21 @@ def distill_and_show(
         return
     from amalgam.pipeline import distill
 
-    _distill_rows(distill, recipe, out, resume, trust)
+    told: tuple[str, ...] = ()
+    if best is not None and not resume:
+        recipe, told = _best(recipe, best, trust)
+    _distill_rows(partial(distill, told=told), recipe, out, resume, trust)
+
+
+def _best(recipe: Recipe, given: str, trust: bool) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with the teachers that rank best, and why; the ranking is shown."""
+    from amalgam.ranking.choice import asked, best
+    from amalgam.views.ranks import show
+
+    with shown() as progress:
+        recipe, ranking, why = best(recipe, asked(given), trust=trust, progress=progress)
+    show(ranking)
+    return recipe, (why,)
 
 
 def _distill_rows(distill: Any, recipe: Recipe, out: Path | None, resume: bool, trust: bool) -> None:
