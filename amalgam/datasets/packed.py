@@ -48,6 +48,12 @@ def holds_images(path: Path) -> bool:
         return any(_below(name, archive, path) is not None for name in names)
 
 
+def leads_to_images(path: Path) -> bool:
+    """Whether a path is an archive of images or leads into one, be it to a folder that is not there."""
+    archive = archive_in(path)
+    return archive is not None and (holds_images(path) or (not path.suffix and holds_images(archive)))
+
+
 def read(path: Path, options: DataOptions, progress: Progress) -> Table:
     """The images of an archive, or of a folder in it, (N, C, H, W); a sub-folder is a class, as in a folder of images.
 
@@ -107,7 +113,7 @@ def _opened(archive: Path) -> Iterator[tuple[list[str], Read]]:
 
 def _images(names: object) -> list[str]:
     plain = [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]  # type: ignore[attr-defined]
-    return [name for name in plain if not any(part.startswith(".") for part in PurePosixPath(name).parts)]
+    return [name for name in plain if not any(part[0] == "." and part.strip(".") for part in PurePosixPath(name).parts)]
 
 
 def _below(name: str, archive: Path, path: Path) -> PurePosixPath | None:

@@ -56,7 +56,7 @@ def found(spec: str, options: DataOptions) -> tuple[str, list[Path]]:
         return "images", [path]
     if path.suffix == ".h5":
         return ".h5", [path]
-    if packed.archive_in(path) is not None and packed.holds_images(path):
+    if packed.leads_to_images(path):
         return "packed images", [path]
     kind = Path(plain_name(path)).suffix
     if kind in archive.KINDS | TABLES and (path.suffix == kind or kind in _COMPRESSIBLE):
