@@ -19,6 +19,7 @@ from amalgam.bench.rank_table import Collection, RankTable
 from amalgam.bench.scores import Cell, Merits, Score, Tell
 from amalgam.datasets import DataOptions
 from amalgam.datasets.few import few_of_each
+from amalgam.datasets.loaded import Loaded, narrowed
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError
 from amalgam.fingerprint import fingerprint, of_rows
@@ -228,16 +229,17 @@ def _read(spec: str, options: str) -> Rows:
 
 
 def halves(one: Joined, seed: int) -> tuple[Rows, Rows]:
-    """The rows of a data set as a source, and as a target.
+    """The rows of a data set as a source, and as a target; parts of one data set are divided alike.
 
     Raises:
         RequestError: no such data, or rows that are not of one class each.
     """
-    rows = _read(one.source, one.options.model_dump_json())
-    if rows.annotated is None or not bool((rows.annotated.sum(1) == 1).all()):
-        raise RequestError(f"{one.source} has rows that are not of one class each")
-    parts = split(rows, {"source": 0.5, "target": 0.5}, seed)
-    return parts["source"], parts["target"]
+    whole = _read(one.source, one.options.model_copy(update={"only": ()}).model_dump_json())
+    parts = split(whole, {"source": 0.5, "target": 0.5}, seed)
+    found = [narrowed(Loaded(part, ()), one.options.only or part.labels, one.source).rows for part in parts.values()]
+    if any(rows.annotated is None or not bool((rows.annotated.sum(1) == 1).all()) for rows in found):
+        raise RequestError(f"{one.source} has rows that are not of one class each; name some with the option `only`")
+    return found[0], found[1]
 
 
 def estimated(strategy: dict[str, Any], goal: Goal, seed: int) -> Numbers:

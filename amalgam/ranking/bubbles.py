@@ -212,14 +212,17 @@ def placed(
     for number, (point, radius) in enumerate(bubbles):
         others = [_square(one, r + _APART) for place, (one, r) in enumerate(bubbles) if place != number]
         taken = [_square(point, radius * math.sqrt(0.5)), *others, *found, *lines]
-
-        def lost(box: Box, point: tuple[float, float] = point, taken: Sequence[Box] = taken) -> float:
+        least, best = math.inf, None
+        for box in _beside(point, radius, sizes[number]):
             hidden = sum(box.shared(other) for other in taken) + box.area - box.shared(whole)
-            crossed = sum(dot.shared(name) for dot in _line(point, box) for name in found)
-            return round(hidden + crossed, 9)
-
-        found.append(min(_beside(point, radius, sizes[number]), key=lost))  # of equals the first
-        lines += _line(point, found[-1])
+            lost = hidden + sum(dot.shared(name) for dot in _line(point, box) for name in found)
+            if lost < least - 1e-9:
+                least, best = lost, box
+            if lost < 1e-9:
+                break
+        assert best is not None
+        found.append(best)
+        lines += _line(point, best)
     return found
 
 
