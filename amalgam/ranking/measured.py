@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -168,8 +168,14 @@ def fit(path: Path, read: Reader, reference: Reference | None, look: Look, progr
     """
     found, notes = transfers(path)
     check_settings(divergence=look.divergence, trim=look.trim, most=look.most)
-    refuse_idle(list(dict.fromkeys(spec for one in found for spec in (one.target, one.source))), read.told)
-    targets = _measured(path, found, read, reference, look, progress)
+    loaded = dict[str, Loaded]()
+    for one in found:
+        for spec in (one.target, one.source):
+            if spec not in loaded:
+                with _at(path, one):
+                    loaded[spec] = read.read(spec)
+    refuse_idle([*loaded], read.told)
+    targets = _measured(path, found, loaded, reference, look, progress)
     each = np.stack([p2l.agreement([one.sizes], [one.far], [one.gains]) for one in targets])  # (targets, grid)
     curve, grid = each.mean(0), p2l.GRID
     k = p2l.best_k(curve)
@@ -191,15 +197,15 @@ def fit(path: Path, read: Reader, reference: Reference | None, look: Look, progr
 
 
 def _measured(
-    path: Path, found: Sequence[Transfer], read: Reader, reference: Reference | None, look: Look, progress: Progress
+    path: Path,
+    found: Sequence[Transfer],
+    loaded: Mapping[str, Loaded],
+    reference: Reference | None,
+    look: Look,
+    progress: Progress,
 ) -> list[_Target]:
     """What was measured of each target."""
-    loaded, looked, known = dict[str, Loaded](), dict[object, Rows](), dict[int, Summed]()
-    for one in found:
-        for spec in (one.target, one.source):
-            if spec not in loaded:
-                with _at(path, one):
-                    loaded[spec] = read.read(spec)
+    looked, known = dict[object, Rows](), dict[int, Summed]()
 
     def like(spec: str, target: Loaded) -> Rows:
         """The rows of data that are looked at, with the target's columns."""

@@ -1,0 +1,1 @@
+"""Rankings of sources and teachers."""
