@@ -13,7 +13,7 @@ from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError
 from amalgam.pipeline import distill as run
 from amalgam.progress import shown
-from amalgam.ranking.candidates import named, rank_named
+from amalgam.ranking.candidates import TARGET, named, rank_named
 from amalgam.ranking.divergences import Divergence
 from amalgam.ranking.entries import Ranker, Ranking
 from amalgam.ranking.p2l import K
@@ -211,6 +211,7 @@ def rank(
     usual: str | None = None,
     labels: Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
+    own_options: Mapping[str, Mapping[str, Any]] | None = None,
     trust_code: bool = False,
     progress: bool = False,
 ) -> Ranking:
@@ -234,6 +235,7 @@ def rank(
         usual: the candidate that you would take without looking, to be held against the others.
         labels: the label columns of a target that is a file.
         options: how files are read; each counts for those for which it means something.
+        own_options: name, or `target` → how that file alone is read.
         trust_code: whether code that cards name may run.
         progress: whether to show progress on standard error.
 
@@ -245,13 +247,16 @@ def rank(
     """
     if isinstance(teachers, str | Path) or isinstance(sources, str | Path):
         raise RequestError("sources and teachers are several; a single one is a list of one")
+    own = dict(own_options or {})
+    if labels is not None:
+        own[TARGET] = {**own.get(TARGET, {}), "labels": list(labels)}
     given = sources.items() if isinstance(sources, Mapping) else [named(str(one)) for one in sources or ()]
     with shown(progress) as display:
         return rank_named(
             _named_rows(target, "target"), [(name, _named_rows(one, name)) for name, one in given], teachers,
             by=by, reference=reference, divergence=divergence, k=k, trim=trim, most=most, times=times, seed=seed,
-            usual=usual, labels=labels, told=parse(DataOptions, dict(options or {}), "options"), trust=trust_code,
-            progress=display,
+            usual=usual, trust=trust_code, progress=display, told=parse(DataOptions, dict(options or {}), "options"),
+            own={name: parse(DataOptions, dict(one), f"own_options of {name}") for name, one in own.items()},
         )  # fmt: skip
 
 

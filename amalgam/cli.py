@@ -316,7 +316,13 @@ def rank(
         ),
     ] = None,
     labels: Annotated[str | None, typer.Option(help="The target's label columns, comma-separated.")] = None,
-    option: Options = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A data option, key=value, which counts for all data for which it means something; or of one data set "
+            "alone, NAME:key=value: --option target:tasks=kind"
+        ),
+    ] = None,
     series: Series = False,
     most: Annotated[int | None, typer.Option(help="Rows of a data set that are looked at (20,000 by default).")] = None,
     usual: Annotated[

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from amalgam import datasets, registry
 from amalgam.datasets import DataOptions, Loaded
-from amalgam.errors import RequestError
+from amalgam.errors import RequestError, listed
 from amalgam.panel import Seat
 from amalgam.parts import by_name
 from amalgam.processes import processes
@@ -22,42 +22,68 @@ from amalgam.schema import parse
 from amalgam.schooling import own_rows
 from amalgam.signals import Rows
 
+TARGET = "target"
+"""What the target is called where something is said of it alone."""
+
 
 @dataclass(frozen=True)
 class Reader:
     """How data sets are read that are compared with each other.
 
     Attributes:
-        told: what the user says of them; of each data set what means something for it counts.
+        told: what the user says of all; of each data set what means something for it counts.
         progress: who shows how many images were opened.
         size: height and width that images of files are brought to where nobody says it.
+        own: name → what the user says of one data set alone.
     """
 
     told: DataOptions
     progress: Progress
     size: tuple[int, int] = (SIDE, SIDE)
+    own: Mapping[str, DataOptions] = field(default_factory=dict)
 
-    def read(self, spec: str, labels: Sequence[str] | None = None) -> Loaded:
-        """A data set.
+    def options(self, name: str, spec: str) -> DataOptions:
+        """What the user says that counts for a data set.
 
-        Args:
-            spec: see `datasets.load`.
-            labels: its label columns, where it is the target.
+        Raises:
+            RequestError: options that contradict each other.
+        """
+        own = _said(self.own.get(name, DataOptions()))
+        known = datasets.meaning(spec, self._both(name)) | own.keys()
+        every = {key: value for key, value in _said(self._both(name)).items() if key in known}
+        return parse(DataOptions, every, f"the data options of {name}")
+
+    def read(self, name: str, spec: str) -> Loaded:
+        """A data set, see `datasets.load`.
 
         Raises:
             RequestError: no such data.
         """
-        options = meant(spec, self.told)
-        if labels is not None:
-            options = parse(DataOptions, {**_said(options), "labels": list(labels)}, "the target's labels")
+        options = self.options(name, spec)
         if "size" in datasets.meaning(spec, options) and options.size is None:
             options = options.model_copy(update={"size": self.size})
         return datasets.load(spec, options, self.progress)
 
-    def like(self, spec: str, target: Loaded) -> Loaded:
+    def like(self, name: str, spec: str, target: Loaded) -> Loaded:
         """A data set whose columns are the target's, by name; others, such as its labels, are left out."""
-        found = self.read(spec)
+        found = self.read(name, spec)
         return replace(found, rows=by_name(found, target.features, spec))
+
+    def refuse_idle(self, specs: Mapping[str, str]) -> None:
+        """RequestError for an option that means nothing for any of the data sets, by name, or is of none of them."""
+        for name in self.own:
+            if name not in specs:
+                files = listed(specs) if specs else "there is none"
+                raise RequestError(f"data options are given for {name!r}, and no file is called so ({files})")
+        known = set[str]().union(*(datasets.meaning(spec, self._both(name)) for name, spec in specs.items()))
+        idle = sorted(_said(self.told).keys() - known)
+        if idle:
+            of = f"any of {', '.join(specs.values())}" if specs else "rows in memory"
+            raise RequestError(f"the data option `{idle[0]}` means nothing for {of}; leave it out")
+
+    def _both(self, name: str) -> DataOptions:
+        """What is said of all, and of one."""
+        return self.told.model_copy(update=_said(self.own.get(name, DataOptions())))
 
 
 def rank_named(
@@ -66,8 +92,8 @@ def rank_named(
     teachers: Sequence[Any],
     *,
     reference: Any = None,
-    labels: Sequence[str] | None = None,
     told: DataOptions | None = None,
+    own: Mapping[str, DataOptions] | None = None,
     trust: bool = False,
     progress: Progress,
     **how: Any,
@@ -79,8 +105,8 @@ def rank_named(
         sources: names, each with a SPEC or rows.
         teachers: what `registry.seat_of` takes, or `NAME=SPEC`.
         reference: a teacher whose last representation reads the rows.
-        labels: the target's label columns.
         told: what data sets do not say themselves, counted for each for which it means something.
+        own: name, or `target` → the same of one alone.
         trust: the user's word that code which cards name may run.
         progress: who shows the steps.
         how: the other arguments of `rank`.
@@ -89,23 +115,21 @@ def rank_named(
         RequestError: something of that cannot be found, read or compared.
     """
     check_settings(**how)
-    specs = [one for one in (target, *(given for _, given in sources)) if isinstance(one, str)]
-    refuse_idle(specs, told or DataOptions())
+    read = Reader(told or DataOptions(), progress, own=own or {})
+    read.refuse_idle({name: one for name, one in ((TARGET, target), *sources) if isinstance(one, str)})
     reader = reader_of(reference, trust, progress)
     seated = seats_of(teachers, trust, progress)
     sizes = [size_of(seat) for seat, _ in seated] if reader is None else [reader.size]
-    read = Reader(told or DataOptions(), progress, max([one for one in sizes if one] or [(SIDE, SIDE)]))
-    if labels is not None and not isinstance(target, str):
-        raise RequestError(f"labels names columns of a file, and the target is {target.name}; leave it out")
-    own = read.read(target, labels) if isinstance(target, str) else Loaded(target, ())
-    notes = [f"{own.rows.name}: {note}" for note in own.notes]
+    read = replace(read, size=max([one for one in sizes if one] or [read.size]))
+    goal = read.read(TARGET, target) if isinstance(target, str) else Loaded(target, ())
+    notes = [f"{goal.rows.name}: {note}" for note in goal.notes]
     candidates = list[Candidate]()
     for name, source in sources:
-        loaded = read.like(source, own) if isinstance(source, str) else Loaded(source, ())
+        loaded = read.like(name, source, goal) if isinstance(source, str) else Loaded(source, ())
         notes += [f"{name}: {note}" for note in loaded.notes]
         candidates.append(Candidate(name, loaded.rows))
     candidates += [Candidate(seat.name, rows, seat) for seat, rows in seated]
-    found = rank(own.rows, candidates, reference=reader, progress=progress, **how)
+    found = rank(goal.rows, candidates, reference=reader, progress=progress, **how)
     return replace(found, notes=(*notes, *found.notes))
 
 
@@ -124,6 +148,12 @@ def named(given: str) -> tuple[str, str]:
     return Path(given).name or given, given
 
 
+def called(given: str) -> tuple[str, str]:
+    """The name and the SPEC of a teacher in `NAME=SPEC`; of a SPEC alone its card's name."""
+    name, spec = named(given)
+    return (registry.find_card(spec)[0].name if spec == given else name), spec
+
+
 def seats_of(given: Sequence[Any], trust: bool, progress: Progress) -> list[tuple[Seat, Rows | None]]:
     """Teachers, each with the rows it was trained on where its card tells how it was."""
     found = list[tuple[Seat, Rows | None]]()
@@ -131,28 +161,14 @@ def seats_of(given: Sequence[Any], trust: bool, progress: Progress) -> list[tupl
         if not isinstance(one, str | Path):
             found.append((registry.seat_of(one, number, processes(), trust=trust, progress=progress), None))
             continue
-        name, spec = named(str(one))
+        name, spec = called(str(one))
         seat = registry.load(spec, processes(), trust=trust, progress=progress)
         card, _ = registry.find_card(spec)
         rows = None if card.schooling is None else own_rows(card, card.schooling)
-        found.append((seat if spec == str(one) else replace(seat, name=name), rows))
+        found.append((replace(seat, name=name), rows))
     return found
 
 
-def meant(spec: str, told: DataOptions) -> DataOptions:
-    """The options, of some for several data sets, that mean something for one."""
-    known = datasets.meaning(spec, told)
-    return DataOptions(**{name: value for name, value in _said(told).items() if name in known})
-
-
-def refuse_idle(specs: Sequence[str], told: DataOptions) -> None:
-    """RequestError for an option that means nothing for any of the data sets."""
-    known = set[str]().union(*(datasets.meaning(spec, told) for spec in specs))
-    idle = sorted(_said(told).keys() - known)
-    if idle:
-        of = f"any of {', '.join(specs)}" if specs else "rows in memory"
-        raise RequestError(f"the data option `{idle[0]}` means nothing for {of}; leave it out")
-
-
 def _said(told: DataOptions) -> dict[str, Any]:
+    """The options that somebody gave."""
     return {name: getattr(told, name) for name in told.model_fields_set}

@@ -18,7 +18,7 @@ from amalgam.errors import RequestError, listed, nearest
 from amalgam.parts import by_name
 from amalgam.progress import Progress
 from amalgam.ranking import p2l
-from amalgam.ranking.candidates import Reader, refuse_idle
+from amalgam.ranking.candidates import Reader, named
 from amalgam.ranking.checks import check_settings, require_alike
 from amalgam.ranking.distances import Clock, Look, Summed, distances, drawn
 from amalgam.ranking.reference import Reference, plain
@@ -173,8 +173,8 @@ def fit(path: Path, read: Reader, reference: Reference | None, look: Look, progr
         for spec in (one.target, one.source):
             if spec not in loaded:
                 with _at(path, one):
-                    loaded[spec] = read.read(spec)
-    refuse_idle([*loaded], read.told)
+                    loaded[spec] = read.read(named(spec)[0], spec)
+    read.refuse_idle({named(spec)[0]: spec for spec in loaded})
     targets = _measured(path, found, loaded, reference, look, progress)
     each = np.stack([p2l.agreement([one.sizes], [one.far], [one.gains]) for one in targets])  # (targets, grid)
     curve, grid = each.mean(0), p2l.GRID

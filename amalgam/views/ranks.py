@@ -6,17 +6,19 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from amalgam.errors import RequestError
-from amalgam.progress import Progress, shown
+from amalgam.progress import Progress, Silent, shown
 from amalgam.views.console import columns, console, options
 
 if TYPE_CHECKING:
     from amalgam.datasets import DataOptions
+    from amalgam.ranking.candidates import Reader
     from amalgam.ranking.entries import Entry, Ranking
     from amalgam.ranking.measured import Fit
 
@@ -50,7 +52,7 @@ def rank_and_show(
         reference: the teacher whose last representation reads the rows.
         fit: a table of measured transfers, which teach k.
         labels: the target's label columns.
-        given: data options.
+        given: data options, each `key=value`, or `NAME:key=value` of one data set.
         series: whether files that could be tables hold series.
         usual: the candidate that one would take without looking.
         as_json: for programs.
@@ -59,22 +61,22 @@ def rank_and_show(
         how: what the user said of `by`, `divergence`, `k`, `trim` and `most`.
     """
     from amalgam.ranking import bubbles
-    from amalgam.ranking.candidates import named, rank_named
+    from amalgam.ranking.candidates import Reader, called, named, rank_named
 
+    told, own = _options(given, labels, series)
     _refuse(target, fit, how, {"--source": sources, "--teacher": teachers, "--by": how.get("by"), "--usual": usual,
                                "--labels": labels, "--out": out})  # fmt: skip
     if out is not None:
         bubbles.refuse_place(out)
-    told, named_labels = options(None, series, given), None if labels is None else options(labels)
     found, learned = None, None
     with shown() as progress:
         if fit is not None:
-            learned = _learned(fit, reference, told, how, trust, progress)
+            learned = _learned(fit, reference, told, own, how, trust, progress)
             how = {**how, "k": learned.k}
         if target is not None:
             found = rank_named(
-                target, [named(one) for one in sources], teachers, reference=reference, told=told, trust=trust,
-                labels=None if named_labels is None else named_labels.labels, usual=usual, progress=progress, **how,
+                target, [named(one) for one in sources], teachers, reference=reference, told=told, own=own,
+                trust=trust, usual=usual, progress=progress, **how,
             )  # fmt: skip
     if found is not None and out is not None:
         bubbles.draw(found, out)
@@ -91,8 +93,8 @@ def rank_and_show(
         show(found)
         if out is not None:
             console().print(Text(f"The picture lies in {out}"))
-        specs = dict(map(named, (*sources, *teachers)))
-        command = _next(found, target, specs, told, None if named_labels is None else named_labels.labels)
+        specs = dict([*map(named, sources), *map(called, teachers)])
+        command = _next(found, target, specs, Reader(told, Silent(), own=own))
         console().print(Text(f"Next: {command}{' --trust-code' if trust else ''}"), soft_wrap=True)
 
 
@@ -110,17 +112,41 @@ def _refuse(target: str | None, fit: Path | None, how: Mapping[str, Any], of_a_t
         raise RequestError(f"{idle[0]} is of a ranking for a target, and none is named; name one with --target")
 
 
-def _learned(
-    path: Path, reference: str | None, told: DataOptions | None, how: Mapping[str, Any], trust: bool, progress: Progress
-) -> Fit:
+def _options(given: Sequence[str], labels: str | None, series: bool) -> tuple[DataOptions, dict[str, DataOptions]]:
+    """What `key=value` says of all data, and `NAME:key=value` of one data set; `--labels` is of the target."""
     from amalgam.datasets import DataOptions
+    from amalgam.ranking.candidates import TARGET
+
+    of = dict[str, list[str]]()
+    for one in given:
+        name, colon, key = one.partition("=")[0].rpartition(":")
+        of.setdefault(name, []).append(one[len(name) + 1 :] if colon and key else one)
+    told = options(None, series, of.pop("", ())) or DataOptions()
+    if labels is not None:
+        of.setdefault(TARGET, [])
+    return told, {
+        name: options(labels if name == TARGET else None, assignments=own) or DataOptions() for name, own in of.items()
+    }
+
+
+def _learned(
+    path: Path,
+    reference: str | None,
+    told: DataOptions,
+    own: Mapping[str, DataOptions],
+    how: Mapping[str, Any],
+    trust: bool,
+    progress: Progress,
+) -> Fit:
     from amalgam.ranking.candidates import Reader, reader_of
     from amalgam.ranking.distances import Look
     from amalgam.ranking.measured import fit
 
     reader = reader_of(reference, trust, progress)
     look = Look(**{key: value for key, value in how.items() if key != "by"})
-    read = Reader(told or DataOptions(), progress, *([] if reader is None or reader.size is None else [reader.size]))
+    read = Reader(told, progress, own=own)
+    if reader is not None and reader.size is not None:
+        read = replace(read, size=reader.size)
     return fit(path, read, reader, look, progress)
 
 
@@ -177,23 +203,20 @@ def _others(ranking: Ranking) -> str:
     return f"Other ways would choose: {chosen}; at random (B3) each comes 1 time in {len(ranking.entries)}"
 
 
-def _next(
-    ranking: Ranking, target: str, specs: Mapping[str, str], told: DataOptions | None, labels: Sequence[str] | None
-) -> str:
+def _next(ranking: Ranking, target: str, specs: Mapping[str, str], read: Reader) -> str:
     """The command that does what the ranking says: fine-tuning from the best source, or the best teachers together."""
-    from amalgam.datasets import DataOptions
-    from amalgam.ranking.candidates import meant
+    from amalgam.ranking.candidates import TARGET
 
-    def said(spec: str, more: Mapping[str, Any]) -> str:
-        own = meant(spec, told or DataOptions())
-        known = {**own.model_dump(mode="json", include=own.model_fields_set), **more}
+    def said(name: str, spec: str) -> str:
+        own = read.options(name, spec)
+        known = own.model_dump(mode="json", include=own.model_fields_set)
         return json.dumps(known, ensure_ascii=False) if known else ""
 
     best, data = specs[ranking.best.name], ["--data", target]
-    if own := said(target, {} if labels is None else {"labels": list(labels)}):
+    if own := said(TARGET, target):
         data += ["--set", f"data.options={own}"]
     if ranking.best.kind == "source":
-        how = said(best, {})
+        how = said(ranking.best.name, best)
         source = ["--set", f"sources=[{{source: {json.dumps(best)}, options: {how}}}]"] if how else ["--source", best]
         return shlex.join(["amalgam", "distill", "--strategy", "fine_tuning", *data, *source])
     ranked = [one for one in ranking.entries if one.kind == "teacher" and one.estimate is not None][:_TOGETHER]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from amalgam.datasets import DataOptions
 from amalgam.progress import Silent
-from amalgam.ranking.candidates import Reader, meant, named, rank_named, reader_of, refuse_idle
+from amalgam.ranking.candidates import Reader, named, rank_named, reader_of
 from amalgam.ranking.reference import SIDE
 
 from .given import Looks, refused, rows_of, table
@@ -21,6 +21,9 @@ from .given import Looks, refused, rows_of, table
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+LABEL = {"target": DataOptions(labels=("label",))}
 
 
 def ranked(target: Any, *sources: str, teachers: Any = (), **how: Any) -> Any:
@@ -63,12 +66,12 @@ def test_columns_are_matched_by_name_and_labels_are_no_inputs(here: Path) -> Non
     write("target.csv", "x,y,label", 40)
     write("turned.csv", "label2,y,x", 40, seed=1)
     write("far.csv", "x,y", 40, 2.0, seed=2)
-    found = ranked("target.csv", "turned.csv", "far=far.csv", labels=["label"])
+    found = ranked("target.csv", "turned.csv", "far=far.csv", own=LABEL)
     assert [one.name for one in found.entries] == ["turned.csv", "far"]
     assert found.target == "target.csv"
     write("lacking.csv", "x,z")
     assert "lacking.csv has no column 'y'; columns are matched by name, and 'x', 'y' are wanted" in refused(
-        lambda: ranked("target.csv", "lacking.csv", labels=["label"])
+        lambda: ranked("target.csv", "lacking.csv", own=LABEL)
     )
 
 
@@ -76,15 +79,29 @@ def test_an_option_counts_for_each_data_set_for_which_it_means_something(here: P
     write("target.csv", "x,y,kind")
     np.savez("arrays.npz", inputs=np.zeros((9, 2), dtype=np.float32))
     told = DataOptions(tasks=("kind",), missing="mean")
-    assert meant("target.csv", told) == told
-    assert meant("arrays.npz", told) == DataOptions(missing="mean")
+    read = Reader(told, Silent())
+    assert read.options("target", "target.csv") == told
+    assert read.options("arrays.npz", "arrays.npz") == DataOptions(missing="mean")
     found = ranked("target.csv", "arrays.npz", told=told)
     assert found.best.size == 9
-    refuse_idle(["target.csv", "digits"], told)
     assert "the data option `missing` means nothing for any of digits, shapes3d; leave it out" in refused(
-        lambda: refuse_idle(["digits", "shapes3d"], DataOptions(missing="mean"))
+        lambda: ranked("digits", "shapes3d", told=DataOptions(missing="mean"))
     )
     assert "means nothing for rows in memory" in refused(lambda: ranked(table(9), told=told))
+
+
+def test_an_option_of_one_data_set_counts_for_it_alone(here: Path) -> None:
+    write("target.csv", "x,y,kind")
+    write("source.csv", "y,x,label,other")
+    own = {"target": DataOptions(tasks=("kind",)), "mine": DataOptions(labels=("label",), drop=("other",))}
+    found = ranked("target.csv", "mine=source.csv", own=own)
+    assert found.best.name == "mine"
+    assert "mine: column 'other' was left out as asked" in found.notes
+    message = refused(lambda: ranked("target.csv", "mine=source.csv", own={"source.csv": DataOptions(drop=("label",))}))
+    assert "data options are given for 'source.csv', and no file is called so ('target', 'mine')" in message
+    assert "the data option `xml` means nothing for source.csv" in refused(
+        lambda: ranked("target.csv", "mine=source.csv", own={**own, "mine": DataOptions(xml="a.xml")})
+    )
 
 
 def test_images_of_any_size_are_read_as_the_reader_sees_them(here: Path) -> None:
@@ -95,28 +112,24 @@ def test_images_of_any_size_are_read_as_the_reader_sees_them(here: Path) -> None
                 noise = np.random.default_rng(number).integers(0, 255, (side, side + 4, 3), dtype=np.uint8)
                 Image.fromarray(noise).save(here / folder / kind / f"{number}.png")
     read = Reader(DataOptions(), Silent())
-    assert read.read("small").rows.shape == (3, SIDE, SIDE)
-    assert Reader(DataOptions(), Silent(), (8, 10)).read("small").rows.shape == (3, 8, 10)
-    assert Reader(DataOptions(size=(5, 5)), Silent()).read("small").rows.shape == (3, 5, 5)
-    assert read.read("digits-images").rows.shape == (1, 8, 8)
+    assert read.read("small", "small").rows.shape == (3, SIDE, SIDE)
+    assert Reader(DataOptions(), Silent(), (8, 10)).read("small", "small").rows.shape == (3, 8, 10)
+    assert Reader(DataOptions(size=(5, 5)), Silent()).read("small", "small").rows.shape == (3, 5, 5)
+    assert read.read("images", "digits-images").rows.shape == (1, 8, 8)
     found = ranked("small", "large", "digits-images")
     assert found.best.name == "large"
 
 
 def test_the_labels_of_a_target_are_its_own(here: Path) -> None:
     write("target.csv", "x,y,label")
-    message = refused(lambda: ranked("target.csv", "target.csv", labels=["lable"]))
+    message = refused(lambda: ranked("target.csv", "target.csv", own={"target": DataOptions(labels=("lable",))}))
     assert "target.csv has no column 'lable', which the data option `labels` names; did you mean 'label'?" in message
-    assert "the data option `labels` means nothing for digits" in refused(
-        lambda: ranked("digits", "digits", labels=["a"])
-    )
-    assert "labels names columns of a file, and the target is target" in refused(
-        lambda: ranked(table(9), "target.csv", labels=["label"])
+    assert "the data option `labels` means nothing for digits" in refused(lambda: ranked("digits", "digits", own=LABEL))
+    assert "data options are given for 'target', and no file is called so ('target.csv')" in refused(
+        lambda: ranked(table(9), "target.csv", own=LABEL)
     )
     both = DataOptions(label_count=1)
-    assert "one of labels, label_count and xml" in refused(
-        lambda: ranked("birds.arff", "digits", labels=["label"], told=both)
-    )
+    assert "one of labels, label_count and xml" in refused(lambda: ranked("birds.arff", "digits", own=LABEL, told=both))
 
 
 def test_unknown_data_and_empty_data_are_refused(here: Path) -> None:
@@ -135,7 +148,7 @@ def test_what_the_readers_of_data_noted_is_told(here: Path) -> None:
     write("target.csv", "x,y,label")
     text = Path("target.csv").read_text().splitlines()
     Path("twice.csv").write_text("\n".join([*text, text[1]]) + "\n")
-    found = ranked("target.csv", "twice.csv", labels=["label"])
+    found = ranked("target.csv", "twice.csv", own=LABEL)
     assert "twice.csv: 1 of 21 rows repeat the inputs of an earlier row; they are kept" in found.notes
 
 
