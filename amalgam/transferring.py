@@ -307,9 +307,10 @@ def begun(
     accelerator: Accelerator,
     journal: Journal,
 ) -> tuple[Student, nn.Module | None]:
-    """The student as it begins, and a head for the source's classes.
+    """Eq. (3): (α_s, α_t) is (1, 0) in the first N_S steps, which learn the source alone.
 
-    Eq. (3): (α_s, α_t) is (1, 0) in the first N_S steps, which learn the source alone, and (0, 1) after them.
+    Returns:
+        the student as it begins after them, and a head for the source's classes.
     """
     where, shape = f"recipe {recipe.name}, student", target.rows.shape
     with torch.random.fork_rng(devices=[]):

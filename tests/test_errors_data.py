@@ -92,7 +92,8 @@ def test_a_table_that_is_wrong(distil: Distil, content: str, message: str) -> No
         (
             "pair.py",
             "data 'pair.py' is of no kind that can be read; expected a file named .arff, .csv, .tsv, .ts, .txt (also "
-            ".xz, .bz2, .gz), .npz, .npy, .parquet or .h5, an image, or a folder of series or of images",
+            ".xz, .bz2, .gz), .npz, .npy, .parquet or .h5, an image, an archive of images (.tar, .zip), or a folder of "
+            "series or of images",
         ),
         ("cut.npz", "cut.npz cannot be read: it is damaged or no NumPy file (File is not a zip file)"),
         ("cut.arff.xz", "cut.arff.xz is cut short: its .xz stream has no end; fetch the file again"),

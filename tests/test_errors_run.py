@@ -96,14 +96,14 @@ def test_a_request_that_names_nothing(distil: Distil, arguments: str, message: s
     [
         (
             "trainin=1",
-            "recipe RECIPES/ant.yaml: unknown key 'trainin'; did you mean 'training'? (known: data, description, "
-            "export, labels, live, made_with, name, seed, strategy, student, teachers, training)",
+            "recipe RECIPES/ant.yaml: unknown key 'trainin'; did you mean 'training'? (known: contributions, data, "
+            "description, export, labels, live, made_with, name, seed, strategy, student, teachers, training)",
         ),
         (
             "data.options.mising=mean",
             "recipe RECIPES/ant.yaml: unknown key 'data.options.mising'; did you mean 'missing'? (known: channels, "
             "coarse, count, download, drop, fit, image, label_count, label_position, labels, longest, missing, "
-            "primary, seed, series, size, tasks, text, tokenizer, xml)",
+            "only, primary, seed, series, size, tasks, text, tokenizer, xml)",
         ),
         (
             "strategy.clam=true",

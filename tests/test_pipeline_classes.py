@@ -80,7 +80,8 @@ def test_a_strategy_of_labels_asks_for_them() -> None:
         amalgam.distill([Chooses(("a", "b"), 0)], np.zeros((9, 12, 1)), "tc", student="convolutional")
     assert str(raised.value) == (
         "strategy 'tc' learns from a few labelled rows; say which share of the student's rows it may see the "
-        "annotations of, such as --set data.labelled=0.05 (1 for all that are annotated)"
+        "annotations of, such as --set data.labelled=0.05 (1 for all that are annotated), or how many of every label, "
+        "--set data.shots=5"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from amalgam import recipe, shelf, strategies, wordtests
+from amalgam import recipe, shelf, strategies, transferring, wordtests
 from amalgam.datasets import DataOptions
 from amalgam.embeddings import specs
 from amalgam.errors import RequestError
@@ -23,6 +23,9 @@ def test_every_built_in_recipe_is_sound(name: str) -> None:
         strategies.build_embedding(wanted.strategy, name)
         assert all(specs.file_of(teacher).is_file() for teacher in wanted.teachers)
         assert all(wordtests.find(test).is_here for test in wanted.measured)
+        return
+    if isinstance(wanted, recipe.TransferRecipe):
+        assert transferring.feasible(wanted)
         return
     strategies.build(wanted.strategy, name)
     for teacher in wanted.teachers:

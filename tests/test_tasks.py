@@ -18,13 +18,13 @@ import amalgam
 from amalgam import adapters
 from amalgam.adapters import to_logits
 from amalgam.adapters.custom import wrap
+from amalgam.annotations import annotated_for
 from amalgam.classes import Spans, by_task, decided, pieces, probabilities, task_columns
 from amalgam.errors import RequestError
 from amalgam.evaluation import evaluate
 from amalgam.losses import cross_entropy
 from amalgam.metrics import TASK_MEASURES, measures_of
 from amalgam.panel import Seat, choices, majority, mean_logit, seat
-from amalgam.parts import annotated_for
 from amalgam.results import tasks
 from amalgam.schooling import lesson
 from amalgam.signals import ProbabilityTargets, TensorRows

@@ -178,8 +178,8 @@ def meaning(spec: str, options: DataOptions | None = None) -> set[str]:
 
 
 def _refuse_idle_options(spec: str, options: DataOptions, known: set[str]) -> None:
-    known = {"only", *known}
-    idle = [name for name, value in options if value != type(options).model_fields[name].default and name not in known]
+    every = {"only", *known}  # which goes for all data
+    idle = [name for name, value in options if value != type(options).model_fields[name].default and name not in every]
     if idle:
         means = ", ".join(sorted(known)) or "none"
         raise RequestError(f"the data option `{idle[0]}` means nothing for {spec}; leave it out (known here: {means})")

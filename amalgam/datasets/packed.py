@@ -106,7 +106,7 @@ def _opened(archive: Path) -> Iterator[tuple[list[str], Read]]:
 
             yield _images(members), content
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise RequestError(f"{archive} is damaged ({error}); fetch the file again") from None
+        raise RequestError(f"{archive} is damaged ({' '.join(str(error).split())}); fetch the file again") from None
     except RuntimeError as error:  # zipfile's, of a password that is wanted
         raise RequestError(f"{archive} cannot be read ({error}); unpack it") from None
 

@@ -71,7 +71,7 @@ class Policy(nn.Module):
         )
 
     def learn(self, action: Action, present: Tensor, reward: float) -> float:
-        """One step of REINFORCE with what an action brought; its advantage.
+        """Eq. (5): one step of REINFORCE towards the policy of the highest reward; the action's advantage.
 
         Args:
             action: that was taken.

@@ -42,7 +42,7 @@ class Reward:
 
     @torch.no_grad()
     def of(self, student: nn.Module) -> float:
-        """Eq. (2): the measure R of what the student says of rows of D'_T, which the policy maximises (Eq. 5)."""
+        """Eq. (2): the measure R of what the student says of rows of D'_T."""
         training = student.training
         student.eval()
         inputs, truth = self.inputs, self.truth

@@ -37,6 +37,9 @@ def show_strategy(name: str) -> None:
     if paper is not None:
         to.print(Text(paper.title, style="bold"), Text(paper.where))
     to.print(Text((strategy.__doc__ or "").strip()))
+    for base in strategy.__mro__[1:]:  # which explain the hyperparameters that it has from them
+        if {field.name for field in dataclasses.fields(strategy)} & vars(base).get("__annotations__", {}).keys():
+            to.print(Text((base.__doc__ or "").partition("\n\n")[2].strip()))
     table = columns("hyperparameter", "default")
     for field in dataclasses.fields(strategy):
         usual = "to be named" if field.default is dataclasses.MISSING else repr(field.default)

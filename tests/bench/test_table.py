@@ -263,7 +263,7 @@ NO_NAME = "{'clamp': True}, expected a mapping with a `name`"
             {"lables": ["even"]},
             ": unknown key 'settings.one.options.lables'; did you mean 'labels'? "
             "(known: channels, coarse, count, download, drop, fit, image, label_count, label_position, labels, "
-            "longest, missing, primary, seed, series, size, tasks, text, tokenizer, xml)",
+            "longest, missing, only, primary, seed, series, size, tasks, text, tokenizer, xml)",
         ),
         (
             "settings/one/teachers",

@@ -131,10 +131,12 @@ def test_a_known_set_that_is_not_there_says_where_to_get_it(
     )
 
 
-def test_a_packed_set_is_not_there(root: Path) -> None:
+def test_a_set_is_not_there(root: Path) -> None:
     (root / "images" / "dogs-vs-cats").mkdir(parents=True)
-    (root / "images" / "dogs-vs-cats" / "images.tar").write_bytes(b"")
     with pytest.raises(RequestError, match="data 'dogs-vs-cats' is not there: fetch its images"):
+        read("dogs-vs-cats")
+    (root / "images" / "dogs-vs-cats" / "images.tar").write_bytes(b"")
+    with pytest.raises(RequestError, match=r"images\.tar is damaged"):
         read("dogs-vs-cats")
     draw(root / "images" / "dogs-vs-cats" / "cat" / "1.jpg")
     assert read("dogs-vs-cats").rows.labels == ("cat",)

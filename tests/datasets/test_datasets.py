@@ -71,7 +71,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         path.write_text("")
         message = (
             f"data '{path}' is of no kind that can be read; expected a file named .arff, .csv, .tsv, .ts, .txt (also "
-            ".xz, .bz2, .gz), .npz, .npy, .parquet or .h5, an image, or a folder of series or of images"
+            ".xz, .bz2, .gz), .npz, .npy, .parquet or .h5, an image, an archive of images (.tar, .zip), or a folder of "
+            "series or of images"
         )
         with pytest.raises(RequestError, match=f"^{re.escape(message)}$"):
             datasets.load(str(path))
@@ -113,7 +114,7 @@ def test_an_option_that_would_do_nothing_is_refused(spec: str, options: dict[str
 def test_misspelt_options_are_refused(content: dict[str, Any], message: str) -> None:
     known = (
         "channels, coarse, count, download, drop, fit, image, label_count, label_position, labels, longest, missing, "
-        "primary, seed, series, size, tasks, text, tokenizer, xml"
+        "only, primary, seed, series, size, tasks, text, tokenizer, xml"
     )
     with pytest.raises(RequestError, match=f"^{re.escape(message.format(known=known))}$"):
         parse(DataOptions, content, "recipe")
