@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,16 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from amalgam import registry, run, store, strategies
-from amalgam.classes import as_targets, probabilities
+from amalgam.classes import probabilities
 from amalgam.collect import vote
 from amalgam.errors import RequestError, listed
 from amalgam.evaluation import measurable
 from amalgam.figures import MOST_CLASSES
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
 from amalgam.journal import Journal
-from amalgam.labels import ONE, LabelSpace, Tasks, spans_of
+from amalgam.labels import LabelSpace
 from amalgam.losses import stepwise
-from amalgam.panel import Panel, seat
+from amalgam.panel import Panel, Seat, seat
 from amalgam.parts import Parts, apportion, further_rows, refuse_leaks
 from amalgam.pipeline import export_into, measure
 from amalgam.processes import nonce, processes
@@ -34,7 +34,7 @@ from amalgam.progress import Progress, Silent
 from amalgam.recipe import TransferRecipe
 from amalgam.report import ANNOTATED, Known, Report, machine
 from amalgam.schema import parse
-from amalgam.signals import Loss, ProbabilityTargets, Rows, StudentOutput, Targets
+from amalgam.signals import Loss, Rows, StudentOutput, Targets
 from amalgam.student import Student, build, load, settings_of
 from amalgam.thumbnails import Thumbnails, taken
 from amalgam.training.settings import CODE as TRAINING
@@ -47,29 +47,8 @@ from amalgam.transfer.method import Beside, Transfer
 from amalgam.transfer.policy import Policy
 from amalgam.transfer.reward import Reward
 from amalgam.transfer.source import Further, Source, annotated, by_teachers, require_known
+from amalgam.transfer.target import Target, divided, target_of
 from amalgam.transfer.told import Transferred, told
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is to be learned.
-
-    Attributes:
-        rows: the labelled rows, annotated in full.
-        tasks: one task of all labels, where each row has one; else none.
-    """
-
-    rows: Rows
-    tasks: Tasks
-
-    @property
-    def truth(self) -> ProbabilityTargets:
-        """Their annotations as targets."""
-        return ProbabilityTargets(*as_targets(self.rows.annotated), spans=spans_of(self.tasks, self.rows.labels))
-
-    def take(self, index: Tensor) -> Target:
-        """Some of the rows."""
-        return replace(self, rows=self.rows.take(index))
 
 
 def distill(
@@ -117,13 +96,17 @@ def distill(
             found = read(recipe, target.rows, sources, journal)
             space = LabelSpace(target.rows.labels, (), target.tasks)
             panel = Panel((), space)
-            _refuse_leaks(parts, found)
             if parts.test is not None:
                 measurable(parts.test, space.names, "the target has")
         for note in parts.notes:
             journal.note(note)
         with journal.timed("teachers"):
-            source = labelled(recipe, found, list(teachers) or list(recipe.teachers), accelerator, trust, journal)
+            seats = [
+                registry.seat_of(one, number, accelerator, trust=trust, progress=journal.progress)
+                for number, one in enumerate(list(teachers) or list(recipe.teachers), start=1)
+            ]
+            _refuse_leaks(parts, found, seats)
+            source = labelled(found, seats, journal)
             if source is not None and (odd := require_known(source, space.names)) and len(odd) < len(space.names):
                 journal.note(f"no source has a class named {listed(odd)}: what it is learned from is the target alone")
         with journal.timed("pretraining"):
@@ -215,29 +198,6 @@ def pretraining_of(recipe: TransferRecipe) -> Training:
     return parse(Training, {**recipe.training.model_dump(), **recipe.pretraining}, f"recipe {recipe.name}, pretraining")
 
 
-def target_of(rows: Rows) -> Target:
-    """The labelled rows of the target, and whether each has one class.
-
-    Raises:
-        RequestError: nothing is annotated, or only one class is there.
-    """
-    told = torch.empty(0, dtype=torch.long)
-    if rows.annotated is not None:
-        told = (~rows.annotated.isnan()).all(1).nonzero()[:, 0]
-    if not len(told):
-        raise RequestError(
-            f"the target {rows.name} has no rows that are annotated in full; name its label columns in data.options"
-        )
-    own = rows.take(told)
-    assert own.annotated is not None
-    one = len(own.labels) > 1 and bool((own.annotated.sum(1) == 1).all())
-    if bool((own.annotated == own.annotated[0]).all()):
-        raise RequestError(
-            f"the {len(own)} labelled rows of the target {rows.name} are all of one class; show some of others"
-        )
-    return Target(own, {ONE: own.labels} if one else {})
-
-
 def read(
     recipe: TransferRecipe, target: Rows, given: Mapping[str, Rows | None] | None, journal: Journal
 ) -> dict[str, Rows]:
@@ -262,14 +222,7 @@ def read(
     return found
 
 
-def labelled(
-    recipe: TransferRecipe,
-    found: Mapping[str, Rows],
-    teachers: Sequence[Any],
-    accelerator: Accelerator,
-    trust: bool,
-    journal: Journal,
-) -> Source | None:
+def labelled(found: Mapping[str, Rows], seats: Sequence[Seat], journal: Journal) -> Source | None:
     """The source with classes: those its rows are annotated with, or those that teachers say they have.
 
     Raises:
@@ -277,12 +230,8 @@ def labelled(
     """
     if not found:
         return None
-    if not teachers:
+    if not seats:
         return annotated(found)
-    seats = [
-        registry.seat_of(one, number, accelerator, trust=trust, progress=journal.progress)
-        for number, one in enumerate(teachers, start=1)
-    ]
     if len(found) > 1:
         raise RequestError(f"teachers label one source, and there are {listed(found)}; name one")
     (rows,) = found.values()
@@ -397,31 +346,6 @@ def own_loss(output: StudentOutput, targets: Targets) -> Loss:
     return stepwise(output, targets)
 
 
-def divided(target: Target, share: float, seed: int) -> tuple[Target, Target]:
-    """The target's rows to learn from, and those that the reward is told by; every class keeps one to learn from.
-
-    Raises:
-        RequestError: nothing is left for the reward.
-    """
-    assert target.rows.annotated is not None
-    order = torch.randperm(len(target.rows), generator=torch.Generator().manual_seed(seed))
-    positive, held = target.rows.annotated[order] == 1, torch.zeros(len(order), dtype=torch.bool)
-    positive = torch.cat([positive, ~positive.any(1, keepdim=True)], 1)  # rows without a label are a class, too
-    for label in positive.sum(0).argsort(stable=True).tolist():  # the rarest first
-        own = positive[:, label]
-        wanted = min(max(round(share * int(own.sum())), 1), int(own.sum()) - 1) - int((own & held).sum())
-        held[(own & ~held).nonzero()[: max(wanted, 0), 0]] = True
-    for label in (positive.any(0) & ~positive[~held].any(0)).nonzero()[:, 0].tolist():
-        held[(positive[:, label] & held).nonzero()[0, 0]] = False
-    held = torch.zeros_like(held).scatter(0, order, held)
-    if not bool(held.any()):
-        raise RequestError(
-            f"the {len(target.rows)} labelled rows of the target leave none to tell the reward by: every class "
-            "needs one to learn from; show more (data.shots, data.labelled), or choose fine_tuning"
-        )
-    return target.take((~held).nonzero()[:, 0]), target.take(held.nonzero()[:, 0])
-
-
 def transferred(source: Source, policy: Policy | None) -> Transferred:
     """What the report says of the source and of the weights of its classes."""
     if policy is None:
@@ -448,8 +372,8 @@ def _behind(target: Target, source: Source | None) -> np.ndarray[Any, np.dtype[n
     return np.unique(np.concatenate([of_each_row(one) for one in rows]))
 
 
-def _refuse_leaks(parts: Parts, found: Mapping[str, Rows]) -> None:
-    """Refuse test rows that are among the target's or a source's."""
-    panel = Panel((), LabelSpace((), ()))
+def _refuse_leaks(parts: Parts, found: Mapping[str, Rows], seats: Sequence[Seat]) -> None:
+    """Refuse test rows that are among the target's or a source's, or that a teacher learned from."""
+    panel = Panel(tuple(seats), LabelSpace((), ()))
     for rows in (parts.learn, *found.values()):
         refuse_leaks(panel, replace(parts, learn=rows))

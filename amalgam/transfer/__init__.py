@@ -3,5 +3,7 @@
 Room of L2TL (Zhu, Arik, Yang, Pfister, "Learning to Transfer Learn") and of what it is compared with.
 """
 
-CODE = tuple(f"amalgam.transfer.{name}" for name in ("begin", "coach", "method", "policy", "reward", "source"))
+CODE = tuple(
+    f"amalgam.transfer.{name}" for name in ("begin", "coach", "method", "policy", "reward", "source", "target")
+)
 """The modules whose change makes other students of the same rows and settings."""

@@ -19,6 +19,7 @@ from amalgam.journal import Journal
 from amalgam.progress import Silent
 from amalgam.signals import TensorRows
 from amalgam.transfer.policy import Policy
+from amalgam.transfer.target import divided, target_of
 from tests.conftest import Cli
 
 WAYS = ("l2tl", "joint", "random_search", "fine_tuning", "datl")
@@ -187,8 +188,8 @@ def test_weights_that_collapse_are_told_and_training_goes_on() -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
 def test_every_class_keeps_rows_to_learn_and_has_some_held(share: float) -> None:
-    target = transferring.target_of(digits(range(4)))
-    learn, held = transferring.divided(target, share, 0)
+    target = target_of(digits(range(4)))
+    learn, held = divided(target, share, 0)
     assert len(learn.rows) + len(held.rows) == len(target.rows)
     assert held.rows.annotated is not None
     assert target.rows.annotated is not None
