@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from amalgam.panel import Seat
 from amalgam.progress import Silent
 from amalgam.ranking import p2l
-from amalgam.ranking.distances import Clock, Look, Standard, around, distances, drawn
+from amalgam.ranking.distances import Clock, Estimated, Look, Standard, around, distances, drawn
 from amalgam.ranking.divergences import EPSILON, Divergence
 from amalgam.ranking.entries import BY_ROWS, Candidate, Ranker, Ranking
 from amalgam.ranking.rank import rank
@@ -164,7 +164,7 @@ def test_an_interval_holds_its_value_also_where_z_is_at_its_extreme() -> None:
     target, twin = table(60), table(60, 0.3, 1)
     found = rank(target, sources(one=twin, two=rows_of(twin.values, "two"), third=table(60, 2.0, 2)))
     assert found.entries[2].name == "third"
-    assert found.entries[2].by_divergence == pytest.approx(-np.sqrt(2))
+    assert found.entries[2].by_divergence == pytest.approx(p2l.K * np.sqrt(2))
     assert holds(found)
 
 
@@ -176,6 +176,24 @@ def test_the_interval_of_a_small_source_is_not_moved_away_by_its_own_noise() -> 
     assert found.resampled.shape == (300, 1)
     low, high = found.interval()
     assert low[0] < 0.7 * found.value[0] < found.value[0] < high[0]
+
+
+def test_an_interval_is_as_wide_as_new_rows_make_divergences_differ_and_holds_the_truth() -> None:
+    """Of 60 samples of 100 rows each, whose columns differ a little in their means."""
+
+    def seen(rows: int, source: bool, seed: int) -> Any:
+        powers = np.array([1.6, 1.0, 1.0, 0.6]) if source else np.ones(4)
+        return rows_of(np.random.default_rng(seed).random((rows, 4)) ** powers)
+
+    def far(rows: int, seed: int) -> Estimated:
+        look = Look(times=100, most=10**6)
+        return distances(seen(rows, False, seed), [seen(rows, True, seed + 1)], PLAIN, look, Clock(), Silent())
+
+    truth, each = float(far(20_000, 1).value[0]), [far(100, seed) for seed in range(10, 130, 2)]
+    ends = np.array([[float(end[0]) for end in one.interval()] for one in each])
+    assert np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1])) > 0.85
+    spread = 2 * 1.96 * np.std([one.value[0] for one in each])
+    assert 0.75 < np.mean(ends[:, 1] - ends[:, 0]) / spread < 1.5
 
 
 def test_resampled_numbers_are_moved_around_their_value() -> None:

@@ -99,6 +99,8 @@ def test_the_size_of_images_that_a_teacher_reads() -> None:
     fixed = build({"name": "mlp"}, (3, 10, 12), ["a"], "test")
     assert size_of(Seat("student", fixed)) == (10, 12)
     assert size_of(Seat("table", build({"name": "mlp"}, (5,), ["a"], "test"))) is None
+    fixed.scaling.size = (24, 24)  # type: ignore[assignment]  # as networks have it that bring images to their own
+    assert size_of(Seat("network", fixed)) == (24, 24)
 
 
 def test_features_that_are_no_numbers_are_refused_by_the_number_of_the_row_in_its_data() -> None:

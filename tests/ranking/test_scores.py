@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from amalgam.ranking.answers import by_score
 from amalgam.ranking.h_score import h_score
 from amalgam.ranking.leep import leep
 from amalgam.ranking.log_me import log_me
@@ -203,3 +204,22 @@ def test_a_teacher_that_knows_more_scores_higher(score: Score) -> None:
     odds = [np.exp(3 * one) / np.exp(3 * one).sum(1, keepdims=True) for one in (seen, noise)]
     better, worse = (Answers(one_hot(known), True, one, p) for one, p in zip((seen, noise), odds, strict=True))
     assert (scored(score, better) or 0.0) > (scored(score, worse) or 0.0) + 0.05
+
+
+@pytest.mark.parametrize("rows", [300, 3000])
+@pytest.mark.parametrize("score", ["leep", "h_score", "log_me"])
+def test_the_spread_of_a_score_is_that_of_new_rows(score: Score, rows: int) -> None:
+    """Of half the rows, and of 512 of 3,000: as wide as what 60 other samples of so many rows score."""
+
+    def sample(seed: int) -> Answers:
+        chance = np.random.default_rng(seed)
+        known = chance.integers(0, 3, rows)
+        seen = one_hot(known) + 0.7 * chance.normal(size=(rows, 3))
+        odds = np.exp(2 * seen)
+        return Answers(one_hot(known), True, seen, odds / odds.sum(1, keepdims=True))
+
+    anew = np.std([scored(score, sample(seed)) for seed in range(1, 61)])
+    places, found = by_score(score, [None, sample(0)], 0)
+    assert places == [1]
+    low, high = found.interval()
+    assert 0.6 < (high - low).item() / (2 * 1.96 * anew) < 1.6
