@@ -134,7 +134,7 @@ def _scales(axes: Axes, ranking: Ranking, shown: Sequence[Entry]) -> None:
     else:
         room = 0.2 * (max(far) - min(far) or max(far) or 1.0)
         near, farthest = min(far) - room, max(far) + room
-        axes.yaxis.set_major_locator(FixedLocator([one for one in MaxNLocator(7).tick_values(0, farthest) if one >= 0]))
+        axes.yaxis.set_major_locator(FixedLocator(MaxNLocator(7).tick_values(0, farthest)))
     axes.set_ylim(farthest, near)
     axes.set_xlabel("rows (logarithmic)", color=_INK)
     axes.set_ylabel(f"{DIVERGENCES[ranking.divergence]} divergence from the target (nearest at the top)", color=_INK)
