@@ -147,6 +147,7 @@ def test_measured_transfers_teach_k_which_ranks(here: Path, cli: Cli) -> None:
     assert status == 0, err
     k = float(out.partition("use it as --k ")[2].split()[0])
     assert k < 0
+    assert k != p2l.K
     assert f"the estimate with the best k, {k:g}" in out
     assert "the estimate with the best k of the other targets" in out
     assert f"k = {k:g}, of 6 transfers to 2 targets" in out
@@ -178,7 +179,7 @@ def test_measured_transfers_teach_k_which_ranks(here: Path, cli: Cli) -> None:
         ((*OF_TARGET, *SOURCES, "--option", "near:drop=z"), "data options are given for 'near', and no file is called"),
         ((*OF_TARGET, *SOURCES, "--option", "close:drop=q"), "near.csv has no column 'q', which the data option"),
         ((*OF_TARGET, *SOURCES, "--option", "size=8"), "the data option `size` means nothing for any of target.csv"),
-        ((*OF_TARGET, *SOURCES, "--out", "bubbles.pdf"), "--out bubbles.pdf should end in .svg or .png"),
+        ((*OF_TARGET, "--source", "nowhere.csv", "--out", "bubbles.pdf"), "--out bubbles.pdf should end in .svg or .png"),
         ((*OF_TARGET, *SOURCES, "--fit-k", "gains.csv", "--k", "1"), "--k says what --fit-k would learn"),
         (("--fit-k", "gains.csv"), "--fit-k gains.csv: no such file"),
         (("--fit-k", "gains.csv", *SOURCES), "--source is of a ranking for a target, and none is named"),
