@@ -179,7 +179,7 @@ def test_measured_transfers_teach_k_which_ranks(here: Path, cli: Cli) -> None:
         ((*OF_TARGET, *SOURCES, "--option", "near:drop=z"), "data options are given for 'near', and no file is called"),
         ((*OF_TARGET, *SOURCES, "--option", "close:drop=q"), "near.csv has no column 'q', which the data option"),
         ((*OF_TARGET, *SOURCES, "--option", "size=8"), "the data option `size` means nothing for any of target.csv"),
-        ((*OF_TARGET, "--source", "nowhere.csv", "--out", "bubbles.pdf"), "--out bubbles.pdf should end in .svg or .png"),
+        ((*OF_TARGET, "--source", "nowhere.csv", "--out", "bubbles.pdf"), "--out bubbles.pdf should end in .svg or"),
         ((*OF_TARGET, *SOURCES, "--fit-k", "gains.csv", "--k", "1"), "--k says what --fit-k would learn"),
         (("--fit-k", "gains.csv"), "--fit-k gains.csv: no such file"),
         (("--fit-k", "gains.csv", *SOURCES), "--source is of a ranking for a target, and none is named"),
