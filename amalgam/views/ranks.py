@@ -206,6 +206,7 @@ def _others(ranking: Ranking) -> str:
 def _next(ranking: Ranking, target: str, specs: Mapping[str, str], read: Reader) -> str:
     """The command that does what the ranking says: fine-tuning from the best source, or the best teachers together."""
     from amalgam.ranking.candidates import TARGET
+    from amalgam.registry import find_card
 
     def said(name: str, spec: str) -> str:
         own = read.options(name, spec)
@@ -221,6 +222,10 @@ def _next(ranking: Ranking, target: str, specs: Mapping[str, str], read: Reader)
         return shlex.join(["amalgam", "distill", "--strategy", "fine_tuning", *data, *source])
     ranked = [one for one in ranking.entries if one.kind == "teacher" and one.estimate is not None][:_TOGETHER]
     teachers = [word for one in ranked for word in ("--teacher", specs[one.name])]
+    schooled = [find_card(specs[one.name])[0].schooling for one in ranked]
+    parts = [one.parts for one in schooled if one is not None and one.data == target]
+    if parts:  # the target's rows are their own, too, but for some parts
+        data += ["--set", f"data.parts={json.dumps(parts[0])}"]
     return shlex.join(["amalgam", "distill", "--strategy", "kd", *teachers, *data])
 
 

@@ -23,6 +23,17 @@ name: {name}
 adapter: custom
 source: looks:{name}
 """
+SCHOOLED = """
+name: {name}
+adapter: torch
+labels: [even, closed_loop]
+schooling:
+  data: digits
+  part: own
+  parts: {{own: 0.1, unlabelled: 0.6, test: 0.3}}
+  student: {{name: mlp, hidden: [{hidden}]}}
+  training: {{epochs: 1, batch_size: 64, validation: 0, threads: 1}}
+"""
 TEACHERS = """
 from tests.ranking.given import Looks
 
@@ -111,6 +122,22 @@ def test_teachers_are_ranked_by_annotated_rows_and_the_best_are_told_together(he
     status, out, err = cli("rank", *TOLD, *teachers, "--by", "leep")
     assert status == 0, err
     assert [line.split()[1] for line in out.splitlines()[1:4]] == ["mine", "hazy", "blind"]
+
+
+def test_the_next_command_runs_as_it_is_told(here: Path, cli: Cli) -> None:
+    """Also where the teachers were trained on parts of the target, which it must leave to them."""
+    for name, hidden in (("one", 4), ("two", 16)):
+        Path(f"{name}.yaml").write_text(SCHOOLED.format(name=name, hidden=hidden))
+    status, out, err = cli(
+        "rank", "--target", "digits", "--teacher", "one.yaml", "--teacher", "two.yaml", "--most", "300"
+    )
+    assert status == 0, err
+    command = shlex.split(out.splitlines()[-1].removeprefix("Next: "))
+    assert command[-1] == 'data.parts={"own": 0.1, "unlabelled": 0.6, "test": 0.3}'
+    short = ("--set", "training.epochs=1", "--set", "export=false", "--out", "run")
+    status, out, err = cli(*command[1:], *short)
+    assert status == 0, err
+    assert "The run lies in run" in out
 
 
 def test_json_is_for_programs(here: Path, cli: Cli) -> None:
