@@ -62,7 +62,7 @@ def training_curves(history: Sequence[Mapping[str, float | None]]) -> str:
             return axes.plot(epochs, column(key), color=colour, marker="." if len(epochs) < 40 else None)[0]
 
         lines = [curve(left, "loss", ACCENT), curve(left, "validation", _SECOND)]
-        _legend(left, lines, ["training", "validation"], columns=2)
+        named_legend(left, lines, ["training", "validation"], columns=2)
         left.set_ylabel("loss")
         curve(right, "learning_rate", ACCENT)
         right.set_ylabel("learning rate")
@@ -95,7 +95,7 @@ def label_bars(evaluation: Evaluation) -> str:
         _names(axes.set_yticks, range(len(labels)), labels)
         axes.set(xlim=(0, 1), ylim=(len(labels) - 0.5, -0.5), xlabel="F1", ylabel="label")
         axes.grid(True, axis="x", linewidth=0.6)
-        _legend(axes, bars, [line.name for line in lines], columns=min(len(lines), 4))
+        named_legend(axes, bars, [line.name for line in lines], columns=min(len(lines), 4))
 
     legend = 0.25 * math.ceil(len(lines) / 4)
     return svg("labels", (8.6, 0.8 + legend + len(labels) * (0.14 + 0.085 * len(lines))), draw)
@@ -168,7 +168,7 @@ def policy_curves(history: Sequence[Mapping[str, float | None]]) -> str:
         curve(left, "reward", ACCENT)
         left.set_ylabel("reward")
         lines = [curve(right, "source_weight", ACCENT), curve(right, "alpha", _SECOND)]
-        _legend(right, lines, ["weight of a row", "α, of the source"], columns=2)
+        named_legend(right, lines, ["weight of a row", "α, of the source"], columns=2)
         for axes in (left, right):
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -265,14 +265,18 @@ def _names(set_ticks: Any, places: Sequence[int], names: Sequence[str], **style:
     set_ticks(list(places), [short(name) for name in names], parse_math=False, **style)
 
 
-def _legend(axes: Axes, handles: Sequence[Any], names: Sequence[str], columns: int) -> None:
-    """A legend above the axes, with users' names as they are (a name may begin with `_` or hold a `$`)."""
-    legend = axes.legend(
-        handles, ["name"] * len(handles), ncols=columns, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2
-    )
-    for text, name in zip(legend.get_texts(), names, strict=True):
+def named_legend(on: Axes | Figure, handles: Sequence[Any], names: Sequence[str], columns: int, **where: Any) -> None:
+    """A legend, above the axes if nothing else is said, with users' names as they are (one may hold a `$`)."""
+    usual: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    drawn = on.legend(handles, ["name"] * len(handles), ncols=columns, **{**usual, **where})
+    for text, name in zip(drawn.get_texts(), names, strict=True):
         text.set_parse_math(False)
         text.set_text(short(name, 20))
+
+
+def colours(count: int) -> list[str]:
+    """So many colours of lines, which come again after ten."""
+    return [_SERIES[place % len(_SERIES)] for place in range(count)]
 
 
 def short(name: str, most: int = 28) -> str:

@@ -24,9 +24,9 @@ from amalgam.recipe import OF_FILES
 SHOWING = {
     "__main__", "api", "cli", "compare", "doctor", "explain", "figures", "finished", "progress", "report", "results",
     "sheets", "views", "wordreport",
-    "bench.comparison", "bench.conduct", "bench.diagram", "bench.folder", "bench.notes", "bench.origin", "bench.pages",
-    "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.tasks", "bench.terminal",
-    "bench.verdict", "bench.words", "labelgraph.drawing", "labelgraph.picture", "ranking.bubbles",
+    "bench.comparison", "bench.conduct", "bench.curves", "bench.diagram", "bench.folder", "bench.notes", "bench.origin",
+    "bench.pages", "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.tasks",
+    "bench.terminal", "bench.verdict", "bench.words", "labelgraph.drawing", "labelgraph.picture", "ranking.bubbles",
 }  # fmt: skip
 """Rooms, and modules of others, that order, keep, show or draw and have no part in a cell's numbers."""
 

@@ -66,6 +66,7 @@ def page(standing: Standing, again: str | None = None) -> str:
     """
     from markupsafe import Markup
 
+    from amalgam.bench.curves import low_shot
     from amalgam.bench.diagram import critical_differences
     from amalgam.results import duration
 
@@ -78,6 +79,7 @@ def page(standing: Standing, again: str | None = None) -> str:
         verdict=verdict(standing),
         # matplotlib has escaped the names in its SVG.
         diagram=Markup(critical_differences(standing)) if len(overall.average) > 1 else None,
+        curves=None if (drawn := low_shot(standing)) is None else Markup(drawn),
         blocks=len(overall.blocks),
         unit=standing.unit,
         caveat=caveat(standing),

@@ -129,7 +129,8 @@ def test_cells_follow_from_their_settings() -> None:
     assert origin.origins(small(settings={"digits": COLLECTION | {"shots": 6}}))["digits"].table != before.table
 
 
-def test_the_shipped_table_is_whole() -> None:
+def test_the_shipped_table_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMALGAM_DATA", str(SHARED_DATA))
     table = read_table("p2l-table1")
     assert isinstance(table, RankTable)
     here = {key: one for key, one in table.settings.items() if key == "digits" or SHARED_DATA.is_dir()}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from amalgam.bench import origin, transfer_cell
 from amalgam.bench.tables import read_table
@@ -90,7 +91,8 @@ def test_cells_follow_from_their_files_and_settings(tmp_path: Path) -> None:
     assert after.table == before.table
 
 
-def test_the_shipped_table_is_whole() -> None:
+def test_the_shipped_table_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMALGAM_DATA", str(SHARED_DATA))
     table = read_table("l2tl-table2")
     assert isinstance(table, TransferTable)
     assert {key for key, one in table.methods.items() if one.role == "compared"} == {
@@ -101,12 +103,24 @@ def test_the_shipped_table_is_whole() -> None:
     assert table.methods["l2tl-paper"].strategy == {"name": "l2tl"}
 
 
-def test_a_bench_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
-    import yaml
+def test_the_numbers_of_actions_differ_in_nothing_else() -> None:
+    table = read_table("l2tl-fig5")
+    assert [one.strategy.pop("actions") for one in table.methods.values()] == [6, 11, 21, 101]
+    first, *others = [one.strategy for one in table.methods.values()]
+    assert all(one == first for one in others)
+    assert isinstance(table, TransferTable)
+    transfer_cell.ready(table.quickly())
 
+
+def test_a_bench_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+    """With the curves of a target with several shots, which one setting has none of."""
     monkeypatch.chdir(tmp_path)
-    Path("t.yaml").write_text(yaml.safe_dump(small().model_dump(mode="json")))
-    status, said, err = cli("bench", "t.yaml", "--seeds", "1", "--jobs", "1", "--out", "b")
-    assert status == 0, err
-    assert "accuracy" in said
-    assert (tmp_path / "b" / "table.html").is_file()
+    for settings, curves in (({"digits-4": DIGITS}, 0), ({"digits-4": DIGITS, "digits-2": DIGITS | {"shots": 2}}, 1)):
+        table = small(settings=settings)
+        Path("t.yaml").write_text(yaml.safe_dump(table.model_dump(mode="json")))
+        status, said, err = cli("bench", "t.yaml", "--seeds", "1", "--jobs", "1", "--out", f"b{curves}")
+        assert status == 0, err
+        assert "accuracy" in said
+        page = (tmp_path / f"b{curves}" / "table.html").read_text()
+        assert page.count("labelled rows of a class") == curves
+        assert page.count("How each does with more labelled rows") == curves
