@@ -15,7 +15,9 @@ import torch
 
 from amalgam import __version__
 from amalgam.errors import RequestError, WorkError
-from amalgam.export import FIXED, Parity, _reason, _undecided, compare, export, session
+from amalgam.export import Parity, compare, export, session
+from amalgam.export.parity import _undecided
+from amalgam.export.trace import FIXED, _reason
 from amalgam.signals import TensorRows
 from amalgam.student import Student, build
 from amalgam.students.mlp import MLP
@@ -190,9 +192,11 @@ def test_a_row_that_torch_itself_decides_by_a_rounding_is_set_aside(
 ) -> None:
     student, path = exported["joint first"]
     rows = ROWS.numpy()
-    monkeypatch.setattr("amalgam.export.session", lambda _: lambda some: _shifted(student, some, rows[7]))
+    monkeypatch.setattr("amalgam.export.parity.session", lambda _: lambda some: _shifted(student, some, rows[7]))
     assert compare(path, student, rows).difference == pytest.approx(1, abs=1e-5)  # a firm row: the graph is wrong
-    monkeypatch.setattr("amalgam.export._undecided", lambda _student, some, _tolerance: np.ones(len(some), dtype=bool))
+    monkeypatch.setattr(
+        "amalgam.export.parity._undecided", lambda _student, some, _tolerance: np.ones(len(some), dtype=bool)
+    )
     assert compare(path, student, rows) == Parity(0.0, 40, 40, (40, 3, 1), 1)
 
 
@@ -277,7 +281,7 @@ def test_the_reason_of_a_failure_is_one_line(said: str, status: int, reason: str
 def test_a_student_whose_logits_are_nan_is_refused(
     exported: dict[str, tuple[Student, Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("amalgam.export._trace", lambda _, graph, __: shutil.copy(exported["mlp"][1], graph))
+    monkeypatch.setattr("amalgam.export.traced", lambda _, graph, __: shutil.copy(exported["mlp"][1], graph))
     student, path = a_student(SPECS["mlp"]), tmp_path / "student.onnx"
     with torch.no_grad():
         student.get_parameter("head.bias")[1] = torch.nan
