@@ -44,6 +44,10 @@ class Mapped(np.memmap[Any, Any]):
             mapping.madvise(mmap.MADV_DONTNEED)
 
 
+_SEEN = 64
+"""Rows, far apart, that are looked at before a map is forgotten: each brings the pages about it along."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Words and their vectors.
@@ -70,10 +74,19 @@ class Source:
 
     def taken(self, rows: NDArray[np.int64] | slice) -> Floats:
         """A copy (n, D) of some rows; of what is mapped, the system may forget the rest, so that memory stays flat."""
-        found = np.array(self.vectors[rows]) if isinstance(rows, slice) else np.asarray(self.vectors[rows])
+        if isinstance(rows, slice):
+            found = np.array(self.vectors[rows])
+        else:
+            found = np.empty((len(rows), self.dimensions), self.vectors.dtype)
+            for start in range(0, len(rows), _SEEN):
+                found[start : start + _SEEN] = self.vectors[rows[start : start + _SEEN]]
+                self._forget()
+        self._forget()
+        return found
+
+    def _forget(self) -> None:
         if isinstance(self.vectors, Mapped):
             self.vectors.forget()
-        return found
 
 
 def from_arrays(name: str, words: Sequence[str], vectors: Floats) -> Source:
