@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ _CHECKED = 1024  # words, at most
 def export(words: WordVectors, path: Path) -> dict[str, str | int | float | None]:
     """Write `ids` (n,) int64 to `vectors` (n, d) float32; an id is a word's place in `words.txt`.
 
-    The file appears under its name only after onnxruntime has answered as the vectors are, bit for bit.
+    The words are in the file's metadata, too (`amalgam.words`). The file appears under its name only after onnxruntime
+    has answered as the vectors are, bit for bit.
 
     Returns:
         facts of the file, for a report.
@@ -70,7 +72,10 @@ def _graph(words: WordVectors) -> Any:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], producer_name="amalgam")
     model.ir_version = 9  # of opset 18; runtimes of phones lag behind
-    helper.set_model_props(
-        model, {"amalgam.version": __version__, "amalgam.ids": "a word's line in words.txt, from 0 on"}
-    )
+    about = {
+        "amalgam.version": __version__,
+        "amalgam.ids": "a word's line in words.txt, from 0 on",
+        "amalgam.words": json.dumps(words.words, ensure_ascii=False),
+    }
+    helper.set_model_props(model, about)
     return model
