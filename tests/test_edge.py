@@ -17,13 +17,15 @@ import torch
 from onnx import TensorProto, helper
 
 from amalgam import edge
+from amalgam.adapters.onnx import load
 from amalgam.embeddings.graph import export as export_words
 from amalgam.embeddings.words import WordVectors
 from amalgam.errors import AmalgamError, RequestError, WorkError
 from amalgam.export import facts, session
 from amalgam.labelgraph.walked import in_words
 from amalgam.student import Student, build
-from tests.students.kinds import GRAPH, KINDS, LABELS, TEXTS, made
+from amalgam.teacher import Card
+from tests.students.kinds import GRAPH, KINDS, LABELS, TEXTS, made, series
 
 OF_SERIES = ("recurrent", "convolutional", "text", "path_decoder", "huggingface")
 Exported = dict[str, tuple[Student, Path]]
@@ -78,6 +80,15 @@ def test_the_file_says_what_the_student_says(kind: str, exported: Exported, fold
     assert light.predict(rows[:0].numpy()).shape == (0, 4)
     said = student.predict(KINDS[kind][1](300))
     assert said[:, :3].sum(1).tolist() == [1] * 300
+
+
+def test_a_file_of_any_length_is_a_teacher_of_any_length(exported: Exported, folder: Path) -> None:
+    student, path = of("recurrent", exported, folder)
+    teacher = load(Card(name="light", adapter="onnx", source=path.name), path.parent, torch.device("cpu"), trust=False)
+    for steps in (4, 11, 19):
+        rows = series(6, steps)
+        torch.testing.assert_close(teacher.score(rows), student.logits(rows), atol=1e-5, rtol=0)
+    assert teacher.tasks == student.tasks
 
 
 @pytest.mark.parametrize("kind", ["text", "path_decoder", "huggingface"])

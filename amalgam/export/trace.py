@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -32,7 +33,7 @@ FIXED = (
     "write inputs.shape[0] instead of len(inputs)"
 )
 LENGTH = "its forward makes a Python number of how long series are, which fixes the graph to one length"
-_FAILED = "the student could not be exported to ONNX: "
+_LACKS = "has no counterpart in ONNX"
 _OWN = "amalgam.students."
 
 
@@ -63,37 +64,48 @@ def tracing(student: Student, graph: Path, opset: int | None = None) -> Iterator
     """
     symbolic = bool(other_lengths(student, student.shape[0]))
     with tempfile.TemporaryDirectory() as name:
-        folder = student.save(Path(name) / "student")
-
-        def asked(time: bool) -> subprocess.Popen[bytes]:
-            told = json.dumps({"kind": _kind(student), "opset": opset, "time": time})
-            command = [sys.executable, "-P", "-m", "amalgam.export", str(folder), str(graph.resolve()), told]
-            with (Path(name) / "said").open("wb") as said:
-                return subprocess.Popen(command, stdout=said, stderr=said, env=_surroundings(student))
-
-        def reason(process: subprocess.Popen[bytes]) -> str | None:
-            status = process.wait()
-            return _reason((Path(name) / "said").read_text("utf-8", "replace"), status) if status else None
-
-        process = asked(symbolic)
+        begin = partial(_Child, student, student.save(Path(name) / "student"), graph, opset)
+        children = [begin(symbolic)]
 
         def finish() -> str | None:
-            nonlocal process
-            why = reason(process)
-            if why is not None and symbolic and "the operator" not in why:
-                process = asked(False)
-                if (whatever := reason(process)) is None:
+            why = children[0].reason()
+            if why is None:
+                return None
+            if symbolic and _LACKS not in why:
+                children.append(begin(False))
+                if children[1].reason() is None:
                     return why
-                why = whatever
-            if why is not None:
-                raise WorkError(_FAILED + why)
-            return None
+            raise WorkError(f"the student could not be exported to ONNX: {why}")
 
         try:
             yield finish
         finally:
-            process.kill()
-            process.wait()
+            for child in children:
+                child.stop()
+
+
+class _Child:
+    """The process that traces the student of a folder into a graph; `time` says whether of series of any length."""
+
+    def __init__(self, student: Student, folder: Path, graph: Path, opset: int | None, time: bool) -> None:
+        kind = _kind(student)
+        told = json.dumps({"kind": kind, "opset": opset, "time": time})
+        command = [sys.executable, "-P", "-m", "amalgam.export", str(folder), str(graph.resolve()), told]
+        # A class of one's own is found there as it is here.
+        seen = {} if kind is None else {"PYTHONPATH": os.pathsep.join(str(Path(one).resolve()) for one in sys.path)}
+        self._said = folder.parent / "said"
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, **seen})
+
+    def reason(self) -> str | None:
+        """Why it failed, once it has ended; None where it did not."""
+        status = self._process.wait()
+        return _reason(self._said.read_text("utf-8", "replace"), status) if status else None
+
+    def stop(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
 
 
 def outputs(student: Student, said: StudentOutput) -> dict[str, Tensor]:
@@ -115,19 +127,12 @@ def _kind(student: Student) -> str | None:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
-def _surroundings(student: Student) -> dict[str, str]:
-    """The environment of the process that traces; a class of one's own is found there as it is here."""
-    if _kind(student) is None:
-        return dict(os.environ)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(one).resolve()) for one in sys.path)}
-
-
 def _reason(said: str, status: int) -> str:
     """What a failed process has to say, without its traceback."""
     if status < 0:
         return f"the exporter was killed by signal {-status}; it may need more memory"
     if operator := re.search(r"No ONNX function found for <OpOverload\(op='([\w.]+)'", said):
-        return f"the operator {operator[1]} has no counterpart in ONNX; write its forward without it"
+        return f"the operator {operator[1]} {_LACKS}; write its forward without it"
     if "data-dependent" in said:
         where = re.search(r'raised this error:\s+File "(.+)", line (\d+), in .+\n\s+(.+)', said)
         line = f" (`{where[3].strip()}`, line {where[2]} of {Path(where[1]).name})" if where else ""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -98,7 +97,3 @@ def bert(folder: Path) -> Path:
     config = AutoConfig.for_model("bert", vocab_size=len(WORDS), max_position_embeddings=20, **small)
     AutoModel.from_config(config).save_pretrained(folder)
     return folder
-
-
-def array(rows: Tensor) -> np.ndarray[Any, Any]:
-    return rows.numpy()
