@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,15 @@ class Where:
 
     Attributes:
         output: its name.
-        row: its place among the rows compared.
         label: of the logits; of other outputs the column.
+        row: its place among the rows compared.
         batch: rows at a time.
         length: steps of the rows where they are series, else None.
     """
 
     output: str
-    row: int
     label: str
+    row: int
     batch: int
     length: int | None
 
@@ -144,30 +144,33 @@ def compare(path: Path, student: Student, rows: Floats, tolerance: float = 1e-4)
         tolerance: differences up to here need no second look.
     """
     run, columns = session(path), _columns(student, rows[:1])
-    every, total, count, agreed, undecided = list[tuple[float, Where]](), 0.0, 0, 0, 0
-    asked, lengths, many = 0, dict[int, None](), min(len(rows), MOST)
-    series = bool(other_lengths(student, student.shape[0]))
-    for batch, steps, some, kept in _ways(student, rows, many, run.any_length):
+    met, gaps, alike = list[tuple[float, Where]](), list[Floats](), list[NDArray[np.bool_]]()
+    aside, many = set[int](), min(len(rows), MOST)
+    for batch, steps, some, places in _ways(student, rows, many, run.any_length):
         wanted = _said(student, some, many)
-        parts = [run(some[start : start + batch]) for start in range(0, len(some), batch)]
-        found = np.concatenate(parts)
-        gaps = np.abs(found - wanted)
-        alike = _decisions(student, found) == _decisions(student, wanted)
-        far = np.flatnonzero(~(gaps.max(1) <= tolerance))
-        if 0 < len(far) <= max(1, len(some) // 100) and not np.isnan(gaps).any():
+        found = np.concatenate([run(some[start : start + batch]) for start in range(0, len(some), batch)])
+        gap, same = np.abs(found - wanted), (_decisions(student, found) == _decisions(student, wanted)).all(1)
+        far = np.flatnonzero(~(gap.max(1) <= tolerance))
+        if 0 < len(far) <= max(1, len(some) // 100) and not np.isnan(gap).any():
             far = far[_undecided(student, some[far], tolerance)]
-            gaps[far], alike[far] = 0, True
-            undecided += len(far)
-        row, column = np.unravel_index(np.nan_to_num(gaps, nan=np.inf).argmax(), gaps.shape)
-        output, label = columns[column]
-        where = Where(output, int(kept[row]), label, batch, steps if series else None)
-        every.append((float(gaps[row, column]), where))
-        total, count = total + float(gaps.sum(dtype=np.float64)), count + gaps.size
-        agreed, asked = agreed + int(alike.all(1).sum()), asked + len(some)
-        lengths |= {steps: None} if series else {}
-    difference, where = max(every, key=lambda one: np.nan_to_num(one[0], nan=np.inf))
-    batches = tuple(dict.fromkeys(one.batch for _, one in every))
-    return Parity(difference, total / count, agreed / asked, where, len(rows), batches, tuple(lengths), undecided)
+            gap[far], same[far] = 0, True
+            aside |= set(places[far].tolist())
+        row, column = np.unravel_index(np.nan_to_num(gap, nan=np.inf).argmax(), gap.shape)
+        met.append((float(gap[row, column]), Where(*columns[column], int(places[row]), batch, steps)))
+        gaps.append(gap)
+        alike.append(same)
+    difference, where = max(met, key=lambda one: np.nan_to_num(one[0], nan=np.inf))
+    series = bool(other_lengths(student, student.shape[0]))
+    return Parity(
+        difference=difference,
+        mean=float(np.concatenate(gaps).mean(dtype=np.float64)),
+        agreement=float(np.concatenate(alike).mean()),
+        where=where if series else replace(where, length=None),
+        rows=len(rows),
+        batches=tuple(dict.fromkeys(one.batch for _, one in met)),
+        lengths=tuple(dict.fromkeys(one.length for _, one in met if one.length is not None)) if series else (),
+        undecided=len(aside),
+    )
 
 
 def _ways(
