@@ -376,13 +376,22 @@ def export(
         Path | None,
         typer.Option(help="The ONNX file; RUN/student.onnx by default. Words can also be .txt, .vec and .bin."),
     ] = None,
-    check: Annotated[str | None, typer.Option(help="Rows on which ONNX must say what torch says.")] = None,
+    check: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Rows on which ONNX must say what torch says; those that the run held out by default, and `drawn` for "
+            "no real ones.",
+        ),
+    ] = None,
     option: Options = None,
+    opset: Annotated[int | None, typer.Option(min=1, help="The set of ONNX's operators; else torch's.")] = None,
+    force: Annotated[bool, typer.Option(help="Replace another file that is there.")] = False,
 ) -> None:
     """A student as one ONNX file, checked against torch; an embedding also as word2vec writes them."""
-    from amalgam.views.runs import export_run
+    from amalgam.views.exports import export_run
 
-    export_run(run, out, check, option or [])
+    export_run(run, out, check, option or [], opset, force)
 
 
 @graph_app.command("show", epilog="Example: amalgam graph show pets --out pets.svg")

@@ -22,10 +22,10 @@ from amalgam.contributions import Contribution, contributions
 from amalgam.errors import RequestError, listed
 from amalgam.evaluation import Evaluation, Line, evaluate, measurable
 from amalgam.feasibility import feasible, knows, refuse_unreadable
-from amalgam.fingerprint import of_each_row, of_rows
+from amalgam.fingerprint import of_each_row, of_file, of_rows
 from amalgam.journal import Journal
 from amalgam.labels import spans_of
-from amalgam.panel import Panel, seat
+from amalgam.panel import Panel, Seat, seat
 from amalgam.parts import Parts, apportion, refuse_leaks
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
@@ -159,7 +159,7 @@ def distill(
             student.save(folder / run.STUDENT)
             if recipe.export:
                 with journal.timed("export"), shown.step("export", 1, "model") as bar:
-                    exported = export_into(student, folder, parts)
+                    exported = export_into(student, folder, parts, recipe, panel.seats)
                     bar.advance(1)
         report = Report(
             recipe=recipe.name,
@@ -339,10 +339,12 @@ def images_of(evaluation: Evaluation | None, test: Rows, features: Sequence[str]
     return taken(test, features, (example.row for one in walked for example in one.examples))
 
 
-def export_into(student: Student, folder: Path, parts: Parts) -> dict[str, Any]:
+def export_into(student: Student, folder: Path, parts: Parts, recipe: Recipe, seats: Sequence[Seat]) -> dict[str, Any]:
     """The ONNX file of a run, checked on real rows, and its facts."""
-    from amalgam.export import facts
+    from amalgam.export import Provenance, export, facts
 
-    some = [rows.inputs(slice(0, 256)) for rows in (parts.test, parts.learn) if rows is not None]
-    path = student.export(folder / run.ONNX, next(rows for rows in some if tuple(rows.shape[1:]) == student.shape))
-    return facts(path)
+    keys = ("name", "licence", "fingerprint")
+    teachers = tuple({key: getattr(one, key, None) for key in keys} for one in seats)
+    made = Provenance(recipe.strategy["name"], of_file(folder / run.RECIPE), teachers)
+    rows = parts.learn if parts.test is None else parts.test
+    return facts(export(student, folder / run.ONNX, rows, made=made, force=True))

@@ -219,11 +219,18 @@ class Student(nn.Module, ABC):
         write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
         return folder
 
-    def export(self, path: str | Path, check: ArrayLike | Tensor | None = None) -> Path:
+    def export(
+        self,
+        path: str | Path,
+        check: ArrayLike | Tensor | Rows | None = None,
+        *,
+        opset: int | None = None,
+        force: bool = False,
+    ) -> Path:
         """Write the student as one ONNX file, checked against torch; see `amalgam.export.export`."""
         from amalgam.export import export
 
-        return export(self, Path(path), check)
+        return export(self, Path(path), check, opset=opset, force=force)
 
 
 def student_class(name: str) -> type[Student]:
@@ -265,11 +272,12 @@ def build(spec: dict[str, Any], shape: Sequence[int], labels: Sequence[str], whe
     return kind(shape, labels, settings)
 
 
-def load(folder: str | Path) -> Student:
+def load(folder: str | Path, kind: type[Student] | None = None) -> Student:
     """The student that `save` wrote.
 
     Args:
         folder: the folder with `config.json`, or a run directory with `student/` inside.
+        kind: the class of a student of one's own; None where it is one of `amalgam/students`.
 
     Raises:
         RequestError: no student there, or a file that is cut short.
@@ -284,9 +292,12 @@ def load(folder: str | Path) -> Student:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "model.safetensors")
         with torch.random.fork_rng(devices=[]):  # first weights, replaced at once, cost the caller no random numbers
-            student = build(
-                {"name": config["student"], **config["settings"]}, config["shape"], config["labels"], str(folder)
+            kind, settings = (
+                settings_of({"name": config["student"], **config["settings"]}, str(folder))
+                if kind is None
+                else (kind, parse(kind.Settings, config["settings"], str(folder)))
             )
+            student = kind(config["shape"], config["labels"], settings)
         student.load_state_dict(weights)
         student.features = tuple(config.get("features", ()))
         student.reading = None if config.get("texts") is None else Reading(**config["texts"])

@@ -125,7 +125,7 @@ def distill(
             student.save(folder / run.STUDENT)
             if recipe.export:
                 with journal.timed("export"), shown.step("export", 1, "model") as bar:
-                    exported = export_into(student, folder, Parts(target.rows, parts.test))
+                    exported = export_into(student, folder, Parts(target.rows, parts.test), recipe, seats)
                     bar.advance(1)
         report = Report(
             recipe=recipe.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -16,7 +17,8 @@ import onnxruntime
 import pytest
 import yaml
 
-from amalgam import __version__, datasets
+import amalgam
+from amalgam import __version__, datasets, edge
 from tests.conftest import Cli
 
 
@@ -101,11 +103,80 @@ def test_evaluate_repeats_the_reports_numbers(run: Path, cli: Cli) -> None:
     assert cli("evaluate", run, "--data", "digits")[0] == 0
 
 
-def test_export_again_elsewhere(run: Path, cli: Cli, tmp_path: Path) -> None:
-    code, out, _ = cli("export", run, "--out", tmp_path / "again.onnx", "--check", "digits")
-    assert code == 0
-    assert "rows checked: 256" in out
-    assert (tmp_path / "again.onnx").read_bytes()
+def test_export_again_checks_on_the_rows_that_were_held_out(run: Path, cli: Cli) -> None:
+    before = onnxruntime.InferenceSession(run / "student.onnx").get_modelmeta().custom_metadata_map
+    code, out, err = cli("export", run)  # over the export of the same student
+    assert code == 0, err
+    heading, told, *_ = out.splitlines()
+    assert heading.split()[:2] == ["file", "size"]
+    assert re.fullmatch(
+        r"student\.onnx +[\d,]+ B +\d\.\de-\d\d +\d\.\de-\d\d +100\.00% +256 +256, 3, 1 +–", told.strip()
+    )
+    assert "Checked against torch on 256 rows of digits" in out
+    about = onnxruntime.InferenceSession(run / "student.onnx").get_modelmeta().custom_metadata_map
+    assert about == before
+    assert about["amalgam.strategy"] == "ant"
+    assert about["amalgam.recipe"] == hashlib.sha256((run / "recipe.yaml").read_bytes()).hexdigest()
+    teachers = json.loads(about["amalgam.teachers"])
+    assert [one["name"] for one in teachers] == ["digits-arithmetic", "digits-shape"]
+    assert {"name", "licence", "fingerprint"} == set(teachers[0])
+
+
+def test_export_elsewhere_and_the_edge(run: Path, cli: Cli, tmp_path: Path) -> None:
+    code, out, err = cli(
+        "export", run / "student", "--out", tmp_path / "again.onnx", "--check", "digits", "--opset", "21"
+    )
+    assert code == 0, err
+    assert f"The student lies in {tmp_path / 'again.onnx'}" in out
+    light = edge.Student(tmp_path / "again.onnx")
+    assert light.about["amalgam.opset"] == "21"
+    assert json.loads(light.about["amalgam.teachers"]) == []  # a saved student says of nobody
+    rows = datasets.load("digits").rows.inputs(slice(None)).numpy()
+    assert np.array_equal(light.predict(rows), amalgam.load(run).predict(rows))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("--option", "text=lines"), "--option says what the file of --check does not say itself; name one"),
+        (("--check", "nowhere.csv"), "nowhere.csv"),
+        (("--out", "student.txt"), "student.txt does not end in .onnx and was not written"),
+        (("--out", "{there}"), "{there} is there already and is no export of this student; name another file, or "
+                               "replace it with --force"),
+    ],
+    ids=["option", "check", "ending", "there"],
+)  # fmt: skip
+def test_exports_that_are_refused(
+    asked: tuple[str, ...], message: str, run: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = tmp_path / "there.onnx"
+    there.write_text("mine")
+    code, _, err = cli("export", run, *(one.format(there=there) for one in asked))
+    assert code == 2
+    assert message.format(there=there) in err
+    assert (there.read_text(), [*tmp_path.glob("*.onnx*")]) == ("mine", [there])
+
+
+def test_an_export_whose_data_is_gone_says_what_to_do(run: Path, cli: Cli, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("student.onnx"))
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+    for source, why in (("gone.csv", "gone.csv"), ("rows in memory", "they were in memory, and no file holds them")):
+        recipe["data"]["source"] = source
+        (tmp_path / "run" / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+        code, _, err = cli("export", tmp_path / "run")
+        assert code == 2
+        assert f"the rows of {tmp_path / 'run'} cannot be read again to check the export with (" in err
+        assert why in err
+        assert "name others with --check DATA, or go without real rows: --check drawn" in err
+    assert not (tmp_path / "run" / "student.onnx").exists()
+    code, out, err = cli("export", tmp_path / "run", "--check", "drawn")
+    assert code == 0, err
+    assert (
+        "note: student.onnx was checked on 256 rows that were drawn from seed 0 with the scaling's mean and spread: no "
+        "real ones; name some with --check DATA"
+    ) in out
+    assert cli("export", tmp_path)[0] == 2  # no run, and no student
 
 
 def test_a_finished_run_is_a_teacher_too(run: Path, cli: Cli, tmp_path: Path) -> None:

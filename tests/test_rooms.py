@@ -102,7 +102,8 @@ SEES = {
         "tokens",
     },
     "joining": {"errors", "signals"},
-    "export": {"errors", "files", "signals", "student"},
+    "edge": {"errors", "tokens"},
+    "export": {"classes", "errors", "files", "fingerprint", "signals", "student", "tokens"},
     "transfer": {
         "classes",
         "errors",

@@ -70,8 +70,10 @@ def nearest_words(folder: Path, words: Sequence[str], count: int, rows: Mapping[
     console().print(table)
 
 
-def export_words(folder: Path, out: Path | None) -> None:
+def export_words(folder: Path, out: Path | None, force: bool) -> None:
     """`amalgam export` of a run of words: by its ending an ONNX file, or word2vec's text or binary form."""
+    if out is not None and out.is_file() and not force:
+        raise RequestError(f"{out} is there already; name another file, or replace it with --force")
     from amalgam.embeddings.words import WordVectors
     from amalgam.files import writable
 
