@@ -102,7 +102,7 @@ SEES = {
         "tokens",
     },
     "joining": {"errors", "signals"},
-    "export": {"errors", "files", "signals", "student"},
+    "export": {"classes", "errors", "files", "labels", "metrics", "results", "signals", "student"},
     "transfer": {
         "classes",
         "errors",

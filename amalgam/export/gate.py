@@ -115,12 +115,12 @@ def refuse(found: Drop, limit: float, how: str) -> None:
         )
     if found.lost <= limit:
         return
-    mend = "give more or other calibration rows, " if "static" in how else ""
-    other = "" if how.startswith("fp16") else "choose --quantize fp16, "
+    ways = ["give more or other calibration rows"] if "static" in how else []
+    ways += [] if how.startswith("fp16") else ["choose --quantize fp16"]
     raise WorkError(
         f"the quantised student ({how}) has {found.measure} {found.after:.4f} on {found.rows} rows and the fp32 one "
         f"{found.before:.4f}: it loses {found.lost:.4f}, more than the allowed {limit:g}, and was not written; "
-        f"{mend}{other}or allow more with --max-drop"
+        f"{', or '.join([*ways, 'allow more with --max-drop'])}"
     )
 
 

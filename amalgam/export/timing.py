@@ -81,7 +81,7 @@ def opened(path: Path, threads: int = 1) -> Callable[[Floats], Floats]:
 
 
 def of_file(name: str, path: Path, rows: Floats, *, threads: int = 1, seconds: float = 1.0) -> Timing:
-    """The timing of an ONNX file on rows (N, *shape), `seconds` or so for each batch size; raises what `opened` does."""
+    """The timing of an ONNX file on rows (N, *shape), about `seconds` a batch size; raises what `opened` does."""
     return Timing(name, path.stat().st_size, threads, _latencies(opened(path, threads), rows, seconds))
 
 
