@@ -1,0 +1,11 @@
+// The picture of how labels go together: the table that the page was written with, coloured.
+import { byId } from "./dom.js";
+
+export function heat() {
+  for (const cell of byId("together")?.querySelectorAll("td[data-value]") ?? []) {
+    const value = Number(cell.dataset.value);
+    cell.classList.add(value < 0 ? "apart" : "along");
+    cell.style.setProperty("--strength", `${Math.round(100 * Math.abs(value))}%`);
+    cell.classList.toggle("strong", Math.abs(value) > 0.55);
+  }
+}
