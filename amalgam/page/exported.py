@@ -81,6 +81,11 @@ class Exported:
         return tuple(json.loads(self.about.get("nodes", "[]")))
 
     @property
+    def longest(self) -> int:
+        """How many steps the longest path has; 0 where there is none."""
+        return next((int(one.shape[1]) for one in self.session.get_outputs() if one.name == "path"), 0)
+
+    @property
     def masks(self) -> bool:
         """Whether NaN in its inputs means a missing value."""
         return bool(json.loads(self.about["preprocessing"])["nan"] == "missing")

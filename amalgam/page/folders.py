@@ -29,7 +29,9 @@ def refuse_others(folder: Path) -> None:
         raise RequestError(
             f"{folder} is there already and holds no page of amalgam's; nothing in it was touched, name a new folder"
         ) from None
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()}
+    there = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()
+    }
     if strange := sorted(there - known):
         raise RequestError(
             f"{folder} holds {strange[0]!r} beside the page, which would be lost; move it away, or name a new folder"

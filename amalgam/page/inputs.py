@@ -37,7 +37,11 @@ def ways_in(student: Exported, content: Samples | Vocabulary, rows: Floats | Non
         return _words(student, content.words if isinstance(content, Vocabulary) else ())
     if student.reading is not None:
         steps = student.shape[0]
-        return {"kind": "text", "longest": min(student.reading.longest, steps or student.reading.longest), "steps": steps}
+        return {
+            "kind": "text",
+            "longest": min(student.reading.longest, steps or student.reading.longest),
+            "steps": steps,
+        }
     if len(student.shape) == 3 and student.shape[0] in (1, 3) and None not in student.shape:
         channels, height, width = student.shape
         return _pixels(rows, (channels, height, width), None, 0.0, 1.0)
@@ -50,8 +54,8 @@ def ways_in(student: Exported, content: Samples | Vocabulary, rows: Floats | Non
     if len(student.shape) == 1:
         return _table(student, rows, content.features)
     raise RequestError(
-        f"{student.path} reads inputs of the shape {student.shape}, for which a page has no way in; it has one for images "
-        "of 1 or 3 channels, series, tables and texts"
+        f"{student.path} reads inputs of the shape {student.shape}, for which a page has no way in; it has one for "
+        "images of 1 or 3 channels, series, tables and texts"
     )
 
 
@@ -80,8 +84,8 @@ def _table(student: Exported, rows: Floats, names: Sequence[str]) -> dict[str, A
     count = rows.shape[1]
     if count > MOST_FEATURES:
         raise RequestError(
-            f"{student.path} reads {count:,} features, and a page has a slider for each, for {MOST_FEATURES:,} at most; "
-            "`amalgam predict` reads them from a file"
+            f"{student.path} reads {count:,} features, and a page has a slider for each, for {MOST_FEATURES:,} at "
+            "most; `amalgam predict` reads them from a file"
         )
     if names and len(names) != count:
         raise RequestError(f"there are {len(names)} names of features and {count} features; give one for each")

@@ -66,8 +66,8 @@ def _fetched() -> dict[str, bytes]:
     npm = shutil.which("npm")
     if npm is None:
         raise RequestError(
-            f"a page needs {NAME} {VERSION}, which comes from npm, and there is no npm on this machine; install Node.js, "
-            f"which brings it, or fetch the package elsewhere (npm pack {NAME}@{VERSION}) and name its .tgz"
+            f"a page needs {NAME} {VERSION}, which comes from npm, and there is no npm on this machine; install "
+            f"Node.js, which brings it, or fetch the package elsewhere (npm pack {NAME}@{VERSION}) and name its .tgz"
         )
     with tempfile.TemporaryDirectory() as name:
         command = [npm, "pack", f"{NAME}@{VERSION}", "--ignore-scripts", "--json", "--loglevel=error"]
@@ -104,8 +104,8 @@ def _taken(package: Path) -> dict[str, bytes]:
         if hashlib.sha512(content[name]).hexdigest() != wanted:
             version = content.get("package.json", b"").decode(errors="replace")
             raise RequestError(
-                f"{package}: dist/{name} is not that of {NAME} {VERSION}{_other(version)}; fetch that version (npm pack "
-                f"{NAME}@{VERSION})"
+                f"{package}: dist/{name} is not that of {NAME} {VERSION}{_other(version)}; fetch that version "
+                f"(npm pack {NAME}@{VERSION})"
             )
     return content
 

@@ -36,9 +36,7 @@ def together(student: Exported, rows: Floats) -> dict[str, Any] | None:
     kept = np.sort(np.argsort(-strength, kind="stable")[:MOST_LABELS])
     return {
         "labels": [student.labels[own[place]] for place in kept],
-        "correlations": [
-            [None if np.isnan(found[a, b]) else round(float(found[a, b]), 3) for b in kept] for a in kept
-        ],
+        "correlations": [[None if np.isnan(found[a, b]) else round(float(found[a, b]), 3) for b in kept] for a in kept],
         "rows": len(rows),
         "further": len(own) - len(kept),
     }

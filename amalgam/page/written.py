@@ -19,13 +19,6 @@ from amalgam.page.samples import About, Samples, Vocabulary
 
 STUDENT, EXAMPLES, WORDS, ENTITIES = "student.onnx", "examples.bin", "words.txt", "entities.json"
 _OWN = Path(str(files("amalgam.page")))
-_KINDS = {
-    "pixels": "an image",
-    "table": "a row of features",
-    "series": "a series",
-    "text": "a text",
-    "words": "a word",
-}
 
 
 def write(
@@ -85,11 +78,12 @@ def _known(
         "teachers": list(about.teachers),
         "student": student.about.get("student", "an embedding"),
         "input": dict(way),
-        "reads": _KINDS[way["kind"]],
+        "reads": _reads(student, way),
         "shape": list(student.shape),
         "labels": [] if student.words else list(student.labels),
         "groups": [] if student.words else [vars(one) for one in student.groups],
         "nodes": list(student.nodes),
+        "longest": student.longest,
         "decision": "" if student.words else _decision(student),
         "parity": parity and {"difference": parity["largest_difference"], "rows": parity["rows"]},
         "examples": [] if examples is None else examples.told,
@@ -101,6 +95,18 @@ def _known(
             "bytes": sum(path.stat().st_size for path in (folder / "runtime").iterdir()),
         },
     }
+
+
+def _reads(student: Exported, way: Mapping[str, Any]) -> str:
+    """What the student reads, in words."""
+    if way["kind"] == "pixels":
+        return f"{way['width']} × {way['height']} pixels, {'grey' if way['channels'] == 1 else 'colour'}"
+    if way["kind"] == "series":
+        steps = f"{way['steps']} steps" if way["steps"] else "any number of steps"
+        return steps if way["channels"] == 1 else f"{steps}, {way['channels']} channels"
+    if way["kind"] == "text":
+        return f"up to {way['longest']} words"
+    return f"{student.shape[0]} features" if way["kind"] == "table" else f"one of {way['count']:,} words"
 
 
 def _decision(student: Exported) -> str:
@@ -126,8 +132,20 @@ def _filled(template: str, **content: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["size"] = _size
+    environment.filters |= {"breakable": _breakable, "size": _size, "without": _without}
     return environment.get_template(template).render(**content)
+
+
+def _breakable(name: str) -> str:
+    """A name that may be broken after its underscores, where a phone has no room for it; escaped."""
+    from markupsafe import Markup
+
+    return Markup("_<wbr>").join(name.split("_"))
+
+
+def _without(label: str, task: str) -> str:
+    """The label of a class without the name of its task, below which it stands."""
+    return label.removeprefix(f"{task}: ") if task else label
 
 
 def _size(count: int) -> str:

@@ -1,6 +1,6 @@
 // The page: what it knows, the student, a way in, and what the student says.
 import { steps } from "./answers.js";
-import { bars, drawPath } from "./bars.js";
+import { bars, drawPath, keepRoom } from "./bars.js";
 import { byId } from "./dom.js";
 import { buttons, examples } from "./examples.js";
 import { heat } from "./heat.js";
@@ -17,6 +17,7 @@ const paused = () => new Promise((go) => setTimeout(go));
 async function start() {
   heat();
   const page = await (await fetch("page.json")).json();
+  if (page.nodes.length) keepRoom(page.longest);
   const all = page.runtime.bytes + page.bytes;
   const student = await open((came) => say(`Loading the student… ${Math.min(100, Math.round((100 * came) / all))} %`));
   let asked = null; // the input that is shown; null for none
@@ -80,11 +81,18 @@ async function start() {
 }
 
 function ready(page) {
+  briefly();
   document.body.dataset.ready = page.input.kind;
 }
 
 function say(line) {
-  byId("status").textContent = line;
+  byId("status").textContent = byId("brief").textContent = line;
+}
+
+/** Show the line of what the student says at the foot of the screen while its place is out of sight, as on phones. */
+function briefly() {
+  const seen = new IntersectionObserver(([one]) => (byId("brief").hidden = one.isIntersecting), { rootMargin: "0px 0px -90px" });
+  seen.observe(byId("answer"));
 }
 
 /** Let the button measure how long the student takes for the input that is shown. */

@@ -1,5 +1,5 @@
 // What the student says, as bars: the likeliest first in each group, the decided ones marked.
-import { byId, element, percent } from "./dom.js";
+import { breakable, byId, element, percent } from "./dom.js";
 import { decided, probabilities } from "./answers.js";
 
 const FEW = 10; // bars that a group of many shows unasked
@@ -51,6 +51,11 @@ function foldable(list) {
   list.after(button);
 }
 
+/** Keep the room of the longest path, so that nothing moves when a shorter one is drawn. */
+export function keepRoom(steps) {
+  byId("path").style.minHeight = `${2.3 * (steps + 1)}rem`;
+}
+
 /** Draw a path down a label graph: the root, then every step with its probability. */
 export function drawPath(walked) {
   const list = byId("path");
@@ -62,7 +67,7 @@ export function drawPath(walked) {
       element(
         "li",
         { "data-node": name, "data-probability": chance },
-        element("span", { class: "name" }, name),
+        element("span", { class: "name" }, ...breakable(name)),
         element("span", { class: "track", "aria-hidden": "true" }, fill),
         element("span", { class: "share" }, percent(chance)),
       ),

@@ -20,12 +20,17 @@ function filled(made, attributes, children) {
   return made;
 }
 
+/** A name that may be broken after its underscores, as nodes. */
+export function breakable(name) {
+  return name.split("_").flatMap((part, place) => (place ? ["_", document.createElement("wbr"), part] : [part]));
+}
+
 /** A probability as people read it: 97 %, 0.4 %, under 0.1 %. */
 export function percent(chance) {
   const hundred = 100 * chance;
-  if (hundred > 0 && hundred < 0.1) return "<0.1 %";
-  if (hundred > 99.9 && hundred < 100) return ">99.9 %";
-  return `${hundred < 10 || hundred > 99 ? hundred.toFixed(1) : hundred.toFixed(0)} %`;
+  if (hundred > 0 && hundred < 0.1) return "<0.1\u202f%";
+  if (hundred > 99.9 && hundred < 100) return ">99.9\u202f%";
+  return `${hundred < 10 || hundred > 99 ? hundred.toFixed(1) : hundred.toFixed(0)}\u202f%`;
 }
 
 /** A float32 in few digits, for a field that people edit; a missing value is "". */

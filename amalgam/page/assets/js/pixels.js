@@ -30,8 +30,7 @@ export function pixels(page, { change, release, examples }) {
   /** Lay an image on the pad, to be drawn over. */
   const lay = (image) => {
     painted(seen, image, page.input);
-    ink.imageSmoothingEnabled = false;
-    ink.drawImage(seen, 0, 0, pad.width, pad.height);
+    ink.putImageData(enlarged(seen.getContext("2d").getImageData(0, 0, width, height), fine), 0, 0);
   };
   const drawn = () => hand(averaged(ink.getImageData(0, 0, pad.width, pad.height).data, fine, page.input));
 
@@ -97,6 +96,17 @@ function painted(canvas, image, { channels, height, width }) {
     data.data[4 * pixel + 3] = 255;
   }
   to.putImageData(data, 0, 0);
+}
+
+/** An image with squares of so many pixels for each of its own. */
+function enlarged({ data, width, height }, fine) {
+  const found = new ImageData(width * fine, height * fine);
+  const [from, to] = [new Uint32Array(data.buffer), new Uint32Array(found.data.buffer)];
+  for (let at = 0; at < to.length; at++) {
+    const [x, y] = [at % found.width, Math.floor(at / found.width)];
+    to[at] = from[Math.floor(y / fine) * width + Math.floor(x / fine)];
+  }
+  return found;
 }
 
 /** RGBA bytes of the pad as an image (C × H × W, from 0 to 1): each pixel the mean of those that it stands for. */

@@ -54,9 +54,9 @@ class Student {
       for (let turn = 0; turn < count; turn++) await this.run(values, dims);
       return (performance.now() - start) / count;
     };
-    await timed(3); // the first runs allocate
-    const once = Math.max(await timed(3), 1e-3);
-    const count = Math.ceil(Math.min(5 / once, 1000)); // at least 5 ms at a time: clocks of browsers are coarse
+    await timed(5); // the first runs allocate, and are compiled anew
+    let count = 1; // runs at a time, which take at least 5 ms: clocks of browsers are coarse
+    while (count < 1024 && count * Math.min(await timed(count), await timed(count)) < 5) count *= 2;
     const found = [];
     for (const start = performance.now(); found.length < 20 && (found.length < 3 || performance.now() - start < 2000); ) {
       found.push(await timed(count));

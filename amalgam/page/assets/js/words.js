@@ -24,7 +24,7 @@ export async function words(page, { student, change }) {
     change(BigInt64Array.of(BigInt(place)), [1], every[place]);
   };
   field.addEventListener("input", look);
-  field.value = every[0];
+  field.value = every.find((word) => /^\p{L}{4,}$/u.test(word)) ?? every[0];
   look();
 }
 
