@@ -9,7 +9,7 @@ from amalgam.errors import RequestError
 from amalgam.page import folders, runtime
 from amalgam.page.examples import chosen
 from amalgam.page.exported import Exported
-from amalgam.page.inputs import ways_in
+from amalgam.page.inputs import way_in, word_in
 from amalgam.page.samples import About, Samples, Vocabulary
 from amalgam.page.together import together
 from amalgam.page.written import write
@@ -69,15 +69,17 @@ def build(
             if student.words
             else f"{graph} is a student of rows, and words alone were given; give Samples of its rows"
         )
-    rows = None if isinstance(content, Vocabulary) else content.rows(student)
-    way = ways_in(student, content, rows)
+    shown = dependence = None
     with progress.step("page", 3, "parts") as bar:
-        files = runtime.found(package)
-        bar.advance(1, "onnxruntime-web")
-        shown = dependence = None
-        if rows is not None and isinstance(content, Samples):
+        if isinstance(content, Vocabulary):
+            way = word_in(student, content.words)
+        else:
+            rows = content.rows(student)
+            way = way_in(student, content.features, rows)
             shown, dependence = chosen(student, rows, content), together(student, rows)
         bar.advance(1, "what the student says of the rows")
+        files = runtime.found(package)
+        bar.advance(1, "onnxruntime-web")
         with folders.replaced(folder) as draft:
             write(draft, student, way, shown, dependence, content, about or About(), files)
         bar.advance(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,12 +47,12 @@ def chosen(student: Exported, rows: Floats, samples: Samples) -> Examples:
     few = rows[:2048]
     most = max(1, min(MOST, _BYTES // max(1, rows[0].nbytes)))
     _, kinds = np.unique(student.decided(student.logits(few)), axis=0, return_inverse=True)
-    counts = dict[int, int]()
-    turns = []  # how many of its kind came before each row
-    for kind in np.ravel(kinds).tolist():
-        counts[kind] = counts.get(kind, -1) + 1
-        turns.append(counts[kind])
-    places = np.argsort(turns, kind="stable")[:most]
+    _, firsts = np.unique(few.reshape(len(few), -1), axis=0, return_index=True)  # no row twice
+    counts, turns = Counter[int](), list[tuple[int, int]]()  # how many of its kind came before each row, and the row
+    for place in np.sort(firsts).tolist():
+        turns.append((counts[np.ravel(kinds)[place]], place))
+        counts[np.ravel(kinds)[place]] += 1
+    places = np.array([place for _, place in sorted(turns)[:most]])
     told = [
         {
             "name": str(samples.names[place]) if samples.names else f"row {place + 1}",

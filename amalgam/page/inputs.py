@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from amalgam.errors import RequestError
 from amalgam.page.exported import Exported
-from amalgam.page.samples import Samples, Vocabulary
 from amalgam.thumbnails import pixel_grid
 
 Floats = NDArray[np.float32]
@@ -22,50 +21,39 @@ MOST_VECTORS = 100 * 2**20
 _SERIES = {"convolutional", "recurrent"}  # the students that read plain columns as steps
 
 
-def ways_in(student: Exported, content: Samples | Vocabulary, rows: Floats | None) -> dict[str, Any]:
+def way_in(student: Exported, features: Sequence[str], rows: Floats) -> dict[str, Any]:
     """What the page has to know of its inputs: their `kind`, and what that needs; JSON can hold it.
 
     Args:
         student: the file.
-        content: the rows and their names, or the words of an embedding.
-        rows: (N, *shape), as the file reads them; None for words.
+        features: the names of the columns, if they have some.
+        rows: (N, *shape), as the file reads them.
 
     Raises:
         RequestError: inputs that no page can take.
     """
-    if isinstance(content, Vocabulary) or rows is None:
-        return _words(student, content.words if isinstance(content, Vocabulary) else ())
     if student.reading is not None:
-        steps = student.shape[0]
-        return {
-            "kind": "text",
-            "longest": min(student.reading.longest, steps or student.reading.longest),
-            "steps": steps,
-        }
-    if len(student.shape) == 3 and student.shape[0] in (1, 3) and None not in student.shape:
-        channels, height, width = student.shape
-        return _pixels(rows, (channels, height, width), None, 0.0, 1.0)
+        steps, longest = student.shape[0], student.reading.longest
+        return {"kind": "text", "longest": min(longest, steps or longest), "steps": steps}
+    if len(student.shape) == 3 and student.shape[0] in (1, 3):
+        return _pixels(rows, None, 0.0, 1.0)
     if len(student.shape) == 2:
         return {"kind": "series", "steps": student.shape[0], "channels": student.shape[1], "missing": student.masks}
-    if len(student.shape) == 1 and (grid := pixel_grid(content.features)) is not None:
-        return _pixels(rows, (1, *grid.shape), grid.ravel().tolist(), float(rows.min()), float(rows.max()))
+    if len(student.shape) == 1 and (grid := pixel_grid(features)) is not None:
+        return _pixels(rows[:, grid][:, None], grid.ravel().tolist(), float(rows.min()), float(rows.max()))
     if len(student.shape) == 1 and student.about.get("student") in _SERIES:
         return {"kind": "series", "steps": student.shape[0], "channels": 1, "missing": student.masks, "flat": True}
     if len(student.shape) == 1:
-        return _table(student, rows, content.features)
+        return _table(student, rows, features)
     raise RequestError(
         f"{student.path} reads inputs of the shape {student.shape}, for which a page has no way in; it has one for "
         "images of 1 or 3 channels, series, tables and texts"
     )
 
 
-def _pixels(
-    rows: Floats, shape: Sequence[int | None], columns: list[int] | None, low: float, high: float
-) -> dict[str, Any]:
-    """A pad to draw on; its paper is dark where most examples' edges are."""
-    channels, height, width = (int(side or 0) for side in shape)
-    images = rows if columns is None else rows[:, columns]
-    images = images.reshape(len(rows), channels, height, width)
+def _pixels(images: Floats, columns: list[int] | None, low: float, high: float) -> dict[str, Any]:
+    """A pad to draw on, for images (N, C, H, W); its paper is dark where most of their edges are."""
+    channels, height, width = images.shape[1:]
     edges = np.concatenate([images[:, :, [0, -1]].ravel(), images[:, :, :, [0, -1]].ravel()])
     return {
         "kind": "pixels",
@@ -98,8 +86,12 @@ def _table(student: Exported, rows: Floats, names: Sequence[str]) -> dict[str, A
     return {"kind": "table", "features": features, "missing": student.masks}
 
 
-def _words(student: Exported, words: Sequence[str]) -> dict[str, Any]:
-    """A word to look for."""
+def word_in(student: Exported, words: Sequence[str]) -> dict[str, Any]:
+    """What the page has to know of an embedding's words.
+
+    Raises:
+        RequestError: too many of them for a page, none, or one with a line break.
+    """
     width = int(student.shape[-1] or 0)
     if (size := 4 * len(words) * width) > MOST_VECTORS:
         raise RequestError(

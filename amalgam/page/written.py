@@ -132,7 +132,7 @@ def _filled(template: str, **content: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"breakable": _breakable, "size": _size, "without": _without}
+    environment.filters |= {"breakable": _breakable, "signed": _signed, "size": _size, "without": _without}
     return environment.get_template(template).render(**content)
 
 
@@ -146,6 +146,13 @@ def _breakable(name: str) -> str:
 def _without(label: str, task: str) -> str:
     """The label of a class without the name of its task, below which it stands."""
     return label.removeprefix(f"{task}: ") if task else label
+
+
+def _signed(value: float | None) -> str:
+    """A correlation with its sign; a dash where there is none."""
+    if value is None:
+        return "–"
+    return "0.00" if abs(value) < 0.005 else f"{value:+.2f}".replace("-", "−")
 
 
 def _size(count: int) -> str:

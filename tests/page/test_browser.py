@@ -106,7 +106,7 @@ def test_images_are_drawn_chosen_and_picked(browser: Browser, paged: Paged, tmp_
         )
         drawn = np.array(pad[2], np.float64).reshape(9, pad[1] // 9, 12, pad[0] // 12, 4).mean((1, 3))[..., :3] / 255
         assert 0.02 < drawn.mean() < 0.5
-        assert drawn[..., 2].max() == 1
+        assert drawn[..., 2].max() > 0.9  # the pen is mostly blue
         one.agrees(labels, student.predict_proba(drawn.transpose(2, 0, 1)[None]))
 
 
@@ -155,7 +155,7 @@ def test_a_graph_over_pixels_of_a_table(browser: Browser, paged: Paged) -> None:
             np.testing.assert_allclose(chances, walked.probabilities[0, : len(wanted)], atol=1e-3)
         assert one.page.inner_text("#path li:first-child") == "thing"
         assert one.page.inner_text("#annotated") == "Annotated: round"
-        assert one.page.inner_text("#seen + figcaption") == "What the student sees: 5 × 4"
+        assert one.page.inner_text("#seen + figcaption") == "What the student sees: 5\u00a0×\u00a04"
 
 
 def test_a_table_is_pasted_slid_and_typed(browser: Browser, paged: Paged) -> None:

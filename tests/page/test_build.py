@@ -242,7 +242,7 @@ def test_series_and_texts_of_any_length(graph: Path, tmp_path: Path) -> None:
     free = Exported.read(reshaped(graph, tmp_path / "free.onnx", ["time", 2], preprocessing=masked))
     rows = made.rows(7, 2)
     assert free.shape == (None, 2)
-    assert inputs.ways_in(free, Samples(rows), rows) == {
+    assert inputs.way_in(free, (), rows) == {
         "kind": "series",
         "steps": None,
         "channels": 2,
@@ -311,7 +311,7 @@ def test_the_ranges_of_sliders_are_those_of_the_rows(graph: Path) -> None:
     rows = ROWS.copy()
     rows[:, 1] = np.round(rows[:, 1])
     rows[:, 2] = 5
-    way = inputs.ways_in(Exported.read(graph), Samples(rows), rows)
+    way = inputs.way_in(Exported.read(graph), (), rows)
     assert [one["whole"] for one in way["features"]] == [False, True, True, False]
     assert way["features"][2] == {"name": "feature 3", "low": 5.0, "high": 6.0, "whole": True}
     assert way["features"][0]["low"] == rows[:, 0].min()

@@ -1,5 +1,5 @@
 // What the student says, as bars: the likeliest first in each group, the decided ones marked.
-import { breakable, byId, element, percent } from "./dom.js";
+import { breakable, byId, element, full, percent } from "./dom.js";
 import { decided, probabilities } from "./answers.js";
 
 const FEW = 10; // bars that a group of many shows unasked
@@ -29,7 +29,7 @@ export function bars(page) {
 
 function set(row, chance, marked) {
   row.classList.toggle("decided", marked);
-  row.querySelector(".fill").style.transform = `scaleX(${chance ?? 0})`;
+  row.querySelector(".fill").style.transform = full(chance ?? 0);
   row.querySelector(".share").textContent = chance === null ? "–" : percent(chance);
   row.querySelector(".mark").textContent = marked ? "✓" : "";
   if (chance === null) delete row.dataset.probability;
@@ -62,7 +62,7 @@ export function drawPath(walked) {
   while (list.children.length > 1) list.lastElementChild.remove();
   for (const { name, chance } of walked) {
     const fill = element("span", { class: "fill" });
-    fill.style.transform = `scaleX(${chance})`;
+    fill.style.transform = full(chance);
     list.append(
       element(
         "li",

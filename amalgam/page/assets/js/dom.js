@@ -33,6 +33,9 @@ export function percent(chance) {
   return `${hundred < 10 || hundred > 99 ? hundred.toFixed(1) : hundred.toFixed(0)}\u202f%`;
 }
 
+/** The transform of a bar that is filled from 0 to 1: moved, not squeezed, so that its end stays round. */
+export const full = (share) => `translateX(${100 * (share - 1)}%)`;
+
 /** A float32 in few digits, for a field that people edit; a missing value is "". */
 export function brief(value) {
   return Number.isNaN(value) ? "" : String(Number(value.toPrecision(6)));

@@ -1,5 +1,5 @@
 // Words: the nearest ones of an embedding, by their cosines.
-import { byId, element } from "./dom.js";
+import { byId, element, full } from "./dom.js";
 
 const [BATCH, COUNT, OFFERED] = [16384, 10, 20];
 
@@ -69,7 +69,7 @@ function list(best, every, walk) {
   byId("neighbours").replaceChildren(
     ...best.map(([place, cosine]) => {
       const fill = element("span", { class: "fill" });
-      fill.style.transform = `scaleX(${Math.max(0, cosine)})`;
+      fill.style.transform = full(Math.max(0, cosine));
       const word = element("button", { type: "button", class: "name" }, every[place]);
       word.addEventListener("click", () => walk(every[place]));
       const track = element("span", { class: "track", "aria-hidden": "true" }, fill);
