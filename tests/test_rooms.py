@@ -103,6 +103,7 @@ SEES = {
     },
     "joining": {"errors", "signals"},
     "export": {"errors", "files", "signals", "student"},
+    "page": {"errors", "files", "page", "progress", "store", "thumbnails", "tokens"},
     "transfer": {
         "classes",
         "errors",

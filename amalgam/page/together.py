@@ -48,4 +48,5 @@ def correlations(values: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = np.sqrt((centred**2).sum(0))
     spread[spread < 1e-9 * np.sqrt(len(values))] = np.nan
     scaled = centred / spread
-    return np.clip(scaled.T @ scaled, -1, 1)
+    found: NDArray[np.float64] = np.clip(scaled.T @ scaled, -1, 1)
+    return found

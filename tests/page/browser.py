@@ -117,4 +117,4 @@ def opened(browser: Browser, folder: Path, width: int = 1000) -> Iterator[Opened
         context.set_offline(True)
         yield found
         context.close()
-    assert wrong == []
+    assert wrong == [], wrong

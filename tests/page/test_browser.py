@@ -202,6 +202,8 @@ def test_a_table_is_pasted_slid_and_typed(browser: Browser, paged: Paged) -> Non
         assert one.page.inner_text("#complaint") == "These are 3 values, and the student reads 4."
         one.page.fill("#paste", "1, 2, x, 3")
         assert one.page.inner_text("#complaint") == "“x” (value 3) is no number."
+        one.example(0)
+        one.settle()
         one.page.click("#measure")
         one.page.wait_for_selector("#latency[data-milliseconds]", timeout=30_000)
         assert "ms, the median of" in one.page.inner_text("#latency")
@@ -210,7 +212,7 @@ def test_a_table_is_pasted_slid_and_typed(browser: Browser, paged: Paged) -> Non
 def test_series_are_pasted(browser: Browser, paged: Paged) -> None:
     rows, labels = made.rows(30, 2), ("up", "down", "level")
     rows[1, 4, 1] = rows[2, 20:] = np.nan
-    student = made.student({"name": "convolutional", "channels": [4], "kernel": 3}, rows, labels, {"class": labels})
+    student = made.student({"name": "convolutional", "channels": 4, "kernels": [3]}, rows, labels, {"class": labels})
     page = paged(student, Samples(rows), rows)
     with opened(browser, page) as one:
         for row in rows[:3]:

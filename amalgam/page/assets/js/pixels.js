@@ -29,8 +29,7 @@ export function pixels(page, { change, release, examples }) {
   };
   /** Lay an image on the pad, to be drawn over. */
   const lay = (image) => {
-    painted(seen, image, page.input);
-    ink.putImageData(enlarged(seen.getContext("2d").getImageData(0, 0, width, height), fine), 0, 0);
+    ink.putImageData(enlarged(painted(seen, image, page.input), fine), 0, 0);
   };
   const drawn = () => hand(averaged(ink.getImageData(0, 0, pad.width, pad.height).data, fine, page.input));
 
@@ -85,7 +84,7 @@ export function pixels(page, { change, release, examples }) {
   };
 }
 
-/** Paint an image (C × H × W, from 0 to 1) on a canvas of its size. */
+/** Paint an image (C × H × W, from 0 to 1) on a canvas of its size; returns what was painted. */
 function painted(canvas, image, { channels, height, width }) {
   const to = canvas.getContext("2d");
   const data = to.createImageData(width, height);
@@ -96,6 +95,7 @@ function painted(canvas, image, { channels, height, width }) {
     data.data[4 * pixel + 3] = 255;
   }
   to.putImageData(data, 0, 0);
+  return data;
 }
 
 /** An image with squares of so many pixels for each of its own. */
