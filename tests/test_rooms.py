@@ -115,6 +115,7 @@ SEES = {
         "student",
         "tokens",
     },
+    "page": {"errors", "files", "page", "progress", "store", "thumbnails", "tokens"},
     "transfer": {
         "classes",
         "errors",
