@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -386,12 +386,20 @@ def export(
     ] = None,
     option: Options = None,
     opset: Annotated[int | None, typer.Option(min=1, help="The set of ONNX's operators; else torch's.")] = None,
-    force: Annotated[bool, typer.Option(help="Replace another file that is there.")] = False,
+    quantize: Annotated[
+        Literal["int8", "fp16"] | None,
+        typer.Option(help="Also a smaller file beside it, refused where it loses too much; what both take is shown."),
+    ] = None,
+    max_drop: Annotated[
+        float, typer.Option(min=0, help="How much of its measure (accuracy, F1) a smaller file may lose.")
+    ] = 0.01,
+    force: Annotated[bool, typer.Option("--force", help="Replace other files that are there.")] = False,
+    trust_code: Trust = False,
 ) -> None:
     """A student as one ONNX file, checked against torch; an embedding also as word2vec writes them."""
-    from amalgam.views.exports import export_run
+    from amalgam.views.exports import Smaller, export_run
 
-    export_run(run, out, check, option or [], opset, force)
+    export_run(run, out, check, option or [], opset, force, Smaller(quantize, max_drop, trust_code))
 
 
 @graph_app.command("show", epilog="Example: amalgam graph show pets --out pets.svg")

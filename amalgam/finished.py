@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,8 +115,21 @@ def explain(folder: Path, row: int, *, trust: bool, progress: Progress) -> Expla
         )  # fmt: skip
 
 
-def held_out(folder: Path, progress: Progress) -> Rows:
-    """The rows that a run's student was measured on, read again; those it learned from where nothing is annotated.
+@dataclass(frozen=True)
+class Real:
+    """Real rows that an exported student is looked at with.
+
+    Attributes:
+        measured: rows that the student was measured on; those it learned from where nothing is annotated.
+        learned: rows that it learned from.
+    """
+
+    measured: Rows
+    learned: Rows
+
+
+def real_rows(folder: Path, progress: Progress) -> Real:
+    """The rows of a run, read again.
 
     Raises:
         RequestError: the data is gone, or was never in a file.
@@ -126,13 +139,27 @@ def held_out(folder: Path, progress: Progress) -> Rows:
         try:
             own = None if isinstance(recipe, TransferRecipe) else _strategy(recipe).labels()
             parts = apportion(recipe, progress=progress, own=own)
-            return parts.learn if parts.test is None else parts.test
+            return Real(parts.learn if parts.test is None else parts.test, parts.learn)
         except RequestError as error:
             why = str(error)
     raise RequestError(
         f"the rows of {folder} cannot be read again to check the export with ({why}); name others with --check DATA, "
         "or go without real rows: --check drawn"
     )
+
+
+def teachers_of(folder: Path, *, trust: bool, progress: Progress) -> Panel:
+    """The panel of a run, seated again.
+
+    Raises:
+        RequestError: it has none, or a teacher is gone.
+    """
+    recipe = read(str(folder)) if (folder / run.RECIPE).is_file() else None
+    if recipe is None or isinstance(recipe, TransferRecipe) or not recipe.teachers:
+        raise RequestError(f"{folder} tells of no teachers")
+    with ExitStack() as passing:
+        journal = Journal(progress, nonce(), passing)
+        return assemble(recipe, (), _strategy(recipe), processes(), trust, journal)
 
 
 def provenance(folder: Path) -> Provenance:

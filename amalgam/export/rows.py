@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ Floats = NDArray[np.float32]
 
 MANY = 256
 """Rows that are checked of data that has more."""
+MEASURED = 2048
+"""Rows that a smaller file is measured on, of data that has more."""
 DRAWN = "drawn from seed 0 with the scaling's mean and spread"
 GIVEN = "given"
 
@@ -45,11 +48,26 @@ def sample(student: Student, check: ArrayLike | Tensor | Rows | None) -> Sample:
     if check is None:
         return Sample(drawn(student), DRAWN, np.arange(MANY))
     if isinstance(check, Rows):
-        places = np.linspace(0, len(check) - 1, min(MANY, len(check))).astype(np.int64)
-        numbers = check.ids[torch.from_numpy(places)].numpy()
-        return Sample(given(student, check.inputs(torch.from_numpy(places))), f"rows of {check.name}", numbers)
+        places = spread(len(check), MANY)
+        return Sample(given(student, check.inputs(places)), f"rows of {check.name}", check.ids[places].numpy())
     rows = given(student, check)
     return Sample(rows, GIVEN, np.arange(len(rows)))
+
+
+def spread(rows: int, most: int) -> Tensor:
+    """The numbers of as many of N rows, from all over them."""
+    return torch.from_numpy(np.linspace(0, rows - 1, min(most, rows)).astype(np.int64))
+
+
+def annotated_as(rows: Rows, labels: Sequence[str]) -> Floats | None:
+    """What rows are annotated with, a column for each of these labels (N, L), NaN where none is; None of none."""
+    shared = [label for label in labels if label in rows.labels]
+    if rows.annotated is None or not shared:
+        return None
+    found = np.full((len(rows), len(labels)), np.nan, np.float32)
+    for label in shared:
+        found[:, labels.index(label)] = rows.annotated[:, rows.labels.index(label)]
+    return found
 
 
 def given(student: Student, rows: ArrayLike | Tensor) -> Floats:
