@@ -393,13 +393,21 @@ def export(
     max_drop: Annotated[
         float, typer.Option(min=0, help="How much of its measure (accuracy, F1) a smaller file may lose.")
     ] = 0.01,
+    page: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also a folder that runs the student in a browser, offline.")
+    ] = None,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(help="onnxruntime-web for the page, as npm packs it (.tgz or folder); else npm fetches it."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace other files that are there.")] = False,
     trust_code: Trust = False,
 ) -> None:
     """A student as one ONNX file, checked against torch; an embedding also as word2vec writes them."""
-    from amalgam.views.exports import Smaller, export_run
+    from amalgam.views.exports import Page, Smaller, export_run
 
-    export_run(run, out, check, option or [], opset, force, Smaller(quantize, max_drop, trust_code))
+    smaller = Smaller(quantize, max_drop, trust_code)
+    export_run(run, out, check, option or [], opset, force, smaller, Page(page, runtime))
 
 
 @graph_app.command("show", epilog="Example: amalgam graph show pets --out pets.svg")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
     from amalgam.export.quantise import How
     from amalgam.export.timing import Timing
     from amalgam.finished import Real
+    from amalgam.page import About, Samples, Vocabulary
     from amalgam.progress import Progress
     from amalgam.student import Student
 
+_SHOWN = 256  # rows that a page knows of; a dozen are its examples
 DRAWN = "drawn"
 """What `--check` takes for rows that are no real ones."""
 
@@ -34,13 +38,18 @@ def export_run(
     opset: int | None,
     force: bool,
     smaller: Smaller,
+    page: Page,
 ) -> None:
     """`amalgam export`."""
     from amalgam import run
 
+    if page.folder is None and page.package is not None:
+        raise RequestError("--runtime is onnxruntime-web for a page; say where the page goes with --page DIR")
     if run.is_of_words(folder):
         none_of({"--check": check, "--option": given or None, "--opset": opset, "--quantize": smaller.how}, folder)
-        export_words(folder, out, force)
+        made = export_words(folder, out, force)
+        if page.folder is not None:
+            words_page(folder, made, page)
         return
     if given and check in (None, DRAWN):
         raise RequestError("--option says what the file of --check does not say itself; name one")
@@ -58,7 +67,9 @@ def export_run(
     show([facts(path)])
     console().print(Text(f"The student lies in {path}"))
     if smaller.how is not None:
-        quantise(folder, student, path, real, smaller, force)
+        path = quantise(folder, student, path, real, smaller, force)
+    if page.folder is not None:
+        rows_page(folder, student, path, real, page)
 
 
 def _real(
@@ -95,10 +106,23 @@ class Smaller:
     trust: bool
 
 
+@dataclass(frozen=True)
+class Page:
+    """What is asked of a page.
+
+    Attributes:
+        folder: where it goes; None wants none.
+        package: onnxruntime-web, a `.tgz` or a folder; None takes it from npm.
+    """
+
+    folder: Path | None
+    package: Path | None
+
+
 def quantise(
     folder: Path, student: Student, graph: Path, real: Callable[[], Real] | None, asked: Smaller, force: bool
-) -> None:
-    """A smaller file beside the fp32 one, what it loses, and what both and the teachers take."""
+) -> Path:
+    """A smaller file beside the fp32 one, what it loses, and what both and the teachers take; where it lies."""
     from amalgam.export.described import refuse_another
     from amalgam.export.rows import MEASURED, annotated_as, spread
     from amalgam.export.shrink import shrink
@@ -139,6 +163,7 @@ def quantise(
         )
     )
     to.print(Text(f"The smaller file lies in {path}"))
+    return path
 
 
 def _teachers(folder: Path, rows: Any, trust: bool, progress: Progress) -> tuple[list[Timing], str]:
@@ -153,6 +178,55 @@ def _teachers(folder: Path, rows: Any, trust: bool, progress: Progress) -> tuple
         return [], str(error)
     name = "teacher" if len(panel.seats) == 1 else f"{len(panel.seats)} teachers"
     return [of_callable(name, ensemble(panel), rows, bytes=bytes_of(panel))], ""
+
+
+def rows_page(folder: Path, student: Student, graph: Path, real: Callable[[], Real] | None, asked: Page) -> None:
+    """A page that runs a file of a student, with some of its rows to begin with."""
+    from amalgam.export.rows import annotated_as, spread
+    from amalgam.page import About, Samples
+
+    if real is None:
+        raise RequestError("a page shows some real rows to begin with, and there are none; name some with --check DATA")
+    whole = real().measured
+    rows = whole.take(spread(len(whole), _SHOWN))
+    told = annotated_as(rows, student.labels)
+    said = () if told is None else [", ".join(student.labels[at] for at in (row == 1).nonzero()[0]) for row in told]
+    samples = Samples(
+        inputs=rows.inputs(slice(None)).numpy(), features=student.features,
+        names=[f"row {number}" for number in rows.ids.tolist()], said=said,
+    )  # fmt: skip
+    _page(graph, samples, About(*_of(folder)), asked)
+
+
+def words_page(folder: Path, graph: Path, asked: Page) -> None:
+    """A page that finds the nearest words of an embedding."""
+    from amalgam.embeddings.words import WordVectors
+    from amalgam.page import About, Vocabulary
+
+    if graph.suffix != ".onnx":
+        raise RequestError(f"a page runs an ONNX file, and {graph} is none; leave --out out, or name an .onnx file")
+    _page(graph, Vocabulary(WordVectors.load(folder).words), About(*_of(folder)), asked)
+
+
+def _page(graph: Path, content: Samples | Vocabulary, about: About, asked: Page) -> None:
+    from amalgam.page import build
+
+    assert asked.folder is not None
+    with shown() as progress:
+        made = build(graph, asked.folder, content, about, package=asked.package, progress=progress)
+    console().print(Text(f"A page of {made.bytes / 1e6:.1f} MB lies in {made.folder}; look at it with"))
+    console().print(Text(f"    python -m http.server --directory {shlex.quote(str(made.folder))}"))
+
+
+def _of(folder: Path) -> tuple[str, str, tuple[str, ...]]:
+    """The name of a run, its strategy and its teachers; as little as is known of a saved student."""
+    from amalgam import run
+
+    if not (folder / run.REPORT).is_file():
+        return "", "", ()
+    told = json.loads((folder / run.REPORT).read_text(encoding="utf-8"))
+    sources = told.get("teachers") or told.get("sources") or ()
+    return told["recipe"], told["strategy"], tuple(one["name"] for one in sources)
 
 
 def show(files: Sequence[Mapping[str, Any]]) -> None:
