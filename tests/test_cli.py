@@ -20,6 +20,7 @@ import yaml
 import amalgam
 from amalgam import __version__, datasets, edge
 from tests.conftest import Cli
+from tests.page import made
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,55 @@ def test_export_elsewhere_and_the_edge(run: Path, cli: Cli, tmp_path: Path) -> N
     assert json.loads(light.about["amalgam.teachers"]) == []  # a saved student says of nobody
     rows = datasets.load("digits").rows.inputs(slice(None)).numpy()
     assert np.array_equal(light.predict(rows), amalgam.load(run).predict(rows))
+
+
+def test_a_smaller_file_and_a_page_beside_it(
+    run: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.pretend(monkeypatch)
+    package, page = made.package(tmp_path / "package.tgz"), tmp_path / "page"
+    asked = ("export", run, "--out", tmp_path / "s.onnx", "--quantize", "int8", "--page", page, "--runtime", package)
+    code, out, err = cli(*asked)
+    assert code == 0, err
+    lines = [line.split() for line in out.splitlines()]
+    timed = {line[0]: line for line in lines if line and line[0] in ("fp32", "int8", "2")}
+    assert set(timed) == {"fp32", "int8", "2"}  # the two teachers
+    assert (tmp_path / "s.int8.onnx").stat().st_size < (tmp_path / "s.onnx").stat().st_size
+    assert re.search(
+        r"int8, dynamic: F1 micro 0\.\d{4}, before 0\.\d{4}, on 358 rows, of which \d+\.\d\d% are decided", out
+    )
+    assert f"The smaller file lies in {tmp_path / 's.int8.onnx'}" in out
+    small, whole = edge.Student(tmp_path / "s.int8.onnx"), amalgam.load(run)
+    rows = datasets.load("digits").rows.inputs(slice(None)).numpy()
+    assert (small.predict(rows) == whole.predict(rows)).mean() > 0.97
+    assert f"lies in {page}; look at it with" in out
+    assert (page / "student.onnx").read_bytes() == (tmp_path / "s.int8.onnx").read_bytes()
+    told = (page / "index.html").read_text()
+    assert "digits-arithmetic" in told
+    assert "closed_loop" in told
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("--quantize", "int8"), "what a smaller file loses is measured on real rows, and there are none; name some "
+                                 "with --check DATA"),
+        (("--page", "p"), "a page begins with some real rows, and there are none; name some with --check DATA"),
+        (("--page", "{there}", "--check", "digits"), "{there}"),
+        (("--runtime", "p.tgz"), "--runtime is onnxruntime-web for a page; say where the page goes with --page DIR"),
+    ],
+)  # fmt: skip
+def test_what_a_device_cannot_be_given_is_said_before_any_work(
+    asked: tuple[str, ...], message: str, run: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("amalgam.export.export", None)  # would be called
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine").write_text("")
+    code, _, err = cli("export", run / "student", *(one.format(there=tmp_path / "there") for one in asked))
+    assert code == 2
+    assert message.format(there=tmp_path / "there") in err
+    assert {one.name for one in tmp_path.iterdir()} <= {"there", "home"}
 
 
 @pytest.mark.parametrize(

@@ -60,15 +60,16 @@ def export_run(
     student, path = load(folder), out if out is not None else folder / run.ONNX
     with shown() as progress:
         real = _real(folder, student, check, given, progress)
+        refuse_early(student, path, real, smaller, page, force)
         with progress.step("export", 1, "model") as bar:
             rows = None if real is None else lambda: real().measured
             export(student, path, rows, opset=opset, made=provenance(folder), force=force)
             bar.advance(1)
     show([facts(path)])
     console().print(Text(f"The student lies in {path}"))
-    if smaller.how is not None:
-        path = quantise(folder, student, path, real, smaller, force)
-    if page.folder is not None:
+    if smaller.how is not None and real is not None:
+        path = quantise(folder, student, path, real, smaller)
+    if page.folder is not None and real is not None:
         rows_page(folder, student, path, real, page)
 
 
@@ -119,24 +120,39 @@ class Page:
     package: Path | None
 
 
-def quantise(
-    folder: Path, student: Student, graph: Path, real: Callable[[], Real] | None, asked: Smaller, force: bool
-) -> Path:
-    """A smaller file beside the fp32 one, what it loses, and what both and the teachers take; where it lies."""
+def refuse_early(
+    student: Student, path: Path, real: Callable[[], Real] | None, smaller: Smaller, page: Page, force: bool
+) -> None:
+    """What can be refused before any work: no real rows where they are needed, and outputs that are there."""
     from amalgam.export.described import refuse_another
+    from amalgam.page import folders
+
+    if smaller.how is not None:
+        if real is None:
+            raise RequestError(
+                "what a smaller file loses is measured on real rows, and there are none; name some with --check DATA"
+            )
+        if not force:
+            refuse_another(_smaller(path, smaller.how), student)
+    if page.folder is not None:
+        if real is None:
+            raise RequestError("a page begins with some real rows, and there are none; name some with --check DATA")
+        folders.refuse_others(page.folder)
+
+
+def _smaller(path: Path, how: How) -> Path:
+    """Where the smaller file of a file goes."""
+    return path.with_suffix(f".{how}.onnx")
+
+
+def quantise(folder: Path, student: Student, graph: Path, real: Callable[[], Real], asked: Smaller) -> Path:
+    """A smaller file beside the fp32 one, what it loses, and what both and the teachers take; where it lies."""
     from amalgam.export.rows import MEASURED, annotated_as, spread
     from amalgam.export.shrink import shrink
     from amalgam.export.timing import shown as as_rows
 
     assert asked.how is not None
-    if real is None:
-        raise RequestError(
-            "what a smaller file loses is measured on real rows, and there are none; name some with --check DATA"
-        )
-    path = graph.with_suffix(f".{asked.how}.onnx")
-    if not force:
-        refuse_another(path, student)
-    measured = real().measured
+    path, measured = _smaller(graph, asked.how), real().measured
     some = spread(len(measured), MEASURED)
     rows, learned = measured.inputs(some).numpy(), real().learned
     with shown() as progress, progress.step(asked.how, 2, "models") as bar:
@@ -180,13 +196,11 @@ def _teachers(folder: Path, rows: Any, trust: bool, progress: Progress) -> tuple
     return [of_callable(name, ensemble(panel), rows, bytes=bytes_of(panel))], ""
 
 
-def rows_page(folder: Path, student: Student, graph: Path, real: Callable[[], Real] | None, asked: Page) -> None:
+def rows_page(folder: Path, student: Student, graph: Path, real: Callable[[], Real], asked: Page) -> None:
     """A page that runs a file of a student, with some of its rows to begin with."""
     from amalgam.export.rows import annotated_as, spread
     from amalgam.page import About, Samples
 
-    if real is None:
-        raise RequestError("a page shows some real rows to begin with, and there are none; name some with --check DATA")
     whole = real().measured
     rows = whole.take(spread(len(whole), _SHOWN))
     told = annotated_as(rows, student.labels)
