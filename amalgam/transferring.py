@@ -323,7 +323,7 @@ def taught(
         return lesson(target, None, "training", "target"), None, ()
     learn, held = divided(target, method.validation, recipe.seed)
     reward = Reward(
-        held.rows.inputs(slice(None)).to(device), held.truth.probabilities.to(device), held.truth.spans, method.reward,
+        held.rows.inputs(slice(None)).to(device), held.truth.probabilities.to(device), held.spans, method.reward,
         method.reward_batch,
     )  # fmt: skip
     policy = method.policy(source.said.shape[1]).to(device)

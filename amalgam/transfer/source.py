@@ -12,7 +12,7 @@ from torch import Tensor
 from amalgam.classes import Spans
 from amalgam.errors import RequestError, listed
 from amalgam.joining import join
-from amalgam.labels import Tasks, class_label
+from amalgam.labels import Tasks, class_label, spans_of
 from amalgam.signals import Rows, Targets
 
 
@@ -33,11 +33,7 @@ class Source:
     @property
     def spans(self) -> Spans:
         """Where among the C classes those of each task stand."""
-        found, first = list[tuple[int, int]](), 0
-        for classes in self.tasks.values():
-            found.append((first, first + len(classes)))
-            first += len(classes)
-        return tuple(found)
+        return spans_of(self.tasks, self.rows.labels)
 
     @property
     def classes(self) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from amalgam.classes import as_targets
+from amalgam.classes import Spans, as_targets
 from amalgam.errors import RequestError
 from amalgam.labels import ONE, Tasks, spans_of
 from amalgam.signals import ProbabilityTargets, Rows
@@ -26,9 +26,14 @@ class Target:
     tasks: Tasks
 
     @property
+    def spans(self) -> Spans:
+        """Where the classes of the task stand."""
+        return spans_of(self.tasks, self.rows.labels)
+
+    @property
     def truth(self) -> ProbabilityTargets:
         """Their annotations as targets."""
-        return ProbabilityTargets(*as_targets(self.rows.annotated), spans=spans_of(self.tasks, self.rows.labels))
+        return ProbabilityTargets(*as_targets(self.rows.annotated), spans=self.spans)
 
     def take(self, index: Tensor) -> Target:
         """Some of the rows."""
