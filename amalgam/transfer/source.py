@@ -105,7 +105,7 @@ def by_teachers(rows: Rows, said: Mapping[str, Tensor], labels: Mapping[str, Seq
     return Source(replace(rows, labels=names, annotated=torch.cat(likeliest, 1)), every.half(), tasks)
 
 
-def prior_matched(source: Source, wanted: Tensor, seed: int) -> tuple[Source, Tensor]:
+def prior_matched(source: Source, wanted: Tensor, seed: int) -> Source:
     """As many rows of a source, drawn so that its classes come as often as a target asks for them (DATL).
 
     Ngiam and others, "Domain adaptive transfer learning with specialist models" (2018): a row counts P_t(y) / P_s(y),
@@ -115,16 +115,12 @@ def prior_matched(source: Source, wanted: Tensor, seed: int) -> tuple[Source, Te
         source: of one task.
         wanted: P_t(y), (C,), the mean probability that the model gives each class on the target's rows.
         seed: of the draw.
-
-    Returns:
-        the rows, and the weight of each class, the largest of which is 1, (C,).
     """
-    weights = importance(wanted, source.counts)
-    chances = weights[source.classes].sum(1)
+    chances = importance(wanted, source.counts)[source.classes].sum(1)
     drawn = torch.multinomial(
         chances.double(), len(source.rows), replacement=True, generator=torch.Generator().manual_seed(seed)
     )
-    return source.take(drawn), weights
+    return source.take(drawn)
 
 
 def importance(wanted: Tensor, counts: Tensor) -> Tensor:
