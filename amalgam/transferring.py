@@ -46,7 +46,7 @@ from amalgam.transfer.coach import Coach, Heads
 from amalgam.transfer.method import Beside, Transfer
 from amalgam.transfer.policy import Policy
 from amalgam.transfer.reward import Reward
-from amalgam.transfer.source import Further, Source, annotated, by_teachers, require_known
+from amalgam.transfer.source import Further, Source, annotated, by_teachers, unknown_to
 from amalgam.transfer.target import Target, divided, target_of
 from amalgam.transfer.told import Transferred, told
 
@@ -107,7 +107,7 @@ def distill(
             ]
             _refuse_leaks(parts, found, seats)
             source = labelled(found, seats, journal)
-            if source is not None and (odd := require_known(source, space.names)) and len(odd) < len(space.names):
+            if source is not None and (odd := unknown_to(source, space.names)) and len(odd) < len(space.names):
                 journal.note(f"no source has a class named {listed(odd)}: what it is learned from is the target alone")
         with journal.timed("pretraining"):
             student, head = begun(recipe, method, target, source, accelerator, journal)

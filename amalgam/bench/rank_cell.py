@@ -23,6 +23,7 @@ from amalgam.datasets.loaded import Loaded, narrowed
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError
 from amalgam.fingerprint import fingerprint, of_rows
+from amalgam.labels import class_of
 from amalgam.panel import Seat
 from amalgam.parts import IN_MEMORY
 from amalgam.processes import processes
@@ -199,7 +200,7 @@ def transferred(
 
 def plainly(rows: Rows) -> Rows:
     """A source's rows with their own names of classes again."""
-    return replace(rows, labels=tuple(label.partition(": ")[2] for label in rows.labels))
+    return replace(rows, labels=tuple(map(class_of, rows.labels)))
 
 
 def recipe_of(table: RankTable, collection: Collection, source: bool, seed: int, where: str) -> TransferRecipe:

@@ -12,7 +12,7 @@ from torch import Tensor
 from amalgam.classes import Spans
 from amalgam.errors import RequestError, listed
 from amalgam.joining import join
-from amalgam.labels import Tasks, class_label, spans_of
+from amalgam.labels import Tasks, class_label, class_of, spans_of
 from amalgam.signals import Rows, Targets
 
 
@@ -130,9 +130,9 @@ def importance(wanted: Tensor, counts: Tensor) -> Tensor:
     return (weights / weights.max().clamp_min(1e-300)).float()
 
 
-def require_known(source: Source, names: Sequence[str]) -> list[str]:
+def unknown_to(source: Source, names: Sequence[str]) -> list[str]:
     """The target's classes that no source has by name: nothing is wrong with them, but a reader may want to know."""
-    there = {label.partition(": ")[2] for label in source.rows.labels}
+    there = set(map(class_of, source.rows.labels))
     return [name for name in names if name not in there]
 
 

@@ -7,7 +7,7 @@ import torch
 
 from amalgam.errors import RequestError
 from amalgam.signals import TensorRows
-from amalgam.transfer.source import annotated, by_teachers, importance, prior_matched, require_known
+from amalgam.transfer.source import annotated, by_teachers, importance, prior_matched, unknown_to
 from amalgam.transfer.told import told
 
 
@@ -72,4 +72,5 @@ def test_the_report_ranks_classes_with_examples() -> None:
 
 
 def test_classes_that_no_source_has_are_told() -> None:
-    assert require_known(annotated({"x": rows([0, 1])}), ["b", "z"]) == ["z"]
+    both = annotated({"x": rows([0, 1]), "y": rows([0, 1], ("c", "d"))})
+    assert unknown_to(both, ["b", "z", "d"]) == ["z"]
