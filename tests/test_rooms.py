@@ -104,6 +104,7 @@ SEES = {
     "joining": {"errors", "signals"},
     "transfer": {
         "classes",
+        "datasets",
         "errors",
         "joining",
         "labels",

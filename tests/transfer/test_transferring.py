@@ -19,7 +19,6 @@ from amalgam.journal import Journal
 from amalgam.progress import Silent
 from amalgam.signals import TensorRows
 from amalgam.transfer.policy import Policy
-from amalgam.transfer.target import divided, target_of
 from tests.conftest import Cli
 
 WAYS = ("l2tl", "joint", "random_search", "fine_tuning", "datl")
@@ -184,15 +183,3 @@ def test_weights_that_collapse_are_told_and_training_goes_on() -> None:
     transferring.warn(policy, journal)
     assert journal.notes[1] == "the policy weighs the source as a whole at nearly 0: it does not help this target"
     assert policy.act().weights.shape == (3,)
-
-
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
-def test_every_class_keeps_rows_to_learn_and_has_some_held(share: float) -> None:
-    target = target_of(digits(range(4)))
-    learn, held = divided(target, share, 0)
-    assert len(learn.rows) + len(held.rows) == len(target.rows)
-    assert held.rows.annotated is not None
-    assert target.rows.annotated is not None
-    counts = target.rows.annotated.sum(0)
-    torch.testing.assert_close(held.rows.annotated.sum(0), (share * counts).round())
-    assert set(learn.rows.ids.tolist()).isdisjoint(held.rows.ids.tolist())
