@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from torch import Tensor, nn
 from amalgam import registry, run, store, strategies
 from amalgam.classes import probabilities
 from amalgam.collect import vote
+from amalgam.ending import kept, measure, reported
 from amalgam.errors import RequestError, listed
 from amalgam.evaluation import measurable
 from amalgam.figures import MOST_CLASSES
@@ -28,11 +27,10 @@ from amalgam.labels import LabelSpace
 from amalgam.losses import stepwise
 from amalgam.panel import Panel, Seat, seat
 from amalgam.parts import Parts, apportion, further_rows, refuse_leaks
-from amalgam.pipeline import export_into, measure
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import TransferRecipe
-from amalgam.report import ANNOTATED, Known, Report, machine
+from amalgam.report import ANNOTATED, Report
 from amalgam.schema import parse
 from amalgam.signals import Loss, Rows, StudentOutput, Targets
 from amalgam.student import Student, build, load, settings_of
@@ -117,24 +115,15 @@ def distill(
             fitted, policy, rewarded = taught(
                 recipe, method, student, head, target, source, accelerator, folder, journal
             )
-        evaluation = None
         with journal.timed("evaluation"):
             evaluation = measure(student, panel, parts.test, journal)
-        exported: dict[str, Any] = {}
-        if folder is not None:
-            student.save(folder / run.STUDENT)
-            if recipe.export:
-                with journal.timed("export"), shown.step("export", 1, "model") as bar:
-                    exported = export_into(student, folder, Parts(target.rows, parts.test))
-                    bar.advance(1)
-        report = Report(
-            recipe=recipe.name,
-            strategy=recipe.strategy["name"],
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            student=Known.of(student, recipe.student["name"]),
+        exported = kept(student, recipe, folder, Parts(target.rows, parts.test), journal)
+        report = reported(
+            recipe,
+            student,
+            accelerator,
+            journal,
             teachers=(),
-            machine=machine(str(accelerator.device)),
-            seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
             data={
                 "learnt from": len(target.rows),
                 ANNOTATED: len(target.rows),
@@ -146,7 +135,6 @@ def distill(
             evaluation=evaluation,
             transfer=None if source is None else transferred(source, policy),
             export=exported,
-            notes=tuple(journal.notes),
         )
         if folder is not None:
             report.write(
