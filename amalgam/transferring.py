@@ -14,12 +14,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from amalgam import registry, run, store, strategies
+from amalgam import registry, run
 from amalgam.classes import probabilities
 from amalgam.collect import vote
 from amalgam.ending import kept, measure, reported
 from amalgam.errors import RequestError, listed
 from amalgam.evaluation import measurable
+from amalgam.feasibility import feasible_transfer, pretraining_of
 from amalgam.figures import MOST_CLASSES
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
 from amalgam.journal import Journal
@@ -31,15 +32,13 @@ from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import TransferRecipe
 from amalgam.report import ANNOTATED, Report
-from amalgam.schema import parse
 from amalgam.signals import Loss, Rows, StudentOutput, Targets
-from amalgam.student import Student, build, load, settings_of
+from amalgam.student import Student, build, load
 from amalgam.thumbnails import Thumbnails, taken
 from amalgam.training.settings import CODE as TRAINING
-from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
 from amalgam.transfer import CODE
-from amalgam.transfer.begin import adopt, last_of, learned, require_last
+from amalgam.transfer.begin import adopt, last_of, learned
 from amalgam.transfer.coach import Coach, Heads
 from amalgam.transfer.method import Beside, Transfer
 from amalgam.transfer.policy import Policy
@@ -80,7 +79,7 @@ def distill(
         RequestError: something in the request must be mended.
         WorkError: the work failed.
     """
-    method = feasible(recipe, bool(sources))
+    method = feasible_transfer(recipe, keep, bool(sources))
     accelerator = processes()
     shown = progress or Silent()
     with run.opened(out, recipe, resume, keep, True) as folder, ExitStack() as passing:
@@ -143,47 +142,11 @@ def distill(
         return student, report
 
 
-def feasible(recipe: TransferRecipe, given: bool = False) -> Transfer:
-    """The way to transfer of a recipe, after a look at everything that can be refused before any work.
-
-    Args:
-        recipe: the run.
-        given: whether sources come from memory.
-
-    Raises:
-        RequestError: no such strategy or student, no source for one that learns from it, several processes.
-    """
-    where = f"recipe {recipe.name}"
-    method = strategies.build_transfer(recipe.strategy, where)
-    settings_of(recipe.student, f"{where}, student")
-    require_last(recipe.student)
-    pretraining_of(recipe)
-    if not recipe.sources and not given and (isinstance(method, Beside) or method.pretraining):
-        raise RequestError(
-            f"strategy {recipe.strategy['name']!r} learns from a source beside the target, and there is none; name one "
-            "with --source, or, to learn the target alone, choose fine_tuning and --set strategy.pretraining=0"
-        )
-    if recipe.live:
-        raise RequestError("live asks teachers about random views, and no teacher is asked here; leave it out")
-    if (several := processes(recipe.training).num_processes) > 1:
-        raise RequestError(
-            f"strategy {recipe.strategy['name']!r} learns in one process; start it without a launcher (now {several} "
-            "processes)"
-        )
-    store.ready()
-    return method
-
-
 def _showing(recipe: TransferRecipe) -> TransferRecipe:
     """The recipe with all annotations shown, where nothing says how many are."""
     if recipe.data.shows_some:
         return recipe
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"labelled": 1.0})})
-
-
-def pretraining_of(recipe: TransferRecipe) -> Training:
-    """How a network learns the source; RequestError for settings that are none."""
-    return parse(Training, {**recipe.training.model_dump(), **recipe.pretraining}, f"recipe {recipe.name}, pretraining")
 
 
 def read(

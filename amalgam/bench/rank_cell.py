@@ -22,6 +22,7 @@ from amalgam.datasets.few import few_of_each
 from amalgam.datasets.loaded import Loaded, narrowed
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError
+from amalgam.feasibility import feasible_transfer, pretraining_of
 from amalgam.fingerprint import fingerprint, of_rows
 from amalgam.labels import class_of
 from amalgam.panel import Seat
@@ -99,7 +100,7 @@ def ready(table: RankTable) -> None:
             )
     for name, collection in table.settings.items():
         with within(f"table {table.name}, setting {name}"):
-            transferring.feasible(recipe_of(table, collection, True, 0, name))
+            feasible_transfer(recipe_of(table, collection, True, 0, name), keep=False)
             for one in (*collection.sources.values(), *collection.targets.values()):
                 halves(one, 0)
 
@@ -157,7 +158,7 @@ def measured(table: RankTable, collection: Collection, seed: int, where: str, te
         source = annotated({name: halves(one, seed)[0]})
         recipe = recipe_of(table, collection, True, seed, where)
         network = learned(
-            source, recipe.student, table.epochs, transferring.pretraining_of(recipe), seed,
+            source, recipe.student, table.epochs, pretraining_of(recipe), seed,
             accelerator=processes(), progress=Silent(), where=where,
         )  # fmt: skip
         seat = seat_of(network, place, processes(), trust=False, progress=Silent())

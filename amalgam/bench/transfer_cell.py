@@ -11,6 +11,7 @@ from amalgam.bench.scores import Cell, Score, Tell
 from amalgam.bench.transfer_table import Crossing, TransferTable
 from amalgam.classes import one_hot
 from amalgam.errors import RequestError
+from amalgam.feasibility import feasible_transfer
 from amalgam.fingerprint import fingerprint, of_array, of_rows
 from amalgam.metrics import measures
 from amalgam.parts import apportion
@@ -29,7 +30,7 @@ def ready(table: TransferTable) -> None:
         here = f"table {table.name}, setting {name}"
         for key in table.methods:
             with within(f"{here}, method {key}"):
-                transferring.feasible(recipe_of(table, crossing, key, 0, here))
+                feasible_transfer(recipe_of(table, crossing, key, 0, here), keep=False)
         with within(here):
             test_of(recipe_of(table, crossing, table.headline, 0, here))
 
