@@ -53,6 +53,7 @@ SEES = {
         "strategy",
     },
     "wordtests": {"datasets", "embeddings", "errors", "fingerprint", "tokens", "wordtests"},
+    "anchors": {"teacher"},
     "classes": set(),
     "strategy": {"classes", "labels", "losses", "panel", "signals", "teacher"},
     "training": {"classes", "errors", "files", "losses", "progress", "signals", "training"},

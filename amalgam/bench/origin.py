@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from amalgam import datasets, run, wordtests
+from amalgam.anchors import OF_FILES
 from amalgam.bench.graph_table import GraphTable, Pair
 from amalgam.bench.ground import within
 from amalgam.bench.rank_table import Collection, RankTable
@@ -19,7 +20,6 @@ from amalgam.embeddings import specs as embeddings
 from amalgam.errors import RequestError
 from amalgam.fingerprint import fingerprint, of_code, of_file
 from amalgam.labelgraph import specs
-from amalgam.recipe import OF_FILES
 
 SHOWING = {
     "__main__", "api", "cli", "compare", "doctor", "explain", "figures", "finished", "progress", "report", "results",
