@@ -212,17 +212,12 @@ def recipe_of(table: RankTable, collection: Collection, source: bool, seed: int,
         "data": {"source": IN_MEMORY, "labelled": 1.0},
         "sources": [{"source": IN_MEMORY}] if source else [],
         "pretraining": table.pretraining,
-        "student": student_of(table, collection),
+        "student": table.student_of(collection),
         "training": {**table.training, **collection.training},
         "seed": seed,
         "export": False,
     }
     return parse(TransferRecipe, content, f"table {table.name}, setting {where}")
-
-
-def student_of(table: RankTable, collection: Collection) -> dict[str, Any]:
-    """The student of a setting: its own, if it names one, else the table's with what it changes."""
-    return {**({} if "name" in collection.student else table.student), **collection.student}
 
 
 @lru_cache(maxsize=64)

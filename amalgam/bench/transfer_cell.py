@@ -105,17 +105,12 @@ def recipe_of(table: TransferTable, crossing: Crossing, key: str, seed: int, whe
         },
         "sources": [one.model_dump() for one in crossing.sources],
         "pretraining": table.pretraining,
-        "student": student_of(table, crossing),
+        "student": table.student_of(crossing),
         "training": {**table.training, **method.training, **crossing.training},
         "seed": seed,
         "export": False,
     }
     return parse(TransferRecipe, content, f"{where}, method {key}")
-
-
-def student_of(table: TransferTable, crossing: Crossing) -> dict[str, Any]:
-    """The student of a setting: its own, if it names one, else the table's with what it changes."""
-    return {**({} if "name" in crossing.student else table.student), **crossing.student}
 
 
 def test_of(recipe: TransferRecipe) -> Rows:
