@@ -25,25 +25,24 @@ from amalgam.figures import MOST_CLASSES
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
 from amalgam.journal import Journal
 from amalgam.labels import LabelSpace
-from amalgam.losses import stepwise
 from amalgam.panel import Panel, Seat, seat
 from amalgam.parts import Parts, apportion, further_rows, refuse_leaks
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import TransferRecipe
 from amalgam.report import ANNOTATED, Report
-from amalgam.signals import Loss, Rows, StudentOutput, Targets
+from amalgam.signals import Rows
 from amalgam.student import Student, build, load
 from amalgam.thumbnails import Thumbnails, taken
 from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.trainer import Fit, fit
 from amalgam.transfer import CODE
 from amalgam.transfer.begin import adopt, last_of, learned
-from amalgam.transfer.coach import Coach, Heads
+from amalgam.transfer.coach import Coach, Heads, own_loss
 from amalgam.transfer.method import Beside, Transfer
 from amalgam.transfer.policy import Policy
 from amalgam.transfer.reward import Reward
-from amalgam.transfer.source import Further, Source, annotated, by_teachers, unknown_to
+from amalgam.transfer.source import Source, annotated, by_teachers, unknown_to
 from amalgam.transfer.target import Target, divided, target_of
 from amalgam.transfer.told import Transferred, told
 
@@ -288,13 +287,6 @@ def taught(
     student.load_state_dict(beginning)
     coach = Coach(source, policy, None, method.source_batch, method.multiple, device)
     return lesson(target, coach, "training on all labelled rows", "again"), policy, fitted.history
-
-
-def own_loss(output: StudentOutput, targets: Targets) -> Loss:
-    """The mean loss of the target's rows, the second term of Eq. (1); the source's have none of their own."""
-    if isinstance(targets, Further):
-        return Loss(output.logits.new_zeros(()), output.logits.new_zeros(()))
-    return stepwise(output, targets)
 
 
 def transferred(source: Source, policy: Policy | None) -> Transferred:
