@@ -86,6 +86,7 @@ SEES = {
         "figures",
         "files",
         "fingerprint",
+        "joining",
         "journal",
         "panel",
         "parts",
