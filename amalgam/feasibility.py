@@ -11,9 +11,13 @@ from amalgam.errors import RequestError
 from amalgam.panel import Panel
 from amalgam.parts import Parts
 from amalgam.processes import processes
-from amalgam.recipe import Recipe
+from amalgam.recipe import Recipe, TransferRecipe
+from amalgam.schema import parse
 from amalgam.strategy import Strategy
 from amalgam.student import Student, settings_of
+from amalgam.training.settings import Training
+from amalgam.transfer.begin import require_last
+from amalgam.transfer.method import Beside, Transfer
 
 
 def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
@@ -48,6 +52,78 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
             f"strategy {recipe.strategy['name']!r} trains networks of its own before the student, which is done in one "
             f"process; start it without a launcher (now {several} processes)"
         )
+    _require_tracker(recipe, keep)
+    return strategy
+
+
+def feasible_transfer(recipe: TransferRecipe, keep: bool, given: bool = False) -> Transfer:
+    """The way to transfer of a recipe, after a look at everything that can be refused before any work.
+
+    Args:
+        recipe: the run.
+        keep: whether there is a run directory.
+        given: whether sources come from memory.
+
+    Raises:
+        RequestError: no such strategy, student, precision or tracker, no source for a strategy that learns from one,
+            several processes, or what means nothing in a transfer.
+    """
+    where = f"recipe {recipe.name}"
+    method = strategies.build_transfer(recipe.strategy, where)
+    settings_of(recipe.student, f"{where}, student")
+    require_last(recipe.student)
+    pretraining_of(recipe)
+    _refuse_idle(recipe)
+    if not recipe.sources and not given and (isinstance(method, Beside) or method.pretraining):
+        raise RequestError(
+            f"strategy {recipe.strategy['name']!r} learns from a source beside the target, and there is none; name one "
+            "with --source, or, to learn the target alone, choose fine_tuning and --set strategy.pretraining=0"
+        )
+    if (several := processes(recipe.training).num_processes) > 1:
+        raise RequestError(
+            f"strategy {recipe.strategy['name']!r} learns in one process; start it without a launcher (now {several} "
+            "processes)"
+        )
+    _require_tracker(recipe, keep)
+    store.ready()
+    return method
+
+
+def pretraining_of(recipe: TransferRecipe) -> Training:
+    """How a network learns the source; RequestError for settings that are none."""
+    return parse(Training, {**recipe.training.model_dump(), **recipe.pretraining}, f"recipe {recipe.name}, pretraining")
+
+
+def _refuse_idle(recipe: TransferRecipe) -> None:
+    """RequestError for what a recipe of teachers may say, and means nothing in a transfer."""
+    idle = {
+        "live": (recipe.live, "asks teachers about random views, and no teacher is asked here; leave it out"),
+        "contributions": (
+            recipe.contributions,
+            "distils again without each teacher, and this student learns annotations, not teachers; leave it out",
+        ),
+        "labels.names": (
+            recipe.labels.names is not None,
+            "chooses among the teachers' labels, and this student has those of its data; leave it out (the data option "
+            "`only` chooses among classes)",
+        ),
+        "data.join": (
+            recipe.data.join,
+            "adds rows whose labels a label graph joins with the target's, and there is none; name them with --source",
+        ),
+        "data.shows": (
+            recipe.data.shows,
+            "says what parts are annotated with that a label graph joins, and there is none; leave it out, and say how "
+            "many of the target's rows are labelled: --set data.shots=5",
+        ),
+    }
+    for key, (given, why) in idle.items():
+        if given:
+            raise RequestError(f"recipe {recipe.name}: {key} {why}")
+
+
+def _require_tracker(recipe: Recipe, keep: bool) -> None:
+    """RequestError for a tracker that is not there, or has no run directory to write into."""
     tracker, known = recipe.training.tracker, [str(one) for one in get_available_trackers()]
     if tracker is not None and tracker not in known:
         raise RequestError(
@@ -56,7 +132,6 @@ def feasible(recipe: Recipe, keep: bool) -> Strategy[Any]:
         )
     if tracker is not None and not keep:
         raise RequestError(f"training.tracker {tracker!r} writes into the run directory; name one with `out`")
-    return strategy
 
 
 def knows(strategy: Strategy[Any]) -> str:

@@ -17,6 +17,7 @@ from amalgam.annotations import renamed
 from amalgam.classes import probabilities
 from amalgam.collect import learner, vote
 from amalgam.datasets import DataOptions
+from amalgam.ending import measure
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation
 from amalgam.explain import Explanation
@@ -25,7 +26,7 @@ from amalgam.journal import Journal
 from amalgam.labels import LabelSpace
 from amalgam.panel import Panel
 from amalgam.parts import IN_MEMORY, Parts, apportion, leaks, rows_for
-from amalgam.pipeline import assemble, measure, seen_by, untrained
+from amalgam.pipeline import assemble, seen_by, untrained
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress
 from amalgam.recipe import Recipe, TransferRecipe, read

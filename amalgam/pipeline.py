@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,18 +17,19 @@ from amalgam import registry, run
 from amalgam.annotations import annotated_for, lookalike_notes
 from amalgam.collect import Surrogate, surrogate, unlearned, vote, weighed
 from amalgam.contributions import Contribution, contributions
+from amalgam.ending import kept, measure, reported
 from amalgam.errors import RequestError, listed
-from amalgam.evaluation import Evaluation, Line, evaluate, measurable
+from amalgam.evaluation import Evaluation, Line, measurable
 from amalgam.feasibility import feasible, knows, refuse_unreadable
-from amalgam.fingerprint import of_each_row, of_file, of_rows
+from amalgam.fingerprint import of_each_row, of_rows
 from amalgam.journal import Journal
 from amalgam.labels import spans_of
-from amalgam.panel import Panel, Seat, seat
+from amalgam.panel import Panel, seat
 from amalgam.parts import Parts, apportion, refuse_leaks
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe
-from amalgam.report import ANNOTATED, Known, Report, machine
+from amalgam.report import ANNOTATED, Known, Report
 from amalgam.results import MOST_WALKED
 from amalgam.signals import Rows
 from amalgam.strategy import Strategy
@@ -149,23 +148,16 @@ def distill(
         if chief:
             with journal.timed("evaluation"):
                 evaluation = measure(student, panel, parts.test, journal)
-        student.to("cpu")
+        exported = kept(student, recipe, folder if chief else None, parts, panel.seats, journal)
         added: tuple[Contribution, ...] = ()
         if recipe.contributions:
             with journal.timed("contributions"):
                 added = left_out(recipe, panel, evaluation, given, trust, journal)
-        exported: dict[str, Any] = {}
-        if chief and folder is not None:
-            student.save(folder / run.STUDENT)
-            if recipe.export:
-                with journal.timed("export"), shown.step("export", 1, "model") as bar:
-                    exported = export_into(student, folder, parts, recipe, panel.seats)
-                    bar.advance(1)
-        report = Report(
-            recipe=recipe.name,
-            strategy=recipe.strategy["name"],
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            student=Known.of(student, recipe.student["name"]),
+        report = reported(
+            recipe,
+            student,
+            accelerator,
+            journal,
             teachers=tuple(
                 Known(
                     name=one.name,
@@ -175,8 +167,6 @@ def distill(
                 )
                 for one in panel.seats
             ),
-            machine=machine(str(accelerator.device)),
-            seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
             data=told_of(parts, len(rows), fitted.rows),
             votes=journal.votes,
             counts=dict(taught.facts),
@@ -185,7 +175,6 @@ def distill(
             history=fitted.history,
             evaluation=evaluation,
             export=exported,
-            notes=tuple(journal.notes),
         )
         if chief and folder is not None:
             report.write(folder, None if parts.test is None else images_of(evaluation, parts.test, parts.features))
@@ -324,27 +313,7 @@ def first_weights(recipe: Recipe, panel: Panel, shape: tuple[int, ...], strategy
         return build(spec, shape, panel.space.names, f"recipe {recipe.name}, student")
 
 
-def measure(student: Student, panel: Panel, test: Rows | None, journal: Journal) -> Evaluation | None:
-    """The student beside its teachers on the test rows; None without annotated rows."""
-    if test is None:
-        journal.note("no annotated rows to measure on; name some with data.held_out")
-        return None
-    ballots = vote(panel, test.unlabelled(), of_rows(test), replace(journal, votes={}), name="test votes")
-    return evaluate(student, panel, test, ballots, progress=journal.progress)
-
-
 def images_of(evaluation: Evaluation | None, test: Rows, features: Sequence[str]) -> Thumbnails | None:
     """The images of the test rows that a report shows; None where it shows none or rows are no images."""
     walked = () if evaluation is None else evaluation.walked[:MOST_WALKED]
     return taken(test, features, (example.row for one in walked for example in one.examples))
-
-
-def export_into(student: Student, folder: Path, parts: Parts, recipe: Recipe, seats: Sequence[Seat]) -> dict[str, Any]:
-    """The ONNX file of a run, checked on real rows, and its facts."""
-    from amalgam.export import Provenance, export, facts
-
-    keys = ("name", "licence", "fingerprint")
-    teachers = tuple({key: getattr(one, key, None) for key in keys} for one in seats)
-    made = Provenance(recipe.strategy["name"], of_file(folder / run.RECIPE), teachers)
-    rows = parts.learn if parts.test is None else parts.test
-    return facts(export(student, folder / run.ONNX, rows, made=made, force=True))

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlencode
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator, model_validator
 
+from amalgam.anchors import anchor_recipe
 from amalgam.datasets import DataOptions
 from amalgam.embeddings.lexicon import Vocabulary
 from amalgam.errors import RequestError
 from amalgam.schema import assigned, parse, read_yaml
 from amalgam.shelf import find_recipe
-from amalgam.teacher import NETWORKS
 from amalgam.training.settings import Training
-
-OF_FILES = ("list", "texts", "graph")
-"""The settings of a strategy that are files: pairs of words, a label graph."""
 
 _FORBID = ConfigDict(extra="forbid", frozen=True)
 
@@ -268,13 +264,13 @@ def read_any(name: str, changes: Mapping[str, object] | None = None, assignments
     if "vocabulary" in content and "data" in (changes or {}):
         raise RequestError(f"recipe {name} makes one embedding of several; name them with --teacher, and no --data")
     if not content.get("made_with"):  # a resolved recipe names its paths in full
-        _anchor(content, path.parent)
+        anchor_recipe(content, path.parent)
     for key, value in (changes or {}).items():
         _change(content, key, value)
     for assignment in assignments:
         key, value = assigned(assignment, "--set", "training.epochs=50")
         _put(content, key, value)
-    _anchor(content, Path.cwd())
+    anchor_recipe(content, Path.cwd())
     where = f"recipe {path}"
     near = get_close_matches("vocabulary", content, n=1)
     if near and not {"data", "vocabulary"} & set(content):
@@ -293,7 +289,7 @@ def resolve(content: dict[str, Any], where: str) -> Recipe:
         content: the recipe's keys and values.
         where: who has them, for messages.
     """
-    _anchor(content, Path.cwd())
+    anchor_recipe(content, Path.cwd())
     return parse(TransferRecipe if "sources" in content else Recipe, content, where)
 
 
@@ -312,58 +308,6 @@ def dump(recipe: Run) -> str:
     """The recipe as YAML; reading it again gives the same recipe."""
     text: str = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
     return text
-
-
-def _anchor(content: dict[str, Any], folder: Path) -> None:
-    """Make paths absolute that exist in a folder: the recipe's own, or the one where the user typed them."""
-    if isinstance(content.get("teachers"), list):
-        of = anchored_file if "vocabulary" in content else anchored
-        content["teachers"] = [of(spec, folder) for spec in content["teachers"]]
-    for part, keys in (("vocabulary", ("words",)), ("extend", ("run",)), ("strategy", OF_FILES)):
-        anchor_files(content.get(part), keys, folder)
-    data = content.get("data")
-    if isinstance(data, dict):
-        data.update({key: anchored(data[key], folder) for key in ("source", "held_out") if key in data})
-        joined = [*(data.get("join") or ()), *(content.get("sources") or ())]
-        further = [one for one in joined if isinstance(one, dict)]
-        for one in further:
-            one.update({"source": anchored(one["source"], folder)} if "source" in one else {})
-        for options in (data.get("options"), data.get("held_out_options"), *(one.get("options") for one in further)):
-            if isinstance(options, dict) and "xml" in options:
-                options["xml"] = anchored(options["xml"], folder)
-
-
-def anchor_files(content: object, keys: Iterable[str], folder: Path) -> None:
-    """Make the paths under some keys absolute that exist in a folder."""
-    for key in keys:
-        if isinstance(content, dict) and isinstance(content.get(key), str) and (folder / content[key]).exists():
-            content[key] = str((folder / content[key]).resolve())
-
-
-def anchored(spec: object, folder: Path) -> object:
-    """A SPEC `[adapter:]path[@labels][?key=value]` with absolute paths; what is no path there stays as it is."""
-    if not isinstance(spec, str) or spec.startswith("custom:"):
-        return spec
-    head, question, query = spec.partition("?")
-    adapter, colon, source = head.rpartition(":")
-    path, at, labels = source.partition("@")
-    looks = bool(path) and (colon or "/" in path or Path(path).suffix)
-    if looks and adapter not in NETWORKS and not Path(path).is_absolute() and (folder / path).exists():
-        path = str((folder / path).resolve())
-    if labels and (folder / labels).is_file():
-        labels = str((folder / labels).resolve())
-    told = dict(parse_qsl(query, keep_blank_values=True))
-    if "source" in told and (folder / told["source"]).is_file():  # the weights of a network that has a name
-        query = urlencode({**told, "source": str((folder / told["source"]).resolve())}, safe="/")
-    return f"{adapter}{colon}{path}{at}{labels}{question}{query}"
-
-
-def anchored_file(spec: object, folder: Path) -> object:
-    """The SPEC of an embedding, `path?key=value`, with an absolute path; what is no path there stays as it is."""
-    path, question, query = spec.partition("?") if isinstance(spec, str) else ("", "", "")
-    if not path or path.startswith("gensim:") or not (folder / path).exists():
-        return spec
-    return f"{(folder / path).resolve()}{question}{query}"
 
 
 def _put(content: dict[str, Any], key: str, value: object) -> None:

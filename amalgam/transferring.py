@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +14,35 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from amalgam import registry, run, store, strategies
+from amalgam import registry, run
 from amalgam.classes import probabilities
 from amalgam.collect import vote
+from amalgam.ending import kept, measure, reported
 from amalgam.errors import RequestError, listed
 from amalgam.evaluation import measurable
+from amalgam.feasibility import feasible_transfer, pretraining_of
 from amalgam.figures import MOST_CLASSES
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
 from amalgam.journal import Journal
 from amalgam.labels import LabelSpace
-from amalgam.losses import stepwise
 from amalgam.panel import Panel, Seat, seat
 from amalgam.parts import Parts, apportion, further_rows, refuse_leaks
-from amalgam.pipeline import export_into, measure
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import TransferRecipe
-from amalgam.report import ANNOTATED, Known, Report, machine
-from amalgam.schema import parse
-from amalgam.signals import Loss, Rows, StudentOutput, Targets
-from amalgam.student import Student, build, load, settings_of
+from amalgam.report import ANNOTATED, Report
+from amalgam.signals import Rows
+from amalgam.student import Student, build, load
 from amalgam.thumbnails import Thumbnails, taken
 from amalgam.training.settings import CODE as TRAINING
-from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
 from amalgam.transfer import CODE
-from amalgam.transfer.begin import adopt, last_of, learned, require_last
-from amalgam.transfer.coach import Coach, Heads
+from amalgam.transfer.begin import adopt, last_of, learned
+from amalgam.transfer.coach import Coach, Heads, own_loss
 from amalgam.transfer.method import Beside, Transfer
 from amalgam.transfer.policy import Policy
 from amalgam.transfer.reward import Reward
-from amalgam.transfer.source import Further, Source, annotated, by_teachers, require_known
+from amalgam.transfer.source import Source, annotated, by_teachers, unknown_to
 from amalgam.transfer.target import Target, divided, target_of
 from amalgam.transfer.told import Transferred, told
 
@@ -82,7 +78,7 @@ def distill(
         RequestError: something in the request must be mended.
         WorkError: the work failed.
     """
-    method = feasible(recipe, bool(sources))
+    method = feasible_transfer(recipe, keep, bool(sources))
     accelerator = processes()
     shown = progress or Silent()
     with run.opened(out, recipe, resume, keep, True) as folder, ExitStack() as passing:
@@ -107,7 +103,7 @@ def distill(
             ]
             _refuse_leaks(parts, found, seats)
             source = labelled(found, seats, journal)
-            if source is not None and (odd := require_known(source, space.names)) and len(odd) < len(space.names):
+            if source is not None and (odd := unknown_to(source, space.names)) and len(odd) < len(space.names):
                 journal.note(f"no source has a class named {listed(odd)}: what it is learned from is the target alone")
         with journal.timed("pretraining"):
             student, head = begun(recipe, method, target, source, accelerator, journal)
@@ -117,24 +113,15 @@ def distill(
             fitted, policy, rewarded = taught(
                 recipe, method, student, head, target, source, accelerator, folder, journal
             )
-        evaluation = None
         with journal.timed("evaluation"):
             evaluation = measure(student, panel, parts.test, journal)
-        exported: dict[str, Any] = {}
-        if folder is not None:
-            student.save(folder / run.STUDENT)
-            if recipe.export:
-                with journal.timed("export"), shown.step("export", 1, "model") as bar:
-                    exported = export_into(student, folder, Parts(target.rows, parts.test), recipe, seats)
-                    bar.advance(1)
-        report = Report(
-            recipe=recipe.name,
-            strategy=recipe.strategy["name"],
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            student=Known.of(student, recipe.student["name"]),
+        exported = kept(student, recipe, folder, Parts(target.rows, parts.test), seats, journal)
+        report = reported(
+            recipe,
+            student,
+            accelerator,
+            journal,
             teachers=(),
-            machine=machine(str(accelerator.device)),
-            seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
             data={
                 "learnt from": len(target.rows),
                 ANNOTATED: len(target.rows),
@@ -146,7 +133,6 @@ def distill(
             evaluation=evaluation,
             transfer=None if source is None else transferred(source, policy),
             export=exported,
-            notes=tuple(journal.notes),
         )
         if folder is not None:
             report.write(
@@ -155,47 +141,11 @@ def distill(
         return student, report
 
 
-def feasible(recipe: TransferRecipe, given: bool = False) -> Transfer:
-    """The way to transfer of a recipe, after a look at everything that can be refused before any work.
-
-    Args:
-        recipe: the run.
-        given: whether sources come from memory.
-
-    Raises:
-        RequestError: no such strategy or student, no source for one that learns from it, several processes.
-    """
-    where = f"recipe {recipe.name}"
-    method = strategies.build_transfer(recipe.strategy, where)
-    settings_of(recipe.student, f"{where}, student")
-    require_last(recipe.student)
-    pretraining_of(recipe)
-    if not recipe.sources and not given and (isinstance(method, Beside) or method.pretraining):
-        raise RequestError(
-            f"strategy {recipe.strategy['name']!r} learns from a source beside the target, and there is none; name one "
-            "with --source, or, to learn the target alone, choose fine_tuning and --set strategy.pretraining=0"
-        )
-    if recipe.live:
-        raise RequestError("live asks teachers about random views, and no teacher is asked here; leave it out")
-    if (several := processes(recipe.training).num_processes) > 1:
-        raise RequestError(
-            f"strategy {recipe.strategy['name']!r} learns in one process; start it without a launcher (now {several} "
-            "processes)"
-        )
-    store.ready()
-    return method
-
-
 def _showing(recipe: TransferRecipe) -> TransferRecipe:
     """The recipe with all annotations shown, where nothing says how many are."""
     if recipe.data.shows_some:
         return recipe
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"labelled": 1.0})})
-
-
-def pretraining_of(recipe: TransferRecipe) -> Training:
-    """How a network learns the source; RequestError for settings that are none."""
-    return parse(Training, {**recipe.training.model_dump(), **recipe.pretraining}, f"recipe {recipe.name}, pretraining")
 
 
 def read(
@@ -323,7 +273,7 @@ def taught(
         return lesson(target, None, "training", "target"), None, ()
     learn, held = divided(target, method.validation, recipe.seed)
     reward = Reward(
-        held.rows.inputs(slice(None)).to(device), held.truth.probabilities.to(device), held.truth.spans, method.reward,
+        held.rows.inputs(slice(None)).to(device), held.truth.probabilities.to(device), held.spans, method.reward,
         method.reward_batch,
     )  # fmt: skip
     policy = method.policy(source.said.shape[1]).to(device)
@@ -337,13 +287,6 @@ def taught(
     student.load_state_dict(beginning)
     coach = Coach(source, policy, None, method.source_batch, method.multiple, device)
     return lesson(target, coach, "training on all labelled rows", "again"), policy, fitted.history
-
-
-def own_loss(output: StudentOutput, targets: Targets) -> Loss:
-    """The mean loss of the target's rows, the second term of Eq. (1); the source's have none of their own."""
-    if isinstance(targets, Further):
-        return Loss(output.logits.new_zeros(()), output.logits.new_zeros(()))
-    return stepwise(output, targets)
 
 
 def transferred(source: Source, policy: Policy | None) -> Transferred:

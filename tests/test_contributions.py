@@ -60,13 +60,31 @@ def test_the_best_teachers_are_kept_and_why_is_told(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("strategy", "given", "message"),
     [
-        (("--teachers", "best"), "--teachers is 'best', expected auto:N"),
-        (("--teachers", "auto:2"), "--teachers auto:2 keeps the best 2 of more, and there are 2"),
+        ("tc", "best", "--teachers is 'best', expected auto:N"),
+        ("tc", "auto:0", "--teachers is 'auto:0', expected auto:N"),
+        ("tc", "auto:2", "--teachers auto:2 keeps the best 2 of more, and there are 2"),
+        (
+            "l2tl",
+            "auto:2",
+            "--teachers auto:2 ranks the teachers that a student learns from, and strategy 'l2tl' learns",
+        ),
+        ("fine_tuning", "auto:1", "learns from a source; leave it out (amalgam rank --target DATA --source SOURCE"),
+        ("simme", "auto:2", "--teachers auto:2 ranks teachers by what they say of rows, and strategy 'simme' makes"),
+        ("label_graph", "auto:1", "--teachers auto:1 ranks the teachers of the recipe label_graph, which has none;"),
     ],
 )
-def test_what_is_refused(cli: Cli, given: tuple[str, ...], message: str) -> None:
-    status, _, err = cli("distill", "--strategy", "tc", *given)
+def test_what_is_refused(cli: Cli, strategy: str, given: str, message: str) -> None:
+    status, said, err = cli("distill", "--strategy", strategy, "--teachers", given)
     assert status == 2
-    assert message in err
+    assert said == ""
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_teachers_that_label_a_source_are_not_chosen_among(cli: Cli) -> None:
+    three = ("--teacher", "trace-first", "--teacher", "trace-last", "--teacher", "digits-shape")
+    status, _, err = cli("distill", "--strategy", "l2tl", *three, "--source", "digits", "--teachers", "auto:2")
+    assert status == 2
+    assert "strategy 'l2tl' learns from a source; leave it out" in " ".join(err.split())

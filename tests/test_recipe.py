@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from amalgam import recipe, shelf, strategies, transferring, wordtests
+from amalgam import recipe, shelf, strategies, wordtests
 from amalgam.datasets import DataOptions
 from amalgam.embeddings import specs
 from amalgam.errors import RequestError
+from amalgam.feasibility import feasible_transfer
 from amalgam.labels import told_tasks
 from amalgam.registry import find_card
 
@@ -25,7 +26,7 @@ def test_every_built_in_recipe_is_sound(name: str) -> None:
         assert all(wordtests.find(test).is_here for test in wanted.measured)
         return
     if isinstance(wanted, recipe.TransferRecipe):
-        assert transferring.feasible(wanted)
+        assert feasible_transfer(wanted, keep=True)
         return
     strategies.build(wanted.strategy, name)
     for teacher in wanted.teachers:

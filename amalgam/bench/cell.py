@@ -88,7 +88,7 @@ def run(table: RowTable, name: str, seed: int, tell: Tell) -> Cell:
         for number, (key, method) in enumerate(methods.items()):
             share = _TEACHERS + (_TARGETS - _TEACHERS) * number / len(methods)
             tell(share, f"targets of {table.shown(key)}")
-            spec = {**table.student, **setting.student}
+            spec = table.student_of(setting)
             with within(f"method {key}"):
                 tasks[key] = supervised(
                     ground, spec, training, seed, where
@@ -220,7 +220,7 @@ def cost(table: RowTable, name: str) -> float:
     setting = table.settings[name]
     data = extent(setting, f"table {table.name}, setting {name}")
     labels = len(data.labels)
-    spec = {**table.student, **setting.student}
+    spec = table.student_of(setting)
     steps = min(int(spec.get("steps") or labels), labels)
     hidden = float(spec["hidden"]) if isinstance(spec.get("hidden"), int) else 64.0
     batch = int({**table.training, **setting.training}.get("batch_size", Training().batch_size))

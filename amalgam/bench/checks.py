@@ -45,7 +45,7 @@ def ready(table: RowTable) -> None:
                     f"{nearest(task, data.labels)} (its labels: {listed(data.labels)})"
                 )
         panel = untaught(table, setting, data, here)
-        built({**table.student, **setting.student}, data.shape, panel.space.names, f"{here}, student")
+        built(table.student_of(setting), data.shape, panel.space.names, f"{here}, student")
         for key, method in methods.items():
             if method is not None:
                 if method.sees_labels and setting.labelled is None:

@@ -104,7 +104,7 @@ def recipe_of(table: GraphTable, pair: Pair, key: str, seed: int, where: str) ->
     graph = specs.find(pair.graph)
     own: Any = graph.without(method.without).model_dump(mode="json") if method.without else pair.graph
     strategy = {**method.strategy, **pair.methods.get(key, {}), "graph": own}
-    encoder = {**table.student, **pair.student}
+    encoder = table.student_of(pair)
     walks = strategy_class(str(strategy["name"])).equips is not Strategy.equips
     target = target_of(pair, graph)
     shows = {part: source for part, source in pair.shows.items() if source == target or not method.alone}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from amalgam import datasets, run, wordtests
+from amalgam.anchors import OF_FILES
 from amalgam.bench.graph_table import GraphTable, Pair
 from amalgam.bench.ground import within
 from amalgam.bench.rank_table import Collection, RankTable
@@ -19,7 +20,6 @@ from amalgam.embeddings import specs as embeddings
 from amalgam.errors import RequestError
 from amalgam.fingerprint import fingerprint, of_code, of_file
 from amalgam.labelgraph import specs
-from amalgam.recipe import OF_FILES
 
 SHOWING = {
     "__main__", "api", "cli", "compare", "doctor", "explain", "figures", "finished", "progress", "report", "results",
@@ -109,7 +109,7 @@ def asked(table: RowTable, setting: Setting) -> str:
             "teacher": table.teacher,
             "teachers": setting.model_dump(include={"teachers"}),
             "teacher_training": {**table.teacher_training, **setting.training},
-            "student": {**table.student, **setting.student},
+            "student": table.student_of(setting),
             "training": {**table.training, **setting.training},
             "options": setting.options.model_dump(exclude={"xml"}),  # a file, which is part of the data
         }
@@ -149,7 +149,7 @@ def asked_of_graph(table: GraphTable, pair: Pair) -> str:
         "join": [[one.options.model_dump(), one.labelled] for one in pair.join],
         "names": [Path(spec).name for spec in (pair.data, pair.held_out or "", *(one.source for one in pair.join))],
         "graph": specs.find(pair.graph).model_dump(mode="json"),
-        "student": {**table.student, **pair.student},
+        "student": table.student_of(pair),
         "training": {**table.training, **pair.training},
     }
     return fingerprint(content)
@@ -171,7 +171,7 @@ def asked_of_transfer(table: TransferTable, crossing: Crossing) -> str:
         "options": crossing.options.model_dump(exclude={"xml"}),
         "sources": [[one.options.model_dump(), one.labelled] for one in crossing.sources],
         "names": [Path(spec).name for spec in (crossing.data, *(one.source for one in crossing.sources))],
-        "student": [table.student, crossing.student],
+        "student": table.student_of(crossing),
         "pretraining": table.pretraining,
         "training": {**table.training, **crossing.training},
     }
@@ -192,7 +192,7 @@ def asked_of_ranks(table: RankTable, collection: Collection) -> str:
         "methods": {key: one.strategy for key, one in table.methods.items()},
         "collection": collection.model_dump(include={"shots", "test"}),
         "data": {name: [Path(one.source).name, one.options.model_dump(exclude={"xml"})] for name, one in named.items()},
-        "student": [table.student, collection.student],
+        "student": table.student_of(collection),
         "pretraining": [table.pretraining, table.epochs],
         "training": {**table.training, **collection.training},
     }
@@ -225,7 +225,7 @@ def asked_of_words(table: WordTable, panel: Panel) -> str:
             "vocabulary": panel.vocabulary.model_dump(exclude={"words"}),  # a file, which is part of the data
             "tests": panel.tests,
             "least": {key: one.least for key, one in table.methods.items()},
-            "student": {**table.student, **panel.student},
+            "student": table.student_of(panel),
             "training": {**table.training, **panel.training},
         }
     )

@@ -22,7 +22,9 @@ from amalgam.datasets.few import few_of_each
 from amalgam.datasets.loaded import Loaded, narrowed
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError
+from amalgam.feasibility import feasible_transfer, pretraining_of
 from amalgam.fingerprint import fingerprint, of_rows
+from amalgam.labels import class_of
 from amalgam.panel import Seat
 from amalgam.parts import IN_MEMORY
 from amalgam.processes import processes
@@ -98,7 +100,7 @@ def ready(table: RankTable) -> None:
             )
     for name, collection in table.settings.items():
         with within(f"table {table.name}, setting {name}"):
-            transferring.feasible(recipe_of(table, collection, True, 0, name))
+            feasible_transfer(recipe_of(table, collection, True, 0, name), keep=False)
             for one in (*collection.sources.values(), *collection.targets.values()):
                 halves(one, 0)
 
@@ -156,7 +158,7 @@ def measured(table: RankTable, collection: Collection, seed: int, where: str, te
         source = annotated({name: halves(one, seed)[0]})
         recipe = recipe_of(table, collection, True, seed, where)
         network = learned(
-            source, recipe.student, table.epochs, transferring.pretraining_of(recipe), seed,
+            source, recipe.student, table.epochs, pretraining_of(recipe), seed,
             accelerator=processes(), progress=Silent(), where=where,
         )  # fmt: skip
         seat = seat_of(network, place, processes(), trust=False, progress=Silent())
@@ -199,7 +201,7 @@ def transferred(
 
 def plainly(rows: Rows) -> Rows:
     """A source's rows with their own names of classes again."""
-    return replace(rows, labels=tuple(label.partition(": ")[2] for label in rows.labels))
+    return replace(rows, labels=tuple(map(class_of, rows.labels)))
 
 
 def recipe_of(table: RankTable, collection: Collection, source: bool, seed: int, where: str) -> TransferRecipe:
@@ -210,17 +212,12 @@ def recipe_of(table: RankTable, collection: Collection, source: bool, seed: int,
         "data": {"source": IN_MEMORY, "labelled": 1.0},
         "sources": [{"source": IN_MEMORY}] if source else [],
         "pretraining": table.pretraining,
-        "student": student_of(table, collection),
+        "student": table.student_of(collection),
         "training": {**table.training, **collection.training},
         "seed": seed,
         "export": False,
     }
     return parse(TransferRecipe, content, f"table {table.name}, setting {where}")
-
-
-def student_of(table: RankTable, collection: Collection) -> dict[str, Any]:
-    """The student of a setting: its own, if it names one, else the table's with what it changes."""
-    return {**({} if "name" in collection.student else table.student), **collection.student}
 
 
 @lru_cache(maxsize=64)

@@ -61,7 +61,7 @@ class Column(BaseModel):
     """A setting of a table: a column group.
 
     Attributes:
-        student: what is added to the table's `student`.
+        student: what is added to the table's `student`; one that names another stands alone.
         training: what is added to the table's `training`.
         methods: method → what is added to its strategy here, where a paper chose for each data set.
         expected: method → the published measures, `[mean, sd]` in the order of the table's `measures`.
@@ -192,6 +192,11 @@ class Table(BaseModel):
     def shown(self, method: str) -> str:
         """A method's name for readers; a bound that no key names is its own name."""
         return self.methods[method].shown or method if method in self.methods else method
+
+    def student_of(self, setting: Column) -> dict[str, Any]:
+        """The student of a setting, `name` and settings: the table's with what the setting changes, or another."""
+        another = setting.student.get("name", self.student["name"]) != self.student["name"]
+        return {**({} if another else self.student), **setting.student}
 
     def quickly(self) -> Self:
         """The table that `--quick` runs."""

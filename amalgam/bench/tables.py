@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from amalgam.anchors import OF_FILES, anchor_files, anchored, anchored_file
 from amalgam.bench.graph_table import GraphTable
 from amalgam.bench.rank_table import RankTable
 from amalgam.bench.row_table import RowTable
@@ -11,7 +12,6 @@ from amalgam.bench.table import Table
 from amalgam.bench.transfer_table import TransferTable
 from amalgam.bench.word_table import WordTable
 from amalgam.errors import RequestError, nearest
-from amalgam.recipe import OF_FILES, anchor_files, anchored, anchored_file
 from amalgam.schema import parse, read_yaml
 from amalgam.shelf import names, shelf
 from amalgam.training.settings import Training

@@ -11,6 +11,7 @@ from amalgam.bench.scores import Cell, Score, Tell
 from amalgam.bench.transfer_table import Crossing, TransferTable
 from amalgam.classes import one_hot
 from amalgam.errors import RequestError
+from amalgam.feasibility import feasible_transfer
 from amalgam.fingerprint import fingerprint, of_array, of_rows
 from amalgam.metrics import measures
 from amalgam.parts import apportion
@@ -29,7 +30,7 @@ def ready(table: TransferTable) -> None:
         here = f"table {table.name}, setting {name}"
         for key in table.methods:
             with within(f"{here}, method {key}"):
-                transferring.feasible(recipe_of(table, crossing, key, 0, here))
+                feasible_transfer(recipe_of(table, crossing, key, 0, here), keep=False)
         with within(here):
             test_of(recipe_of(table, crossing, table.headline, 0, here))
 
@@ -104,17 +105,12 @@ def recipe_of(table: TransferTable, crossing: Crossing, key: str, seed: int, whe
         },
         "sources": [one.model_dump() for one in crossing.sources],
         "pretraining": table.pretraining,
-        "student": student_of(table, crossing),
+        "student": table.student_of(crossing),
         "training": {**table.training, **method.training, **crossing.training},
         "seed": seed,
         "export": False,
     }
     return parse(TransferRecipe, content, f"{where}, method {key}")
-
-
-def student_of(table: TransferTable, crossing: Crossing) -> dict[str, Any]:
-    """The student of a setting: its own, if it names one, else the table's with what it changes."""
-    return {**({} if "name" in crossing.student else table.student), **crossing.student}
 
 
 def test_of(recipe: TransferRecipe) -> Rows:

@@ -101,7 +101,7 @@ def asked(table: WordTable, panel: Panel, key: str, seed: int, where: str) -> tu
         "name": key,
         "strategy": strategy,
         "vocabulary": panel.vocabulary.model_dump(),
-        "student": {**table.student, **panel.student},
+        "student": table.student_of(panel),
         "training": {**table.training, **method.training, **panel.training},
         "seed": seed,
     }

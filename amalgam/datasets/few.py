@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from amalgam.datasets.split import split
 from amalgam.errors import RequestError
@@ -61,13 +63,24 @@ def few_of_each(rows: Rows, shots: int, seed: int) -> Rows:
     """
     if rows.annotated is None or not bool((rows.annotated == 1).any()):
         raise RequestError(f"{rows.name} has no annotated rows to draw labelled ones from; name its label columns")
-    positive = (rows.annotated == 1)[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-    chosen = torch.zeros(len(rows), dtype=torch.bool)
-    for label in positive.sum(0).argsort(stable=True).tolist():
-        having = positive[:, label]
-        missing = shots - int((having & chosen).sum())
-        chosen[(having & ~chosen).nonzero()[: max(missing, 0), 0]] = True
     kept = torch.zeros(len(rows), dtype=torch.bool)
-    kept[order[chosen]] = True
+    kept[drawn(rows.annotated == 1, [shots] * len(rows.labels), seed)] = True
     return replace(rows, annotated=rows.annotated.masked_fill(~kept[:, None], torch.nan))
+
+
+def drawn(positive: Tensor, wanted: Sequence[int], seed: int) -> Tensor:
+    """Some rows of every class at random, by their numbers, in the order of a shuffle of all rows.
+
+    A row of several classes counts for each; rarer classes choose first.
+
+    Args:
+        positive: which of N rows have which of C classes, (N, C) bool.
+        wanted: how many of each of the C, at least; all where there are fewer.
+        seed: of the shuffle.
+    """
+    order = torch.randperm(len(positive), generator=torch.Generator().manual_seed(seed))
+    shuffled, chosen = positive[order], torch.zeros(len(order), dtype=torch.bool)
+    for one in positive.sum(0).argsort(stable=True).tolist():
+        missing = wanted[one] - int((shuffled[:, one] & chosen).sum())
+        chosen[(shuffled[:, one] & ~chosen).nonzero()[: max(missing, 0), 0]] = True
+    return order[chosen]

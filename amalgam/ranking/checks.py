@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import get_args
 
 from amalgam.errors import RequestError, listed, nearest
+from amalgam.joining import require_alike
 from amalgam.ranking import p2l
 from amalgam.ranking.divergences import Divergence
 from amalgam.ranking.entries import BY_ROWS, Candidate, Ranker
@@ -53,24 +55,14 @@ def check(target: Rows, candidates: Sequence[Candidate], usual: str | None) -> N
         raise RequestError(f"--usual {usual!r} is none of the candidates ({listed(names)}){nearest(usual, names)}")
     for one in candidates:
         if one.rows is not None:
-            require_alike(one.name, one.rows, target)
+            require_comparable(one.name, one.rows, target)
 
 
-def require_alike(name: str, rows: Rows, target: Rows) -> None:
+def require_comparable(name: str, rows: Rows, target: Rows) -> None:
     """RequestError for a candidate without rows, or with rows of another kind than the target's."""
     if not len(rows):
         raise RequestError(f"{name} has no rows; leave it out, or name a data set that has some")
-    if (rows.texts is None) != (target.texts is None):
-        texts, numbers = (target.name, name) if rows.texts is None else (name, target.name)
-        raise RequestError(
-            f"{texts} has texts and {numbers} numbers, which cannot be compared; read both as texts (the data option "
-            "`text`), or neither"
-        )
-    if rows.texts is not None and target.texts is not None and rows.texts.tokenizer != target.texts.tokenizer:
-        raise RequestError(
-            f"the texts of {name} were read by {rows.texts.tokenizer or 'hashing words'} and those of {target.name} by "
-            f"{target.texts.tokenizer or 'hashing words'}; set the data option `tokenizer` alike"
-        )
+    require_alike(replace(rows, name=name), target)
     images = len(rows.shape) == len(target.shape) == 3
     if rows.shape != target.shape and not images and not alike(rows.shape, target.shape):
         raise RequestError(

@@ -19,7 +19,7 @@ from amalgam.parts import by_name
 from amalgam.progress import Progress
 from amalgam.ranking import p2l
 from amalgam.ranking.candidates import Reader, named
-from amalgam.ranking.checks import check_settings, require_alike
+from amalgam.ranking.checks import check_settings, require_comparable
 from amalgam.ranking.distances import Clock, Look, Summed, distances, drawn
 from amalgam.ranking.reference import Reference, plain
 from amalgam.signals import Rows
@@ -221,7 +221,7 @@ def _measured(
         for one in own:
             with _at(path, one):
                 sources.append(like(one.source, target))
-                require_alike(one.source, sources[-1], rows)
+                require_comparable(one.source, sources[-1], rows)
         reader = reference or plain(rows)
         memory = None if reader.fitted else known
         far = distances(rows, sources, reader, replace(look, times=0), Clock(), progress, memory).value

@@ -31,4 +31,4 @@ class DATL(Transfer):
                 f"strategy 'datl' matches the classes of one source, and there are {listed_tasks(source.tasks)}; name "
                 "one, or choose l2tl"
             )
-        return prior_matched(source, ask(source).mean(0), seed)[0]
+        return prior_matched(source, ask(source).mean(0), seed)

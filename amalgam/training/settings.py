@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from amalgam.training.augment import Augment
 
-CODE = tuple(f"amalgam.training.{name}" for name in ("trainer", "state", "feed", "settings", "augment"))
+CODE = tuple(f"amalgam.training.{name}" for name in ("trainer", "state", "coach", "feed", "settings", "augment"))
 """The modules whose change makes other weights of the same rows, targets and settings."""
 
 

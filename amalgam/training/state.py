@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from copy import deepcopy
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -15,31 +15,13 @@ from torch import Tensor, nn
 
 from amalgam.errors import WorkError
 from amalgam.signals import Loss, StudentOutput, Targets
+from amalgam.training.coach import Coach, averages_kept
 from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
 
 LossFunction = Callable[[StudentOutput, Any], Loss]
 Live = Callable[[Tensor], Targets]
 Weights = dict[str, Tensor]
-
-
-class Coach(Protocol):
-    """Who chooses, step by step, further rows that the student learns beside its own, and sees what came of it."""
-
-    def further(self) -> tuple[Tensor, Targets]:
-        """Inputs and targets of a step's further rows, on the device; the companion says their loss."""
-
-    def watch(self, student: nn.Module) -> None:
-        """See the student after the step."""
-
-    def facts(self) -> dict[str, float]:
-        """What the history says of an epoch beside its losses; asked at the epoch's end."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to it."""
 
 
 class Lesson(nn.Module):
@@ -324,20 +306,6 @@ class Learning:
         self.history = list(state["history"])
         if self.coach is not None:
             self.coach.load_state_dict(state["coach"])
-
-
-@contextmanager
-def averages_kept(network: nn.Module) -> Iterator[None]:
-    """Batches seen meanwhile are normalised by their own statistics, and leave the running averages as they are."""
-    layers = [one for one in network.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
-    before = [one.momentum for one in layers]
-    for one in layers:
-        one.momentum = 0.0
-    try:
-        yield
-    finally:
-        for one, momentum in zip(layers, before, strict=True):
-            one.momentum = momentum
 
 
 @torch.no_grad()

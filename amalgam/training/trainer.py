@@ -24,9 +24,10 @@ from amalgam.errors import RequestError
 from amalgam.progress import Progress, Silent
 from amalgam.signals import Rows, Targets
 from amalgam.training.checkpoint import Checkpoints
+from amalgam.training.coach import Coach
 from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
-from amalgam.training.state import Coach, Learning, Lesson, Live, LossFunction, mix
+from amalgam.training.state import Learning, Lesson, Live, LossFunction, mix
 
 
 @dataclass(frozen=True)

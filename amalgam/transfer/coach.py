@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from amalgam.classes import Spans
+from amalgam.losses import stepwise
 from amalgam.signals import Loss, StudentOutput, Targets
 from amalgam.training.feed import Feed
 from amalgam.transfer.policy import Action, Policy, selected
@@ -62,6 +63,13 @@ def source_loss(each: Tensor, weights: Tensor, alpha: Tensor) -> Tensor:
         alpha: α, ().
     """
     return alpha * (weights * each).sum(1).mean()
+
+
+def own_loss(output: StudentOutput, targets: Targets) -> Loss:
+    """The mean loss of the target's rows, the second term of Eq. (1); the source's have none of their own."""
+    if isinstance(targets, Further):
+        return Loss(output.logits.new_zeros(()), output.logits.new_zeros(()))
+    return stepwise(output, targets)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from torch import Tensor
 from amalgam.classes import Spans
 from amalgam.errors import RequestError, listed
 from amalgam.joining import join
-from amalgam.labels import Tasks, class_label
+from amalgam.labels import Tasks, class_label, class_of, spans_of
 from amalgam.signals import Rows, Targets
 
 
@@ -33,11 +33,7 @@ class Source:
     @property
     def spans(self) -> Spans:
         """Where among the C classes those of each task stand."""
-        found, first = list[tuple[int, int]](), 0
-        for classes in self.tasks.values():
-            found.append((first, first + len(classes)))
-            first += len(classes)
-        return tuple(found)
+        return spans_of(self.tasks, self.rows.labels)
 
     @property
     def classes(self) -> Tensor:
@@ -109,7 +105,7 @@ def by_teachers(rows: Rows, said: Mapping[str, Tensor], labels: Mapping[str, Seq
     return Source(replace(rows, labels=names, annotated=torch.cat(likeliest, 1)), every.half(), tasks)
 
 
-def prior_matched(source: Source, wanted: Tensor, seed: int) -> tuple[Source, Tensor]:
+def prior_matched(source: Source, wanted: Tensor, seed: int) -> Source:
     """As many rows of a source, drawn so that its classes come as often as a target asks for them (DATL).
 
     Ngiam and others, "Domain adaptive transfer learning with specialist models" (2018): a row counts P_t(y) / P_s(y),
@@ -119,16 +115,12 @@ def prior_matched(source: Source, wanted: Tensor, seed: int) -> tuple[Source, Te
         source: of one task.
         wanted: P_t(y), (C,), the mean probability that the model gives each class on the target's rows.
         seed: of the draw.
-
-    Returns:
-        the rows, and the weight of each class, the largest of which is 1, (C,).
     """
-    weights = importance(wanted, source.counts)
-    chances = weights[source.classes].sum(1)
+    chances = importance(wanted, source.counts)[source.classes].sum(1)
     drawn = torch.multinomial(
         chances.double(), len(source.rows), replacement=True, generator=torch.Generator().manual_seed(seed)
     )
-    return source.take(drawn), weights
+    return source.take(drawn)
 
 
 def importance(wanted: Tensor, counts: Tensor) -> Tensor:
@@ -138,9 +130,9 @@ def importance(wanted: Tensor, counts: Tensor) -> Tensor:
     return (weights / weights.max().clamp_min(1e-300)).float()
 
 
-def require_known(source: Source, names: Sequence[str]) -> list[str]:
+def unknown_to(source: Source, names: Sequence[str]) -> list[str]:
     """The target's classes that no source has by name: nothing is wrong with them, but a reader may want to know."""
-    there = {label.partition(": ")[2] for label in source.rows.labels}
+    there = set(map(class_of, source.rows.labels))
     return [name for name in names if name not in there]
 
 

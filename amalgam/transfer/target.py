@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from amalgam.classes import as_targets
+from amalgam.classes import Spans, as_targets
+from amalgam.datasets.few import drawn
 from amalgam.errors import RequestError
 from amalgam.labels import ONE, Tasks, spans_of
 from amalgam.signals import ProbabilityTargets, Rows
@@ -26,9 +27,14 @@ class Target:
     tasks: Tasks
 
     @property
+    def spans(self) -> Spans:
+        """Where the classes of the task stand."""
+        return spans_of(self.tasks, self.rows.labels)
+
+    @property
     def truth(self) -> ProbabilityTargets:
         """Their annotations as targets."""
-        return ProbabilityTargets(*as_targets(self.rows.annotated), spans=spans_of(self.tasks, self.rows.labels))
+        return ProbabilityTargets(*as_targets(self.rows.annotated), spans=self.spans)
 
     def take(self, index: Tensor) -> Target:
         """Some of the rows."""
@@ -65,19 +71,17 @@ def divided(target: Target, share: float, seed: int) -> tuple[Target, Target]:
         RequestError: nothing is left for the reward.
     """
     assert target.rows.annotated is not None
-    order = torch.randperm(len(target.rows), generator=torch.Generator().manual_seed(seed))
-    positive, held = target.rows.annotated[order] == 1, torch.zeros(len(order), dtype=torch.bool)
+    positive = target.rows.annotated == 1
     positive = torch.cat([positive, ~positive.any(1, keepdim=True)], 1)  # rows without a label are a class, too
-    for label in positive.sum(0).argsort(stable=True).tolist():  # the rarest first
-        own = positive[:, label]
-        wanted = min(max(round(share * int(own.sum())), 1), int(own.sum()) - 1) - int((own & held).sum())
-        held[(own & ~held).nonzero()[: max(wanted, 0), 0]] = True
-    for label in (positive.any(0) & ~positive[~held].any(0)).nonzero()[:, 0].tolist():
-        held[(positive[:, label] & held).nonzero()[0, 0]] = False
-    held = torch.zeros_like(held).scatter(0, order, held)
-    if not bool(held.any()):
+    wanted = [min(max(round(share * many), 1), many - 1) for many in positive.sum(0).tolist()]
+    held = drawn(positive, wanted, seed)
+    learned = torch.ones(len(positive), dtype=torch.bool).index_fill(0, held, False)
+    for own in positive.T:
+        if bool(own.any()) and not bool((own & learned).any()):  # its rows were held for other labels that they have
+            learned[held[own[held]][0]] = True
+    if bool(learned.all()):
         raise RequestError(
             f"the {len(target.rows)} labelled rows of the target leave none to tell the reward by: every class "
             "needs one to learn from; show more (data.shots, data.labelled), or choose fine_tuning"
         )
-    return target.take((~held).nonzero()[:, 0]), target.take(held.nonzero()[:, 0])
+    return target.take(learned.nonzero()[:, 0]), target.take((~learned).nonzero()[:, 0])

@@ -20,7 +20,7 @@ from amalgam.views.words import distill_words, evaluate_words, none_of
 
 if TYPE_CHECKING:
     from amalgam.evaluation import Evaluation
-    from amalgam.recipe import Recipe
+    from amalgam.recipe import Recipe, Run
     from amalgam.signals import StudentOutput
 
 
@@ -66,6 +66,8 @@ def distill_and_show(
             f"--strategy ({', '.join(names())})"
         )
     recipe = recipes.read_any(name or str(strategy), changes, assignments)
+    if best is not None:
+        _require_teachers(recipe, best)
     if isinstance(recipe, recipes.WordRecipe):
         distill_words(recipe, out, resume)
         return
@@ -80,6 +82,28 @@ def distill_and_show(
     if best is not None and not resume:
         recipe, told = _best(recipe, best, trust)
     _distill_rows(partial(distill, told=told), recipe, out, resume, trust)
+
+
+def _require_teachers(recipe: Run, given: str) -> None:
+    """RequestError for `--teachers` of a run in which no teachers say what the student learns of a row."""
+    from amalgam.recipe import TransferRecipe, WordRecipe
+
+    method = recipe.strategy["name"]
+    if isinstance(recipe, WordRecipe):
+        raise RequestError(
+            f"--teachers {given} ranks teachers by what they say of rows, and strategy {method!r} makes one embedding "
+            "of several, which has none; leave it out, and name the embeddings with --teacher"
+        )
+    if isinstance(recipe, TransferRecipe):
+        raise RequestError(
+            f"--teachers {given} ranks the teachers that a student learns from, and strategy {method!r} learns from a "
+            "source; leave it out (amalgam rank --target DATA --source SOURCE ranks sources)"
+        )
+    if not recipe.teachers:
+        raise RequestError(
+            f"--teachers {given} ranks the teachers of the recipe {recipe.name}, which has none; leave it out, or name "
+            "some with --teacher"
+        )
 
 
 def _best(recipe: Recipe, given: str, trust: bool) -> tuple[Recipe, tuple[str, ...]]:

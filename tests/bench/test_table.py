@@ -102,6 +102,23 @@ def test_measures_are_the_papers_when_a_table_names_none(written: Callable[[dict
     assert read_table(written(content)).measures == ("subset_loss", "hamming_loss", "f1_micro", "f1_macro")
 
 
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [
+        ({}, {"name": "label_chain", "hidden": 8}),
+        ({"hidden": 4, "steps": 3}, {"name": "label_chain", "hidden": 4, "steps": 3}),
+        ({"name": "label_chain", "steps": 3}, {"name": "label_chain", "hidden": 8, "steps": 3}),
+        ({"name": "mlp", "layers": 2}, {"name": "mlp", "layers": 2}),
+    ],
+)
+def test_a_setting_changes_the_student_or_has_another(
+    written: Callable[[dict[str, Any]], str], own: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    table = read_table(written(changed("settings/two/student", own)))
+    assert table.student_of(table.settings["two"]) == wanted
+    assert table.student_of(table.settings["one"]) == table.student
+
+
 def test_quickly_leaves_few_settings_and_short_trainings(written: Callable[[dict[str, Any]], str]) -> None:
     table = read_table(written(TABLE))
     quick = table.quickly()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from amalgam.classes import truth_of
-from amalgam.datasets.few import few
+from amalgam.datasets.few import drawn, few, few_of_each
 from amalgam.errors import RequestError
 from amalgam.signals import TensorRows
 
@@ -31,14 +31,14 @@ def test_every_class_has_its_share_and_at_least_a_row(share: float, wanted: list
 
 def test_annotations_are_those_of_the_rows() -> None:
     rows = rows_of([40, 60], unknown=30)
-    drawn = few(rows, 0.2, 1)
+    some = few(rows, 0.2, 1)
     assert rows.annotated is not None
-    assert drawn.annotated is not None
-    known = ~drawn.annotated.isnan().any(1)
-    assert counts(drawn) == [8, 12]
+    assert some.annotated is not None
+    known = ~some.annotated.isnan().any(1)
+    assert counts(some) == [8, 12]
     assert not known[100:].any(), "what nobody annotated"
-    assert torch.equal(drawn.annotated[known], rows.annotated[known])
-    assert torch.equal(drawn.values, rows.values)
+    assert torch.equal(some.annotated[known], rows.annotated[known])
+    assert torch.equal(some.values, rows.values)
 
 
 def test_a_seed_is_a_draw() -> None:
@@ -59,3 +59,31 @@ def test_rows_without_annotations_are_refused() -> None:
     with pytest.raises(RequestError) as raised:
         few(rows_of([5, 5]).unlabelled(), 0.5, 0)
     assert str(raised.value) == ("mine.npz has no annotated rows to draw labelled ones from; name its label columns")
+
+
+@pytest.mark.parametrize(("shots", "wanted"), [(1, [1, 1, 1]), (3, [3, 3, 3]), (10, [10, 10, 4])])
+def test_every_class_has_so_many_rows_or_all_that_there_are(shots: int, wanted: list[int]) -> None:
+    rows = rows_of([30, 20, 4], unknown=5)
+    assert counts(few_of_each(rows, shots, 3)) == wanted
+    one, again, other = (few_of_each(rows, shots, seed).annotated for seed in (1, 1, 2))
+    assert torch.equal(one.isnan(), again.isnan())  # type: ignore[union-attr]
+    assert not torch.equal(one.isnan(), other.isnan())  # type: ignore[union-attr]
+
+
+def test_no_annotations_are_no_shots() -> None:
+    for rows in (rows_of([5, 5]).unlabelled(), rows_of([0, 0], unknown=4)):
+        with pytest.raises(RequestError, match=r"mine.npz has no annotated rows to draw labelled ones from; name its"):
+            few_of_each(rows, 1, 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_row_counts_for_all_its_classes_and_the_rarest_choose_first(seed: int) -> None:
+    """The one row of the rare class is one of the common class, too, which needs but one more."""
+    positive = torch.tensor([[False, True]] * 6 + [[True, True]] + [[False, False]] * 3)
+    found = drawn(positive, [2, 2], seed)
+    assert len(found) == 2
+    assert 6 in found.tolist()
+    assert positive[found, 1].all()
+    order = torch.randperm(10, generator=torch.Generator().manual_seed(seed)).tolist()
+    assert found.tolist() == sorted(found.tolist(), key=order.index)
+    assert len(drawn(positive, [0, -1], seed)) == 0

@@ -19,6 +19,7 @@ from amalgam.embeddings.relations import (
     distinct,
     groups_of,
     held_out,
+    opposite,
     some_pairs,
 )
 from tests.reference import simme as slow
@@ -180,6 +181,18 @@ def test_one_pair_in_128_is_held_out_whatever_the_batch() -> None:
     some = torch.randperm(2000)[:100]
     mine = {frozenset(some[pair].tolist()) for pair in pairs_of(groups[some]).T}
     assert mine == {pair for pair in map(frozenset, pairs_of(groups).T.tolist()) if pair <= set(some.tolist())}
+
+
+@pytest.mark.parametrize("words", [0, 1, 2, 50, 300])
+@pytest.mark.parametrize("seed", range(3))
+def test_sorting_finds_the_pairs_that_comparing_all_does(words: int, seed: int) -> None:
+    """In the same order, with words that come again, and with the groups 0 and 64, which are opposite to themselves."""
+    chance = torch.Generator().manual_seed(seed)
+    again = torch.randint(max(words // 2, 1), (words,), generator=chance)
+    for groups in (groups_of(300)[again], torch.tensor([0, 64, 1, 127], dtype=torch.uint8)[again % 4]):
+        compared = opposite(groups[:, None], groups).triu(1).nonzero().T
+        assert torch.equal(pairs_of(groups), compared)
+        assert words < 50 or len(compared[0]) > 0
 
 
 def test_held_out_pairs_of_a_list_are_neither_learned_nor_forgotten(lexicon: Lexicon) -> None:

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from amalgam.signals import ProbabilityTargets, StudentOutput, TensorRows
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit
-from amalgam.transfer.coach import Coach, Heads
+from amalgam.transfer.coach import Coach, Heads, own_loss
 from amalgam.transfer.policy import Policy
 from amalgam.transfer.reward import Reward, accuracy, mean_auc
 from amalgam.transfer.source import Further, Source
-from amalgam.transferring import own_loss
 from tests.reference import l2tl as slow
 
 D, H, SOURCE, TARGET = 3, 4, 5, 3

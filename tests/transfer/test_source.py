@@ -7,7 +7,7 @@ import torch
 
 from amalgam.errors import RequestError
 from amalgam.signals import TensorRows
-from amalgam.transfer.source import annotated, by_teachers, prior_matched, require_known
+from amalgam.transfer.source import annotated, by_teachers, importance, prior_matched, unknown_to
 from amalgam.transfer.told import told
 
 
@@ -51,13 +51,15 @@ def test_each_teacher_has_classes_of_its_own() -> None:
 
 def test_a_matched_prior_draws_classes_as_the_target_asks() -> None:
     source = annotated({"x": rows([0] * 600 + [1] * 300 + [2] * 100)})
-    found, weights = prior_matched(source, torch.tensor([0.1, 0.3, 0.6]), seed=0)
+    wanted = torch.tensor([0.1, 0.3, 0.6])
+    found = prior_matched(source, wanted, seed=0)
     assert len(found.rows) == 1000
     share = found.counts / 1000
-    torch.testing.assert_close(share, torch.tensor([0.1, 0.3, 0.6]), atol=0.05, rtol=0)
-    assert weights.tolist() == pytest.approx([0.1 / 0.6 / 6, 0.3 / 0.3 / 6, 1.0])
-    again, _ = prior_matched(source, torch.tensor([0.1, 0.3, 0.6]), seed=0)
+    torch.testing.assert_close(share, wanted, atol=0.05, rtol=0)
+    assert importance(wanted, source.counts).tolist() == pytest.approx([0.1 / 0.6 / 6, 0.3 / 0.3 / 6, 1.0])
+    again, other = prior_matched(source, wanted, seed=0), prior_matched(source, wanted, seed=1)
     assert torch.equal(again.rows.inputs(slice(None)), found.rows.inputs(slice(None)))
+    assert not torch.equal(other.rows.inputs(slice(None)), found.rows.inputs(slice(None)))
 
 
 def test_the_report_ranks_classes_with_examples() -> None:
@@ -70,4 +72,5 @@ def test_the_report_ranks_classes_with_examples() -> None:
 
 
 def test_classes_that_no_source_has_are_told() -> None:
-    assert require_known(annotated({"x": rows([0, 1])}), ["b", "z"]) == ["z"]
+    both = annotated({"x": rows([0, 1]), "y": rows([0, 1], ("c", "d"))})
+    assert unknown_to(both, ["b", "z", "d"]) == ["z"]

@@ -19,7 +19,6 @@ from amalgam.journal import Journal
 from amalgam.progress import Silent
 from amalgam.signals import TensorRows
 from amalgam.transfer.policy import Policy
-from amalgam.transfer.target import divided, target_of
 from tests.conftest import Cli
 
 WAYS = ("l2tl", "joint", "random_search", "fine_tuning", "datl")
@@ -146,7 +145,12 @@ def test_a_run_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (("data.shots=1", "strategy.validation=0.3"), "leave none to tell the reward by"),
         (("data.options.only=[six]",), "of one class"),
         (("data.labelled=0.5",), "labelled or shots, not both"),
-        (("live=true",), "no teacher is asked here"),
+        (("live=true",), "recipe l2tl: live asks teachers about random views, and no teacher is asked here; leave it"),
+        (("contributions=true",), "recipe l2tl: contributions distils again without each teacher, and this student"),
+        (("labels.names=[nine, six]",), "labels.names chooses among the teachers' labels, .*the data option `only`"),
+        (("data.join=[{source: digits-numerals}]",), "data.join adds rows whose labels a label graph .*with --source"),
+        (("data.parts={a: 0.5, test: 0.5}", "data.shows={a: [six]}"), "data.shows says what parts .*data.shots=5"),
+        (("training.tracker=nonsense",), "recipe l2tl: training.tracker is 'nonsense', which is unknown or not"),
         (("strategy.actions=1",), "strategy.actions is 1"),
         (("sources=[{source: shapes3d, options: {tasks: [shape], count: 50}}]",), "row 0 of the source shapes3d has"),
         (("sources=[{source: cifar-100}]",), "no such file|bring both data sets to one shape|is not there"),
@@ -184,15 +188,3 @@ def test_weights_that_collapse_are_told_and_training_goes_on() -> None:
     transferring.warn(policy, journal)
     assert journal.notes[1] == "the policy weighs the source as a whole at nearly 0: it does not help this target"
     assert policy.act().weights.shape == (3,)
-
-
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
-def test_every_class_keeps_rows_to_learn_and_has_some_held(share: float) -> None:
-    target = target_of(digits(range(4)))
-    learn, held = divided(target, share, 0)
-    assert len(learn.rows) + len(held.rows) == len(target.rows)
-    assert held.rows.annotated is not None
-    assert target.rows.annotated is not None
-    counts = target.rows.annotated.sum(0)
-    torch.testing.assert_close(held.rows.annotated.sum(0), (share * counts).round())
-    assert set(learn.rows.ids.tolist()).isdisjoint(held.rows.ids.tolist())
