@@ -166,15 +166,7 @@ def distill(
             strategy=recipe.strategy["name"],
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             student=Known.of(student, recipe.student["name"]),
-            teachers=tuple(
-                Known(
-                    name=one.name,
-                    labels=tuple(one.teacher.labels),
-                    exclusive=one.exclusive,
-                    tasks={task: tuple(classes) for task, classes in one.tasks.items()},
-                )
-                for one in panel.seats
-            ),
+            teachers=tuple(map(Known.seated, panel.seats)),
             machine=machine(str(accelerator.device)),
             seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
             data=told_of(parts, len(rows), fitted.rows),
@@ -186,6 +178,7 @@ def distill(
             evaluation=evaluation,
             export=exported,
             notes=tuple(journal.notes),
+            settings=run.resolved(recipe).model_dump(mode="json"),
         )
         if chief and folder is not None:
             report.write(folder, None if parts.test is None else images_of(evaluation, parts.test, parts.features))

@@ -132,7 +132,7 @@ def distill(
             strategy=recipe.strategy["name"],
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             student=Known.of(student, recipe.student["name"]),
-            teachers=(),
+            teachers=tuple(map(Known.seated, seats)),
             machine=machine(str(accelerator.device)),
             seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
             data={
@@ -147,6 +147,7 @@ def distill(
             transfer=None if source is None else transferred(source, policy),
             export=exported,
             notes=tuple(journal.notes),
+            settings=run.resolved(recipe).model_dump(mode="json"),
         )
         if folder is not None:
             report.write(
