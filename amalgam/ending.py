@@ -90,5 +90,6 @@ def reported(recipe: Recipe, student: Student, accelerator: Accelerator, journal
         machine=machine(str(accelerator.device)),
         seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
         notes=tuple(journal.notes),
+        settings=run.resolved(recipe).model_dump(mode="json"),
         **own,
     )

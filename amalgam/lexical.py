@@ -119,7 +119,15 @@ def distill(
             words=len(words.words),
             width=made.vectors.shape[1],
             sources=tuple(
-                Known(name=one.name, words=len(one.words), dimensions=one.dimensions, shared=int(known.sum()))
+                Known(
+                    name=one.name,
+                    words=len(one.words),
+                    dimensions=one.dimensions,
+                    shared=int(known.sum()),
+                    source=one.named,
+                    licence=one.licence,
+                    fingerprint=one.fingerprint,
+                )
                 for one, known in zip(lexicon.sources, lexicon.known, strict=True)
             ),
             in_memory=any(not isinstance(one, str | Path) for one in sources),
@@ -132,6 +140,8 @@ def distill(
             tests=tests,
             export=exported,
             notes=tuple(journal.notes),
+            settings=run.resolved(recipe).model_dump(mode="json"),
+            fingerprint=words.fingerprint,
         )
         if folder is not None:
             report.write(folder)

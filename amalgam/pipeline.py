@@ -158,15 +158,7 @@ def distill(
             student,
             accelerator,
             journal,
-            teachers=tuple(
-                Known(
-                    name=one.name,
-                    labels=tuple(one.teacher.labels),
-                    exclusive=one.exclusive,
-                    tasks={task: tuple(classes) for task, classes in one.tasks.items()},
-                )
-                for one in panel.seats
-            ),
+            teachers=tuple(map(Known.seated, panel.seats)),
             data=told_of(parts, len(rows), fitted.rows),
             votes=journal.votes,
             counts=dict(taught.facts),

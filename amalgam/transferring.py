@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from amalgam import registry, run
 from amalgam.classes import probabilities
 from amalgam.collect import vote
-from amalgam.ending import kept, measure, reported
+from amalgam.ending import measure, reported
 from amalgam.errors import RequestError, listed
 from amalgam.evaluation import measurable
 from amalgam.feasibility import feasible_transfer, pretraining_of
@@ -30,7 +30,7 @@ from amalgam.parts import Parts, apportion, further_rows, refuse_leaks
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import TransferRecipe
-from amalgam.report import ANNOTATED, Report
+from amalgam.report import ANNOTATED, Known, Report
 from amalgam.signals import Rows
 from amalgam.student import Student, build, load
 from amalgam.thumbnails import Thumbnails, taken
@@ -121,7 +121,7 @@ def distill(
             student,
             accelerator,
             journal,
-            teachers=(),
+            teachers=tuple(map(Known.seated, seats)),
             data={
                 "learnt from": len(target.rows),
                 ANNOTATED: len(target.rows),

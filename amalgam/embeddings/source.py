@@ -59,6 +59,8 @@ class Source:
             them does so by `taken`.
         fingerprint: of both.
         notes: what was left out of the file, and what in it is not as it says.
+        named: what the user named, of a file its name alone; empty where it was in memory.
+        licence: of its vectors; None where it is unknown.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Source:
     vectors: Floats
     fingerprint: str
     notes: tuple[str, ...] = field(default=())
+    named: str = ""
+    licence: str | None = None
 
     @property
     def dimensions(self) -> int:
