@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from amalgam import registry, run
 from amalgam.classes import probabilities
 from amalgam.collect import vote
-from amalgam.ending import measure, reported
+from amalgam.ending import kept, measure, reported
 from amalgam.errors import RequestError, listed
 from amalgam.evaluation import measurable
 from amalgam.feasibility import feasible_transfer, pretraining_of
