@@ -26,7 +26,7 @@ from amalgam.journal import Journal
 from amalgam.labels import spans_of
 from amalgam.panel import Panel, seat
 from amalgam.parts import Parts, apportion, refuse_leaks
-from amalgam.processes import nonce, processes
+from amalgam.processes import nonce, processes, tracked
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import Recipe
 from amalgam.report import ANNOTATED, Known, Report
@@ -134,10 +134,9 @@ def distill(
                     f"{training.epochs} epochs"
                 )
         with journal.timed("training"):
-            accelerator = processes(training, None if folder is None else folder / run.LOGS)
             fitted = train(
                 prepared(student, panel, parts, strategy), recipe, panel, rows, replace(taught, targets=targets),
-                training, strategy, accelerator, folder, shown,
+                training, strategy, folder, shown,
             )  # fmt: skip
         if training.augment is not None:
             asked = "about every one of them" if recipe.live else "once about the plain rows"
@@ -253,7 +252,6 @@ def train(
     taught: Surrogate,
     training: Training,
     strategy: Strategy[Any],
-    accelerator: Accelerator,
     folder: Path | None,
     progress: Progress,
 ) -> Fit:
@@ -261,17 +259,13 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         companion = strategy.companion(panel, taught.targets, student.width(rows.inputs(slice(0, 1))))
-    if recipe.training.tracker is not None:
-        accelerator.init_trackers(recipe.name)
-    fitted = fit(
-        student, rows, taught.targets, strategy.loss, training,
-        seed=recipe.seed, accelerator=accelerator, progress=progress, key=taught.key, companion=companion,
-        live=taught.live if recipe.live else None,
-        folder=None if folder is None else folder / run.CHECKPOINTS,
-    )  # fmt: skip
-    if recipe.training.tracker is not None:
-        accelerator.end_training()
-    return fitted
+    with tracked(training, recipe.name, None if folder is None else folder / run.LOGS) as accelerator:
+        return fit(
+            student, rows, taught.targets, strategy.loss, training,
+            seed=recipe.seed, accelerator=accelerator, progress=progress, key=taught.key, companion=companion,
+            live=taught.live if recipe.live else None,
+            folder=None if folder is None else folder / run.CHECKPOINTS,
+        )  # fmt: skip
 
 
 def told_of(parts: Parts, rows: int, learned: int) -> dict[str, int]:

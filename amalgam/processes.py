@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -29,6 +31,19 @@ def processes(wanted: Training | None = None, folder: Path | None = None) -> Acc
     if wanted.tracker is None or folder is None or not accelerator.is_main_process:
         return accelerator
     return Accelerator(mixed_precision=wanted.precision, log_with=wanted.tracker, project_dir=folder)
+
+
+@contextmanager
+def tracked(wanted: Training, name: str, folder: Path | None) -> Iterator[Accelerator]:
+    """The processes for a training, whose tracker, if the settings name one, logs it under a name in a folder."""
+    accelerator = processes(wanted, folder)
+    if wanted.tracker is not None:
+        accelerator.init_trackers(name)
+    try:
+        yield accelerator
+    finally:
+        for one in accelerator.trackers:  # Accelerate's own `end_training` would end the processes, too
+            one.finish()
 
 
 def nonce() -> str:

@@ -16,22 +16,22 @@ from torch import Tensor, nn
 
 from amalgam import registry, run
 from amalgam.classes import probabilities
-from amalgam.collect import vote
 from amalgam.ending import kept, measure, reported
-from amalgam.errors import RequestError, listed
+from amalgam.errors import listed
 from amalgam.evaluation import measurable
-from amalgam.feasibility import feasible_transfer, pretraining_of
+from amalgam.feasibility import feasible_transfer, pretraining_of, refuse_unreadable
 from amalgam.figures import MOST_CLASSES
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
 from amalgam.journal import Journal
 from amalgam.labels import LabelSpace
-from amalgam.panel import Panel, Seat, seat
-from amalgam.parts import Parts, apportion, further_rows, refuse_leaks
-from amalgam.processes import nonce, processes
+from amalgam.panel import Panel, Seat
+from amalgam.parts import Parts, apportion, refuse_leaks
+from amalgam.processes import nonce, processes, tracked
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import TransferRecipe
 from amalgam.report import ANNOTATED, Known, Report
 from amalgam.signals import Rows
+from amalgam.sourcing import labelled, read
 from amalgam.student import Student, build, load
 from amalgam.thumbnails import Thumbnails, taken
 from amalgam.training.settings import CODE as TRAINING
@@ -42,7 +42,7 @@ from amalgam.transfer.coach import Coach, Heads, own_loss
 from amalgam.transfer.method import Beside, Transfer
 from amalgam.transfer.policy import Policy
 from amalgam.transfer.reward import Reward
-from amalgam.transfer.source import Source, annotated, by_teachers, unknown_to
+from amalgam.transfer.source import Source, unknown_to
 from amalgam.transfer.target import Target, divided, target_of
 from amalgam.transfer.told import Transferred, told
 
@@ -88,12 +88,15 @@ def distill(
         journal = Journal(shown, nonce(), passing)
         with journal.timed("data"):
             parts = apportion(_showing(recipe), rows, held_out, journal.progress)
+            if recipe.training.augment is not None:
+                recipe.training.augment.check(parts.learn.shape)
             target = target_of(parts.learn)
-            found = read(recipe, target.rows, sources, journal)
-            space = LabelSpace(target.rows.labels, (), target.tasks)
+            space, student = LabelSpace(target.rows.labels, (), target.tasks), untaught(recipe, target, parts.features)
             panel = Panel((), space)
+            refuse_unreadable(recipe, panel, Parts(target.rows, parts.test), student)
             if parts.test is not None:
                 measurable(parts.test, space.names, "the target has")
+            found = read(recipe, student, sources, journal)
         for note in parts.notes:
             journal.note(note)
         with journal.timed("teachers"):
@@ -106,8 +109,7 @@ def distill(
             if source is not None and (odd := unknown_to(source, space.names)) and len(odd) < len(space.names):
                 journal.note(f"no source has a class named {listed(odd)}: what it is learned from is the target alone")
         with journal.timed("pretraining"):
-            student, head = begun(recipe, method, target, source, accelerator, journal)
-        student.features, student.reading = parts.features, target.rows.texts
+            head = begun(student, recipe, method, target, source, accelerator, journal)
         student.seen = _behind(target, source)
         with journal.timed("training"):
             fitted, policy, rewarded = taught(
@@ -148,92 +150,48 @@ def _showing(recipe: TransferRecipe) -> TransferRecipe:
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"labelled": 1.0})})
 
 
-def read(
-    recipe: TransferRecipe, target: Rows, given: Mapping[str, Rows | None] | None, journal: Journal
-) -> dict[str, Rows]:
-    """The sources' rows by name, images brought to the shape of the target's."""
-    found, notes = dict[str, Rows](), list[str]()
-    known = [(None, None)] * len(recipe.sources) if given is None else list(given.items())
-    for one, (called, there) in zip(recipe.sources, known, strict=True):
-        rows = there
-        if rows is None:
-            rows = further_rows(one, target.shape, recipe, None, journal.progress, notes, unlabelled=True)
-        if len(rows) == 0:
-            raise RequestError(f"the source {called or one.source} has no rows")
-        if called is not None:
-            found[called] = rows
-            continue
-        name, number = Path(one.source).name or one.source, 2
-        while name in found:
-            name, number = f"{Path(one.source).name}-{number}", number + 1
-        found[name] = rows
-    for note in notes:
-        journal.note(note)
-    return found
-
-
-def labelled(found: Mapping[str, Rows], seats: Sequence[Seat], journal: Journal) -> Source | None:
-    """The source with classes: those its rows are annotated with, or those that teachers say they have.
-
-    Raises:
-        RequestError: rows that nobody labels, or teachers whose labels are not the classes of one task.
-    """
-    if not found:
-        return None
-    if not seats:
-        return annotated(found)
-    if len(found) > 1:
-        raise RequestError(f"teachers label one source, and there are {listed(found)}; name one")
-    (rows,) = found.values()
-    said, labels = dict[str, Tensor](), dict[str, Sequence[str]]()
-    for one in seats:
-        if not one.exclusive:
-            raise RequestError(
-                f"teacher {one.name!r} may give a row several labels, and the weights are those of classes; write "
-                "`exclusive: true` in its card if its labels exclude each other, or choose another teacher"
-            )
-        ballots = vote(seat([one]), rows.unlabelled(), of_rows(rows), journal)
-        scores = torch.as_tensor(np.asarray(ballots.scores[0][: len(rows)])).float()
-        said[one.name], labels[one.name] = probabilities(scores, one.spans), one.teacher.labels
-    return by_teachers(rows.unlabelled(), said, labels)
+def untaught(recipe: TransferRecipe, target: Target, features: tuple[str, ...]) -> Student:
+    """The student that the seed alone decides, for the target's rows and the columns that are their features."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        student = build(recipe.student, target.rows.shape, target.rows.labels, f"recipe {recipe.name}, student")
+    student.tasks, student.features, student.reading = target.tasks, features, target.rows.texts
+    return student
 
 
 def begun(
+    student: Student,
     recipe: TransferRecipe,
     method: Transfer,
     target: Target,
     source: Source | None,
     accelerator: Accelerator,
     journal: Journal,
-) -> tuple[Student, nn.Module | None]:
+) -> nn.Module | None:
     """Eq. (3): (α_s, α_t) is (1, 0) in the first N_S steps, which learn the source alone.
 
+    The student, in place, begins with what a network of its kind learned in them, and is scaled as that was.
+
     Returns:
-        the student as it begins after them, and a head for the source's classes.
+        that network's head for the source's classes; None where nothing was learned, or another source.
     """
-    where, shape = f"recipe {recipe.name}, student", target.rows.shape
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        student = build(recipe.student, shape, target.rows.labels, where)
-    student.refuse(target.rows)
-    student.tasks = target.tasks
     if source is None or not (method.pretraining or isinstance(method, Beside)):
         student.scaling.fit(target.rows)
-        return student, None
+        return None
 
-    def taught_by(some: Source, epochs: int) -> Student:
+    def taught_by(some: Source) -> Student:
         return learned(
-            some, recipe.student, epochs, pretraining_of(recipe), recipe.seed,
-            accelerator=accelerator, progress=journal.progress, where=where,
+            some, recipe.student, method.pretraining, pretraining_of(recipe), recipe.seed,
+            accelerator=accelerator, progress=journal.progress, where=f"recipe {recipe.name}, student",
         )  # fmt: skip
 
     def ask(some: Source) -> Tensor:
-        first = taught_by(some, method.pretraining)
+        first = taught_by(some)
         return probabilities(first.logits(target.rows.inputs(slice(None))), some.spans)
 
-    first = taught_by(method.begins_with(source, ask, recipe.seed), method.pretraining)
+    first = taught_by(method.begins_with(source, ask, recipe.seed))
     adopt(student, first)
-    return student, last_of(first) if first.labels == source.rows.labels else None
+    return last_of(first) if first.labels == source.rows.labels else None
 
 
 def taught(
@@ -262,12 +220,13 @@ def taught(
     def lesson(rows: Target, coach: Coach | None, name: str, stage: str) -> Fit:
         """Eq. (4): the weights that minimise the joint loss, a step of the trainer's optimiser for each action."""
         beside = None if coach is None or head is None else Heads(deepcopy(head), coach.spans)
-        return fit(
-            student, rows.rows, rows.truth, own_loss, training.of(len(rows.rows)),
-            seed=recipe.seed, accelerator=processes(training), companion=beside, coach=coach,
-            folder=None if folder is None else folder / run.CHECKPOINTS / stage, key=f"{key}-{stage}",
-            progress=journal.progress, name=name,
-        )  # fmt: skip
+        with tracked(training, f"{recipe.name}-{stage}", None if folder is None else folder / run.LOGS) as there:
+            return fit(
+                student, rows.rows, rows.truth, own_loss, training.of(len(rows.rows)),
+                seed=recipe.seed, accelerator=there, companion=beside, coach=coach,
+                folder=None if folder is None else folder / run.CHECKPOINTS / stage, key=f"{key}-{stage}",
+                progress=journal.progress, name=name,
+            )  # fmt: skip
 
     if not isinstance(method, Beside) or source is None:
         return lesson(target, None, "training", "target"), None, ()

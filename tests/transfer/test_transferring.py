@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from amalgam import recipe, run, transferring
 from amalgam.errors import RequestError, WorkError
 from amalgam.journal import Journal
 from amalgam.progress import Silent
-from amalgam.signals import TensorRows
+from amalgam.signals import Rows, TensorRows
+from amalgam.tokens import Reading
+from amalgam.transfer.method import Beside
 from amalgam.transfer.policy import Policy
 from tests.conftest import Cli
 
@@ -150,15 +153,92 @@ def test_a_run_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (("labels.names=[nine, six]",), "labels.names chooses among the teachers' labels, .*the data option `only`"),
         (("data.join=[{source: digits-numerals}]",), "data.join adds rows whose labels a label graph .*with --source"),
         (("data.parts={a: 0.5, test: 0.5}", "data.shows={a: [six]}"), "data.shows says what parts .*data.shots=5"),
+        (("training.augment.flip=0.5",), r"training.augment.flip is for images .* these inputs have the shape \(64,\)"),
         (("training.tracker=nonsense",), "recipe l2tl: training.tracker is 'nonsense', which is unknown or not"),
         (("strategy.actions=1",), "strategy.actions is 1"),
-        (("sources=[{source: shapes3d, options: {tasks: [shape], count: 50}}]",), "row 0 of the source shapes3d has"),
+        (
+            ("sources=[{source: shapes3d, options: {tasks: [shape], count: 50}}]",),
+            "source shapes3d has rows of the shape",
+        ),
         (("sources=[{source: cifar-100}]",), "no such file|bring both data sets to one shape|is not there"),
     ],
 )
 def test_what_is_refused(assignments: tuple[str, ...], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         transferring.distill(read("l2tl", *assignments), keep=False)
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        (
+            {"none": digits(range(2)).take(torch.arange(0))},
+            "the source none has no rows; name one that has",
+        ),
+        (
+            {"short": replace(digits(range(2)), values=torch.zeros(360, 9))},
+            r"source short has rows of the shape \(9,\), and",
+        ),
+        (
+            {"said": replace(digits(range(2)), texts=Reading())},
+            "said has rows of texts, and the student mlp reads numbers",
+        ),
+        ({"plain": digits(range(2)).unlabelled()}, "the source plain has no annotated rows; name its label columns"),
+        ({"many": replace(digits(range(2)), annotated=torch.ones(360, 2))}, "row 0 of the source many has 2 labels"),
+        ({"one": digits(range(1))}, "the source one has rows of 1 class; it needs at least two"),
+        ({"same": digits(range(6, 8))}, "test rows are among the rows that the student learns from"),
+    ],
+)
+def test_what_is_no_source_is_refused_before_anything_is_learned(
+    sources: dict[str, Rows], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transferring, "begun", None)
+    with pytest.raises(RequestError, match=message):
+        transferring.distill(read(), sources=sources, keep=False)
+
+
+def test_one_image_of_each_class_is_enough_without_a_policy() -> None:
+    """A policy needs one more, which its reward is told by."""
+
+    def images(only: range) -> TensorRows:
+        found = digits(only)
+        return replace(found, values=found.values.reshape(-1, 1, 8, 8) / 16)
+
+    rows, network = images(range(6, 10)), {"layers": [1, 1, 1, 1], "channels": [8, 8, 8, 8]}
+    told = ("data.shots=1", f"student={{name: timm, model: resnet18, task_units: null, arguments: {network}}}")
+    given: Any = {"rows": rows, "sources": {"some": images(range(2)).take(torch.arange(20))}, "keep": False}
+    student, report = transferring.distill(read("fine_tuning", "data.options={}", *told), **given)
+    assert report.data["learnt from"] == 4
+    assert student.shape == (1, 8, 8)
+    with pytest.raises(RequestError, match="the 4 labelled rows of the target leave none to tell the reward by"):
+        transferring.distill(read("l2tl", "data.options={}", *told), **given)
+
+
+def test_classes_that_no_source_has_are_noted_where_some_have() -> None:
+    source = replace(digits(range(4)), labels=("six", "seven", "b", "c"))
+    _, report = transferring.distill(read("fine_tuning"), sources={"some": source}, keep=False)
+    note = "no source has a class named 'eight', 'nine': what it is learned from is the target alone"
+    assert note in report.notes
+    _, report = transferring.distill(read("fine_tuning"), sources={"some": digits(range(4))}, keep=False)
+    assert not any("no source has" in one for one in report.notes), "sources have other classes as a rule"
+
+
+def test_a_run_whose_weights_collapse_goes_on_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Beside.policy
+
+    def collapsed(method: Beside, classes: int) -> Policy:
+        policy = real(method, classes)
+        with torch.no_grad():
+            policy.logits[:, 0] = 50.0
+        return policy
+
+    monkeypatch.setattr(Beside, "policy", collapsed)
+    student, report = transferring.distill(read(), keep=False)
+    assert "the policy weighs every class of the source at nearly 0: it does not help this target" in report.notes
+    assert report.transfer is not None
+    assert [one.weight for one in report.transfer.classes] == pytest.approx([0.0] * 6, abs=1e-6)
+    assert {one["source_weight"] for one in (*report.policy, *report.history)} == {0.0}
+    assert all(bool(value.isfinite().all()) for value in student.state_dict().values())
 
 
 def test_auc_of_one_class_is_refused() -> None:
