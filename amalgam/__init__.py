@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from amalgam.api import distill, distill_words, load_words, rank
     from amalgam.embeddings.words import WordVectors
     from amalgam.errors import AmalgamError, RequestError, WorkError
+    from amalgam.hub import from_pretrained
     from amalgam.strategy import Strategy
     from amalgam.student import Student, load
     from amalgam.teacher import ConditionalScorer, FeatureScorer, Scorer
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 _HOME = {
     "distill": "amalgam.api",
     "distill_words": "amalgam.api",
+    "from_pretrained": "amalgam.hub",
     "load": "amalgam.student",
     "load_words": "amalgam.api",
     "rank": "amalgam.api",
@@ -53,6 +55,7 @@ __all__ = [
     "__version__",
     "distill",
     "distill_words",
+    "from_pretrained",
     "load",
     "load_words",
     "rank",

@@ -177,10 +177,10 @@ def distill_words(
     if not isinstance(recipe, WordRecipe):
         raise RequestError(f"recipe {name} has rows; name a strategy that makes one embedding of several")
     with shown(progress) as display:
-        words, _ = lexical.distill(
+        words, report = lexical.distill(
             recipe, sources=sources, out=None if out is None else Path(out), keep=out is not None, progress=display
         )
-    return words
+    return replace(words, told=report)
 
 
 def load_words(folder: str | Path) -> WordVectors:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -376,13 +376,38 @@ def export(
         Path | None,
         typer.Option(help="The ONNX file; RUN/student.onnx by default. Words can also be .txt, .vec and .bin."),
     ] = None,
-    check: Annotated[str | None, typer.Option(help="Rows on which ONNX must say what torch says.")] = None,
+    check: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Rows on which ONNX must say what torch says; those that the run held out by default, and `drawn` for "
+            "no real ones.",
+        ),
+    ] = None,
     option: Options = None,
+    opset: Annotated[int | None, typer.Option(min=1, help="The set of ONNX's operators; else torch's.")] = None,
+    quantize: Annotated[
+        Literal["int8", "fp16"] | None,
+        typer.Option(help="Also a smaller file beside it, refused where it loses too much; what both take is shown."),
+    ] = None,
+    max_drop: Annotated[
+        float, typer.Option(min=0, help="How much of its measure (accuracy, F1) a smaller file may lose.")
+    ] = 0.01,
+    page: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also a folder that runs the student in a browser, offline.")
+    ] = None,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(help="onnxruntime-web for the page, as npm packs it (.tgz or folder); else npm fetches it."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace other files that are there.")] = False,
+    trust_code: Trust = False,
 ) -> None:
     """A student as one ONNX file, checked against torch; an embedding also as word2vec writes them."""
-    from amalgam.views.runs import export_run
+    from amalgam.views.exports import Page, Smaller, export_run
 
-    export_run(run, out, check, option or [])
+    smaller = Smaller(quantize, max_drop, trust_code)
+    export_run(run, out, check, option or [], opset, force, smaller, Page(page, runtime))
 
 
 @graph_app.command("show", epilog="Example: amalgam graph show pets --out pets.svg")

@@ -39,18 +39,32 @@ def costs_of(student: Student, panel: Panel, rows: Rows, seconds: float) -> list
     """The cost of the student and of each teacher."""
     some = rows.inputs(torch.arange(256) % len(rows))
     costs = [_cost(student, student.logits, some, seconds)]
-    for seat in panel.seats:
-        module = seat.teacher if isinstance(seat.teacher, nn.Module) else getattr(seat.teacher, "module", None)
-        costs.append(_cost(module, seat.teacher.score, some, seconds))
+    costs += [_cost(_module_of(seat.teacher), seat.teacher.score, some, seconds) for seat in panel.seats]
     return costs
 
 
-def _cost(module: object, score: Callable[[Tensor], Tensor], inputs: Tensor, seconds: float) -> Cost:
+def bytes_of(panel: Panel) -> int | None:
+    """What all teachers take in memory together; None where one is no torch module."""
+    modules = [_module_of(seat.teacher) for seat in panel.seats]
+    return sum(_size(one) for one in modules if one is not None) if None not in modules else None
+
+
+def _module_of(teacher: object) -> nn.Module | None:
+    """The torch module of a teacher, where it is or has one."""
+    found = teacher if isinstance(teacher, nn.Module) else getattr(teacher, "module", None)
+    return found if isinstance(found, nn.Module) else None
+
+
+def _size(module: nn.Module) -> int:
+    return sum(one.numel() * one.element_size() for one in (*module.parameters(), *module.buffers()))
+
+
+def _cost(module: nn.Module | None, score: Callable[[Tensor], Tensor], inputs: Tensor, seconds: float) -> Cost:
     """The cost of a model: its module, where it has one, and what scores its inputs (256, ...)."""
     parameters = size = None
-    if isinstance(module, nn.Module):
+    if module is not None:
         parameters = sum(one.numel() for one in module.parameters())
-        size = sum(one.numel() * one.element_size() for one in (*module.parameters(), *module.buffers()))
+        size = _size(module)
     return Cost(parameters, size, latency(score, inputs[:1], seconds), latency(score, inputs, seconds))
 
 

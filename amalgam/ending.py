@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +14,9 @@ from accelerate import Accelerator
 from amalgam import run
 from amalgam.collect import vote
 from amalgam.evaluation import Evaluation, evaluate
-from amalgam.fingerprint import of_rows
+from amalgam.fingerprint import of_file, of_rows
 from amalgam.journal import Journal
-from amalgam.panel import Panel
+from amalgam.panel import Panel, Seat
 from amalgam.parts import Parts
 from amalgam.recipe import Recipe
 from amalgam.report import Known, Report, machine
@@ -32,7 +33,9 @@ def measure(student: Student, panel: Panel, test: Rows | None, journal: Journal)
     return evaluate(student, panel, test, ballots, progress=journal.progress)
 
 
-def kept(student: Student, recipe: Recipe, folder: Path | None, parts: Parts, journal: Journal) -> dict[str, Any]:
+def kept(
+    student: Student, recipe: Recipe, folder: Path | None, parts: Parts, seats: Sequence[Seat], journal: Journal
+) -> dict[str, Any]:
     """Save a student, brought to the CPU, in the directory of its run, with its ONNX file where the recipe wants one.
 
     Args:
@@ -40,6 +43,7 @@ def kept(student: Student, recipe: Recipe, folder: Path | None, parts: Parts, jo
         recipe: the run.
         folder: its directory; None keeps nothing.
         parts: real rows that the file is checked on.
+        seats: the teachers that it names.
         journal: of the run.
 
     Returns:
@@ -52,18 +56,20 @@ def kept(student: Student, recipe: Recipe, folder: Path | None, parts: Parts, jo
     if not recipe.export:
         return {}
     with journal.timed("export"), journal.progress.step("export", 1, "model") as bar:
-        exported = _export(student, folder, parts)
+        exported = _export(student, recipe, folder, parts, seats)
         bar.advance(1)
     return exported
 
 
-def _export(student: Student, folder: Path, parts: Parts) -> dict[str, Any]:
+def _export(student: Student, recipe: Recipe, folder: Path, parts: Parts, seats: Sequence[Seat]) -> dict[str, Any]:
     """The ONNX file of a run, checked on real rows, and its facts."""
-    from amalgam.export import facts
+    from amalgam.export import Provenance, export, facts
 
-    some = [rows.inputs(slice(0, 256)) for rows in (parts.test, parts.learn) if rows is not None]
-    path = student.export(folder / run.ONNX, next(rows for rows in some if tuple(rows.shape[1:]) == student.shape))
-    return facts(path)
+    keys = ("name", "licence", "fingerprint")
+    teachers = tuple({key: getattr(one, key, None) for key in keys} for one in seats)
+    made = Provenance(recipe.strategy["name"], of_file(folder / run.RECIPE), teachers)
+    rows = parts.learn if parts.test is None else parts.test
+    return facts(export(student, folder / run.ONNX, rows, made=made, force=True))
 
 
 def reported(recipe: Recipe, student: Student, accelerator: Accelerator, journal: Journal, **own: Any) -> Report:
@@ -84,5 +90,6 @@ def reported(recipe: Recipe, student: Student, accelerator: Accelerator, journal
         machine=machine(str(accelerator.device)),
         seconds={**journal.seconds, "all": round(time.monotonic() - journal.began, 3)},
         notes=tuple(journal.notes),
+        settings=run.resolved(recipe).model_dump(mode="json"),
         **own,
     )

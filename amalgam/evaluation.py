@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from amalgam.classes import Spans, decided
+from amalgam.calibration import Calibration, Reliability, claims
+from amalgam.classes import Spans, among, by_task, decided
 from amalgam.costs import Cost, costs_of, total
 from amalgam.errors import RequestError, listed
 from amalgam.labelgraph.walked import Footprints, Walked
@@ -29,12 +30,15 @@ class Line:
         labels: what it was measured on; `measures.f1_per_label` is in this order.
         measures: its measures.
         cost: what it costs.
+        calibration: how far its probabilities can be believed, on the same labels; None of one that states none, as
+            a vote.
     """
 
     name: str
     labels: tuple[str, ...]
     measures: Measures
     cost: Cost
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
@@ -143,32 +147,29 @@ def evaluate(
     groups = [_kept(list(own), shared) for own in space.columns]
     together = bool(space.known.any(0).all())  # else no majority can say anything of what nobody knows
     names = ["student", *(["majority vote", "mean logit"] if together else [])]
-    groups = [list(shared)] * len(names) + groups + groups
+    first = len(names)
+    groups = [list(shared)] * first + groups + groups
     tasks = {task: [label for label in own if label in space.names] for task, own in student.tasks.items()}
     spans = spans_of({task: own for task, own in tasks.items() if own}, space.names)
-    tallies = [Tally(len(group), _among(spans, group) if spans else None) for group in groups]
+    counts = [_Counts(group, spans) for group in groups]
     clashes = _Clashes(space.known)
     footprints = None if student.graph is None else Footprints(student.graph, rows.labels)
     with (progress or Silent()).step("evaluation", len(rows)) as bar:
         for where, votes in ballots.chunks(chunk):
             truth = _truth(rows, where, len(space.names), shared)
             logits = _logits(student, rows, where, chunk, footprints)
-            learned, hard = decided(logits[:, order], spans), choices(votes, spans)
-            ensembles = [majority(votes, spans) > 0, decided(mean_logit(votes), spans)] if together else []
-            said = [learned, *ensembles, *hard, *[learned] * len(hard)]
-            for tally, predicted, group in zip(tallies, said, groups, strict=True):
-                asked = _own_rows(truth, group, spans)
-                tally.update(predicted[:, group], asked[:, group])
+            own, hard = _said(logits[:, order], spans), choices(votes, spans)
+            ensembles = [(majority(votes, spans) > 0, None), _said(mean_logit(votes), spans)] if together else []
+            theirs = list(zip(hard, _stated(votes.read(spans), spans), strict=True))
+            said = [own, *ensembles, *theirs, *[own] * len(theirs)]
+            for one, (predicted, stated) in zip(counts, said, strict=True):
+                one.update(predicted, stated, truth)
             clashes.update(hard, truth)
             bar.advance(len(truth))
-    first = len(names)
     names += [*(seat.name for seat in panel.seats), *["student"] * len(panel.seats)]
-    own, *theirs = costs_of(student, panel, rows, seconds)
-    costs = [own, *[total(theirs)] * (first - 1), *theirs, *[own] * len(theirs)]
-    lines = [
-        Line(name, tuple(space.names[column] for column in group), tally.measures(), cost)
-        for name, group, tally, cost in zip(names, groups, tallies, costs, strict=True)
-    ]
+    cost, *others = costs_of(student, panel, rows, seconds)
+    costs = [cost, *[total(others)] * (first - 1), *others, *[cost] * len(others)]
+    lines = [one.line(name, space.names, cost) for one, name, cost in zip(counts, names, costs, strict=True)]
     half = first + len(panel.seats)
     beside = tuple(Comparison(*pair) for pair in zip(lines[first:half], lines[half:], strict=True))
     votes_of_all, mean_of_all = lines[1:first] if together else (None, None)
@@ -191,6 +192,44 @@ def _logits(student: Student, rows: Rows, where: slice, chunk: int, footprints: 
         ends = torch.cat([walk.ends for _, walk in heard if walk is not None])
         footprints.update(ends, rows.annotated[where], rows.ids[where])
     return torch.cat([logits for logits, _ in heard])
+
+
+def _said(logits: Tensor, spans: Spans) -> tuple[Tensor, Tensor]:
+    """What logits (B, L) decide, and the probabilities behind that."""
+    return decided(logits, spans), _stated(logits, spans)
+
+
+def _stated(logits: Tensor, spans: Spans) -> Tensor:
+    """The probabilities (..., L) that logits stand for; those of classes that a teacher does not know are 0."""
+    return by_task(logits, spans, among, torch.sigmoid)
+
+
+class _Counts:
+    """What is counted of a model on some labels; it adds up over chunks.
+
+    Args:
+        columns: the labels, as places in the label space.
+        spans: the student's tasks of several classes there.
+    """
+
+    def __init__(self, columns: list[int], spans: Spans) -> None:
+        self.columns, self.spans = columns, spans
+        self.tally = Tally(len(columns), _among(spans, columns) if spans else None)
+        self.reliability: Reliability | None = None
+
+    def update(self, predicted: Tensor, stated: Tensor | None, truth: Tensor) -> None:
+        """Count predictions (B, L), the probabilities (B, L) behind them, where there are any, and annotations."""
+        asked = _own_rows(truth, self.columns, self.spans)
+        self.tally.update(predicted[:, self.columns], asked[:, self.columns])
+        if stated is not None:
+            self.reliability = self.reliability or Reliability()
+            self.reliability.update(*claims(stated, asked, self.spans, self.columns))
+
+    def line(self, name: str, labels: Sequence[str], cost: Cost) -> Line:
+        """All that was counted of a model."""
+        calibration = None if self.reliability is None else self.reliability.calibration()
+        own = tuple(labels[column] for column in self.columns)
+        return Line(name, own, self.tally.measures(), cost, calibration)
 
 
 def _among(spans: Spans, group: Sequence[int]) -> Spans:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from amalgam.errors import RequestError, WorkError
 from amalgam.fingerprint import of_file
 
 _SUMS = "SHA256SUMS"
+_FOLDERS = re.compile(r"(?:^|(?<=[:@=]))(?!//)(?:[A-Za-z]:(?=[/\\]))?[/\\~][^@?&]*[/\\]")
 _FULL = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -144,6 +146,14 @@ def inside(folder: Path, name: str, what: str) -> Path:
     if not path.is_relative_to(folder.resolve()):
         raise RequestError(f"{what} names {name!r}, which leads out of {folder.resolve()}; keep the file beside it")
     return path
+
+
+def without_folders(spec: str) -> str:
+    """A path, or a SPEC with paths in it, without the folders of those that are absolute, which are nobody's business.
+
+    `onnx:/home/me/birds.onnx@labels.txt` becomes `onnx:birds.onnx@labels.txt`.
+    """
+    return _FOLDERS.sub("", spec)
 
 
 def _sums(folder: Path) -> str:

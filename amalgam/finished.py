@@ -1,12 +1,13 @@
-"""What is asked of a finished run: to measure it again, and to explain a row's surrogate target."""
+"""What is asked of a finished run: to measure it again, to explain a row's surrogate target, to export its student."""
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,11 +21,11 @@ from amalgam.ending import measure
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation
 from amalgam.explain import Explanation
-from amalgam.fingerprint import of_rows
+from amalgam.fingerprint import of_file, of_rows
 from amalgam.journal import Journal
 from amalgam.labels import LabelSpace
 from amalgam.panel import Panel
-from amalgam.parts import Parts, apportion, leaks, rows_for
+from amalgam.parts import IN_MEMORY, Parts, apportion, leaks, rows_for
 from amalgam.pipeline import assemble, seen_by, untrained
 from amalgam.processes import nonce, processes
 from amalgam.progress import Progress
@@ -32,6 +33,9 @@ from amalgam.recipe import Recipe, TransferRecipe, read
 from amalgam.signals import Rows
 from amalgam.strategy import Strategy
 from amalgam.student import Student, load
+
+if TYPE_CHECKING:
+    from amalgam.export import Provenance
 
 
 def evaluate_again(
@@ -110,6 +114,65 @@ def explain(folder: Path, row: int, *, trust: bool, progress: Progress) -> Expla
             strategy.targets(panel, asked, votes, state),
             said[[student.labels.index(name) for name in panel.space.names]], known,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Real:
+    """Real rows that an exported student is looked at with.
+
+    Attributes:
+        measured: rows that the student was measured on; those it learned from where nothing is annotated.
+        learned: rows that it learned from.
+    """
+
+    measured: Rows
+    learned: Rows
+
+
+def real_rows(folder: Path, progress: Progress) -> Real:
+    """The rows of a run, read again.
+
+    Raises:
+        RequestError: the data is gone, or was never in a file.
+    """
+    recipe, why = read(str(folder)), "they were in memory, and no file holds them"
+    if recipe.data.source != IN_MEMORY:
+        try:
+            own = None if isinstance(recipe, TransferRecipe) else _strategy(recipe).labels()
+            parts = apportion(recipe, progress=progress, own=own)
+            return Real(parts.learn if parts.test is None else parts.test, parts.learn)
+        except RequestError as error:
+            why = str(error)
+    raise RequestError(
+        f"the rows of {folder} cannot be read again to check the export with ({why}); name others with --check DATA, "
+        "or go without real rows: --check drawn"
+    )
+
+
+def teachers_of(folder: Path, *, trust: bool, progress: Progress) -> Panel:
+    """The panel of a run, seated again.
+
+    Raises:
+        RequestError: it has none, or a teacher is gone.
+    """
+    recipe = read(str(folder)) if (folder / run.RECIPE).is_file() else None
+    if recipe is None or isinstance(recipe, TransferRecipe) or not recipe.teachers:
+        raise RequestError(f"{folder} tells of no teachers")
+    with ExitStack() as passing:
+        journal = Journal(progress, nonce(), passing)
+        return assemble(recipe, (), _strategy(recipe), processes(), trust, journal)
+
+
+def provenance(folder: Path) -> Provenance:
+    """Where the student of a folder comes from; of one that was saved by itself nobody knows."""
+    from amalgam.export import Provenance
+
+    if not (folder / run.RECIPE).is_file():
+        return Provenance()
+    report = folder / run.REPORT
+    told = json.loads(report.read_text(encoding="utf-8"))["teachers"] if report.is_file() else []
+    teachers = tuple({key: one.get(key) for key in ("name", "licence", "fingerprint")} for one in told)
+    return Provenance(read(str(folder)).strategy["name"], of_file(folder / run.RECIPE), teachers)
 
 
 def _strategy(recipe: Recipe) -> Strategy[Any]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from amalgam import run, store, strategies, wordtests
 from amalgam.embeddings import Lexicon, align, specs
-from amalgam.embeddings.graph import LARGEST, export
+from amalgam.embeddings.graph import LARGEST, export, size_of
 from amalgam.embeddings.method import Learn, MetaEmbedding
 from amalgam.embeddings.relations import Common, Relations, all_pairs, some_pairs, units
 from amalgam.embeddings.words import WordVectors
@@ -106,7 +106,7 @@ def distill(
             tests = tuple(measured(words, lexicon, recipe, journal))
         exported: dict[str, Any] = {}
         if folder is not None:
-            if recipe.export and words.vectors.nbytes > LARGEST:
+            if recipe.export and size_of(words) > LARGEST:
                 journal.note("an ONNX file cannot hold so many numbers, and there is none; student/ has them all")
             elif recipe.export:
                 with journal.timed("export"), shown.step("export", 1, "model") as bar:
@@ -119,7 +119,15 @@ def distill(
             words=len(words.words),
             width=made.vectors.shape[1],
             sources=tuple(
-                Known(name=one.name, words=len(one.words), dimensions=one.dimensions, shared=int(known.sum()))
+                Known(
+                    name=one.name,
+                    words=len(one.words),
+                    dimensions=one.dimensions,
+                    shared=int(known.sum()),
+                    source=one.named,
+                    licence=one.licence,
+                    fingerprint=one.fingerprint,
+                )
                 for one, known in zip(lexicon.sources, lexicon.known, strict=True)
             ),
             in_memory=any(not isinstance(one, str | Path) for one in sources),
@@ -132,6 +140,8 @@ def distill(
             tests=tests,
             export=exported,
             notes=tuple(journal.notes),
+            settings=run.resolved(recipe).model_dump(mode="json"),
+            fingerprint=words.fingerprint,
         )
         if folder is not None:
             report.write(folder)

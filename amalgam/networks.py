@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from amalgam.errors import RequestError, listed, nearest
+from amalgam.online import asked_once
 from amalgam.scaling import Scaling, channel_scale
 from amalgam.signals import Rows
 from amalgam.teacher import FETCHING
@@ -136,40 +134,11 @@ def _of_timm(name: str, what: str, pretrained: bool, size: Sequence[int] | None,
     if size is not None and told is not None and told.fixed_input_size:
         given.setdefault("img_size", tuple(size))
     try:
-        with _hub() if pretrained else nullcontext():
+        with asked_once() if pretrained else nullcontext():
             network: nn.Module = timm.create_model(name, pretrained=pretrained, **given)
     except OSError as error:  # the hub's client's are, too
         raise _absent("timm", name, what, str(getattr(told, "hf_hub_id", None) or "its page"), error) from None
     return network
-
-
-@contextmanager
-def _hub() -> Iterator[None]:
-    """Without a network the hub's cache alone is asked: its client would try five times, for most of a minute."""
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not _reachable(constants.ENDPOINT)
-    try:
-        yield
-    except OSError as error:
-        if before or not constants.HF_HUB_OFFLINE:
-            raise
-        raise OSError(f"{constants.ENDPOINT} cannot be reached") from error
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-def _reachable(address: str) -> bool:
-    """Whether somebody answers there within three seconds; behind a proxy, which alone could tell, we hope so."""
-    told = urlsplit(address)
-    if getproxies().get(told.scheme):
-        return True
-    try:
-        socket.create_connection((told.hostname or "", told.port or 443), 3).close()
-    except OSError:
-        return False
-    return True
 
 
 def _of_torchvision(name: str, what: str, pretrained: bool, given: dict[str, Any]) -> nn.Module:
@@ -235,6 +204,17 @@ def class_names(library: Library, network: nn.Module, name: str, what: str) -> t
         info = _timm_data().ImageNetInfo(subset)
         names = [info.index_to_description(number) for number in range(info.num_classes())]
     return tuple(f"{one} ({place})" if names.count(one) > 1 else one for place, one in enumerate(names))
+
+
+def license_of(library: Library, network: nn.Module, name: str) -> str | None:
+    """The licence of a library's own weights, as the library states it; None where it does not."""
+    if library == "timm":
+        stated = dict(getattr(network, "pretrained_cfg", None) or {}).get("license")
+    else:
+        from torchvision import models
+
+        stated = models.get_model_weights(name).DEFAULT.meta.get("license")
+    return None if stated in (None, "", "unknown") else str(stated)
 
 
 def shared(

@@ -37,12 +37,18 @@ class Seat:
         teacher: the teacher.
         fingerprint: of its weights and card; None for a teacher that cannot tell, whose votes are not kept.
         seen: (n,) the numbers (`fingerprint.of_each_row`) of the rows it was trained on, where that is known.
+        source: what the user named, of files their names alone.
+        licence: of its weights; None where it is unknown.
+        description: what a reader wants to know of it.
     """
 
     name: str
     teacher: Any
     fingerprint: str | None = None
     seen: NDArray[np.uint64] | None = None
+    source: str = ""
+    licence: str | None = None
+    description: str = ""
 
     @property
     def tasks(self) -> Tasks:

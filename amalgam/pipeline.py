@@ -147,7 +147,7 @@ def distill(
         if chief:
             with journal.timed("evaluation"):
                 evaluation = measure(student, panel, parts.test, journal)
-        exported = kept(student, recipe, folder if chief else None, parts, journal)
+        exported = kept(student, recipe, folder if chief else None, parts, panel.seats, journal)
         added: tuple[Contribution, ...] = ()
         if recipe.contributions:
             with journal.timed("contributions"):
@@ -157,15 +157,7 @@ def distill(
             student,
             accelerator,
             journal,
-            teachers=tuple(
-                Known(
-                    name=one.name,
-                    labels=tuple(one.teacher.labels),
-                    exclusive=one.exclusive,
-                    tasks={task: tuple(classes) for task, classes in one.tasks.items()},
-                )
-                for one in panel.seats
-            ),
+            teachers=tuple(map(Known.seated, panel.seats)),
             data=told_of(parts, len(rows), fitted.rows),
             votes=journal.votes,
             counts=dict(taught.facts),

@@ -306,7 +306,12 @@ def _change(content: dict[str, Any], key: str, value: object) -> None:
 
 def dump(recipe: Run) -> str:
     """The recipe as YAML; reading it again gives the same recipe."""
-    text: str = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    return written(recipe.model_dump(mode="json"))
+
+
+def written(settings: Mapping[str, Any]) -> str:
+    """The keys and values of a recipe as YAML, in their order."""
+    text: str = yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120)
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,9 +13,11 @@ from accelerate import Accelerator
 
 from amalgam import adapters, shelf
 from amalgam.errors import RequestError, nearest
-from amalgam.files import inside
+from amalgam.files import inside, without_folders
+from amalgam.modelcard import license_in
 from amalgam.panel import Seat
 from amalgam.progress import Progress, Silent
+from amalgam.run import STUDENT
 from amalgam.schema import parse
 from amalgam.schooling import school
 from amalgam.teacher import NETWORKS, Card, Scorer, read_card
@@ -103,7 +106,9 @@ def load(spec: str, accelerator: Accelerator, *, trust: bool = False, progress: 
         trained = school(card, accelerator, progress or Silent())
         card, folder = card.model_copy(update={"source": trained.name, "constructor": None}), trained.parent
     teacher = adapters.load(card, folder, device=accelerator.device, trust=trust)
-    return _seated(card.name, teacher)
+    seat = _seated(card.name, teacher)
+    licence = card.license or seat.licence or _stated(card, folder)
+    return replace(seat, source=_named(spec), licence=licence, description=card.description)
 
 
 def seat_of(given: Any, number: int, accelerator: Accelerator, *, trust: bool, progress: Progress) -> Seat:
@@ -146,7 +151,20 @@ def seat_of(given: Any, number: int, accelerator: Accelerator, *, trust: bool, p
 def _seated(name: str, teacher: Scorer) -> Seat:
     """The seat; a teacher that is one of amalgam's students knows which rows are behind it."""
     seen = getattr(getattr(teacher, "module", None), "seen", None)
-    return Seat(name, teacher, getattr(teacher, "fingerprint", None), seen)
+    licence = getattr(teacher, "license", None)
+    return Seat(name, teacher, getattr(teacher, "fingerprint", None), seen, licence=licence)
+
+
+def _named(spec: str) -> str:
+    """A SPEC as a report shows it."""
+    return f"{spec}, built in" if spec in shelf.names("teachers") else without_folders(spec)
+
+
+def _stated(card: Card, folder: Path) -> str | None:
+    """The licence that the model card of a saved student states, beside it or in its run directory."""
+    if card.adapter != "torch" or card.source is None or not (saved := folder / card.source).is_dir():
+        return None
+    return license_in(saved) or (license_in(saved.parent) if saved.name == STUDENT else None)
 
 
 def _spelt(adapter: str, source: str, spec: str) -> tuple[Card, Path]:

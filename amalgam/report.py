@@ -7,14 +7,19 @@ import math
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from amalgam.calibration import Calibration
 from amalgam.contributions import Contribution
 from amalgam.errors import RequestError
-from amalgam.evaluation import Evaluation
+from amalgam.evaluation import Evaluation, Line
 from amalgam.files import write_text
+from amalgam.fingerprint import of_tensors
+from amalgam.modelcard import front_matter, learned_from, licence_says, of_report
+from amalgam.parts import IN_MEMORY
+from amalgam.recipe import written
 from amalgam.results import (
     MOST_WALKED,
     WALKS,
@@ -22,12 +27,14 @@ from amalgam.results import (
     contradictions,
     duration,
     headings,
+    lines,
     plain,
     table,
     task_headings,
     tasks,
     verdict,
     walks,
+    weights,
 )
 from amalgam.schema import parse
 from amalgam.sheets import fill
@@ -36,10 +43,14 @@ from amalgam.thumbnails import Thumbnails
 from amalgam.transfer.told import Transferred
 
 if TYPE_CHECKING:
+    from amalgam.panel import Seat
     from amalgam.student import Student
 
 ANNOTATED = "annotated, of the student's"
 """The part of the data, among `Report.data`, whose annotations the strategy saw."""
+_NUMBERS = "raw features, float32"
+_MOST_LABELS = 30  # of a teacher, in the model card
+
 __all__ = ["ANNOTATED", "Known", "Report", "card", "machine", "page", "table", "verdict"]
 
 
@@ -55,6 +66,9 @@ class Known(BaseModel):
         tasks: its tasks of several classes.
         masks: whether it reads inputs with missing values.
         reads: what its inputs are.
+        source: of a teacher, what the user named, of files their names alone; empty where it was in memory.
+        licence: of a teacher's weights; None where it is unknown.
+        fingerprint: of its weights, and of a teacher also of what makes logits of its outputs; None where it has none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,7 +80,10 @@ class Known(BaseModel):
     exclusive: bool = False
     tasks: dict[str, tuple[str, ...]] = {}
     masks: bool = False
-    reads: str = "raw features, float32"
+    reads: str = _NUMBERS
+    source: str = ""
+    licence: str | None = None
+    fingerprint: str | None = None
 
     @classmethod
     def of(cls, student: Student, name: str) -> Self:
@@ -78,8 +95,30 @@ class Known(BaseModel):
             exclusive=student.exclusive,
             tasks={task: tuple(classes) for task, classes in student.tasks.items()},
             masks=student.masks,
+            fingerprint=of_tensors(student.state_dict()),
             **({} if student.reading is None else {"reads": str(student.reading)}),
         )
+
+    @classmethod
+    def seated(cls, seat: Seat) -> Self:
+        """What a teacher knows."""
+        return cls(
+            name=seat.name,
+            labels=tuple(seat.teacher.labels),
+            description=seat.description,
+            exclusive=seat.exclusive,
+            tasks={task: tuple(classes) for task, classes in seat.tasks.items()},
+            source=seat.source,
+            licence=seat.licence,
+            fingerprint=seat.fingerprint,
+        )
+
+    @property
+    def inputs(self) -> Literal["texts", "images", "series", "tables"]:
+        """What the inputs of a student are, by their shape."""
+        if self.reads != _NUMBERS:
+            return "texts"
+        return "images" if len(self.shape) == 3 else "series" if len(self.shape) == 2 else "tables"
 
 
 class Report(BaseModel):
@@ -104,6 +143,7 @@ class Report(BaseModel):
         policy: the history of the stage in which they were learned, where the student was then trained anew.
         export: facts of the exported student; empty when it was not exported.
         notes: what a reader must know: what was dropped, repaired, left out.
+        settings: the whole recipe, with versions; empty in reports from before it was kept.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -126,6 +166,13 @@ class Report(BaseModel):
     policy: tuple[dict[str, int | float | None], ...] = ()
     export: dict[str, str | int | float | None] = {}
     notes: tuple[str, ...] = ()
+    settings: dict[str, Any] = {}
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether teachers or rows were in memory, so that the recipe alone does not make the student again."""
+        named = [one.source for one in self.teachers] if self.settings else []
+        return not all(named) or any(IN_MEMORY in spec for _, spec in learned_from(self.settings))
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it; numbers that are NaN or infinite are None."""
@@ -199,6 +246,13 @@ def page(report: Report, images: Thumbnails | None = None) -> str:
         drawn["training"] = figures.training_curves(report.history)
     if evaluation is not None:
         drawn["labels"] = figures.label_bars(evaluation)
+        if evaluation.teachers:
+            drawn["teachers"] = figures.teacher_bars(evaluation, _gains(report))
+        shades = figures.shades([one.name for one in lines(evaluation)])
+        if calibrated := [(one.name, found) for one in lines(evaluation) if (found := _calibrated(one))]:
+            drawn["reliability"] = figures.reliability(calibrated, shades)
+        if weighed := weights(evaluation):
+            drawn["weighing"] = figures.size_latency(weighed, shades)
         exemplified = [one for one in evaluation.walked[:MOST_WALKED] if one.examples]
         if images is not None and exemplified:
             drawn["walked"] = figures.walked(exemplified, images)
@@ -209,18 +263,49 @@ def page(report: Report, images: Thumbnails | None = None) -> str:
         drawn["grid"] = figures.grid(report.grid)
     if len(report.teachers) > 1:
         drawn["overlap"] = figures.overlap({one.name: one.labels for one in report.teachers})
-        if evaluation is not None:
+        if evaluation is not None and evaluation.teachers:
             drawn["disagreement"] = figures.disagreement(evaluation)
     # matplotlib has escaped the names in its SVG.
     safe = {name: Markup(svg) for name, svg in drawn.items()}
     return _filled(
-        "report.html.jinja", report, figures=safe, most_labels=figures.MOST_LABELS, most_classes=figures.MOST_CLASSES
+        "report.html.jinja",
+        report,
+        figures=safe,
+        most_labels=figures.MOST_LABELS,
+        most_classes=figures.MOST_CLASSES,
+        fewest_claims=figures.FEWEST,
+        recipe=written(report.settings) if report.settings else "",
     )
 
 
-def card(report: Report) -> str:
-    """The student's model card, in Markdown."""
-    return _filled("report.md.jinja", report)
+def card(report: Report, published: bool = False) -> str:
+    """The student's model card in the Hub's format: its front matter, and Markdown.
+
+    Args:
+        report: of a run; one without a strategy tells of a student of which nobody knows what it learned from.
+        published: whether it lies in a folder as the Hub holds it, instead of a run directory.
+    """
+    return _filled(
+        "report.md.jinja",
+        report,
+        front=front_matter(of_report(report)),
+        published=published,
+        gains=_gains(report),
+        calibration=_calibrated(report.evaluation.student if report.evaluation else None),
+        most_labels=_MOST_LABELS,
+        data=learned_from(report.settings),
+        licences=licence_says([(one.name, one.licence) for one in report.teachers]),
+    )
+
+
+def _calibrated(line: Line | None) -> Calibration | None:
+    """How far a model's probabilities can be believed, where it was held to some."""
+    return line.calibration if line is not None and line.calibration is not None and line.calibration.claims else None
+
+
+def _gains(report: Report) -> dict[str, float]:
+    """Teacher → what it adds, of those where that is known."""
+    return {one.teacher: one.gain for one in report.contributions if not math.isnan(one.gain)}
 
 
 def _filled(template: str, report: Report, **more: Any) -> str:
@@ -238,7 +323,7 @@ def _filled(template: str, report: Report, **more: Any) -> str:
         walk_headings=WALKS,
         most_walked=MOST_WALKED,
         verdict=verdict(evaluation) if evaluation else None,
-        contradictions=contradictions(evaluation) if evaluation and report.teachers else None,
+        contradictions=contradictions(evaluation) if evaluation and evaluation.teachers else None,
         duration=duration,
         annotated=report.data.get(ANNOTATED, 0),
         plain=plain,

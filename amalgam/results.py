@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from amalgam.costs import Cost
     from amalgam.evaluation import Evaluation, Line
     from amalgam.labelgraph.walked import Passing
     from amalgam.metrics import Measure
@@ -32,6 +33,41 @@ class Entry:
     text: str
     best: bool = False
     under: str = ""
+
+
+def lines(evaluation: Evaluation) -> list[Line]:
+    """Every model once: the student, what its teachers say together, and each of them on its own labels."""
+    return [evaluation.student, *evaluation.ensembles, *(one.teacher for one in evaluation.teachers)]
+
+
+class Weighed(NamedTuple):
+    """A model's name, its bytes, and the seconds that it takes."""
+
+    name: str
+    bytes: float
+    seconds: float
+
+
+def weights(evaluation: Evaluation, further: Sequence[tuple[str, Cost]] = ()) -> list[tuple[str, list[Weighed]]]:
+    """What models weigh, beside what they take for one row and for 256, of those whose size is known.
+
+    Args:
+        evaluation: of a run.
+        further: other models, such as exported files: (name, cost).
+
+    Returns:
+        (what is timed, the models), the student first; nothing where fewer than two models can be told.
+    """
+    models = [(evaluation.student.name, evaluation.student.cost)]
+    if evaluation.ensembles and len(evaluation.teachers) > 1:
+        models.append(("all teachers", evaluation.ensembles[0].cost))
+    models += [*((one.teacher.name, one.teacher.cost) for one in evaluation.teachers), *further]
+    panels = []
+    for what, key in (("latency, 1 row", "latency_1"), ("latency, 256 rows", "latency_256")):
+        told = [(name, cost.bytes, getattr(cost, key)) for name, cost in models]
+        known = [Weighed(name, size, seconds) for name, size, seconds in told if size and seconds]
+        panels += [(what, known)] if len(known) > 1 else []
+    return panels
 
 
 def headings(evaluation: Evaluation) -> list[str]:

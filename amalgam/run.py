@@ -113,6 +113,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
+def resolved(recipe: Run) -> Run:
+    """A recipe with the versions that it is run with."""
+    return recipe.model_copy(update={"made_with": versions()})
+
+
 def require(out: Path | None) -> None:
     """Refuse to resume where there is no run."""
     if out is None:
@@ -138,7 +143,7 @@ def _refuse_foreign(folder: Path, resume: bool) -> None:
 def _agree(path: Path, recipe: Run) -> None:
     """Write the recipe, or refuse to go on with a run that was made with another one."""
     if not path.is_file():
-        write_text(path, dump(recipe.model_copy(update={"made_with": versions()})))
+        write_text(path, dump(resolved(recipe)))
         return
     before = read_any(str(path)).model_dump(exclude={"made_with"})
     now = recipe.model_dump(exclude={"made_with"})

@@ -61,6 +61,7 @@ class Sheets:
         notes: what a reader must know to read the tables.
         facts: the same for programs; JSON can hold it.
         pictures: of the page alone.
+        recipe: of one run, as YAML; of the page alone.
     """
 
     title: str
@@ -70,6 +71,7 @@ class Sheets:
     notes: tuple[str, ...]
     facts: dict[str, Any]
     pictures: tuple[Picture, ...] = ()
+    recipe: str = ""
 
 
 def shown(comparison: Sheets) -> list[RenderableType]:
@@ -135,7 +137,7 @@ def fill(template: str, **content: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"code": code, "literal": literal, "plain": plain}
+    environment.filters |= {"cell": cell, "code": code, "literal": literal, "plain": plain}
     return environment.get_template(template).render(**content)
 
 
@@ -145,6 +147,11 @@ def code(text: str) -> str:
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def cell(text: str) -> str:
+    """The same in a cell of a table, which a pipe would end in a code span, too."""
+    return code(text).replace("|", "\\|")
 
 
 def literal(text: str) -> str:

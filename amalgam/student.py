@@ -52,9 +52,11 @@ class Student(nn.Module, ABC):
     texts: bool = False  # whether its inputs are texts, the numbers of words
     reading: Reading | None = None  # how the texts that it learned from were read
     settings: Settings
+    _report: Report | None = None
+    beside = frozenset({"folder", "_report"})  # attributes that say nothing of what it answers
     last: str | None = None  # the module that makes its logits of its features, where that alone does
     tasks: Tasks = MappingProxyType({})  # its tasks of several classes, of which a row has the likeliest one alone
-    report: Report | None = None  # what a run says of the student it made
+    folder: Path | None = None  # where it was read from
     features: tuple[str, ...] = ()  # the names of its input columns, where the data named them
     seen: NDArray[np.uint64] | None = None  # the rows behind it (`fingerprint.of_each_row`), its teachers' included
 
@@ -82,6 +84,19 @@ class Student(nn.Module, ABC):
         """Logits (B, L) and features (B, D)."""
         output = self(inputs)
         return output.logits, output.features
+
+    @property
+    def report(self) -> Report | None:
+        """What the run that made it says of it; None where no run made it, or its report is not beside it."""
+        if self._report is None:
+            from amalgam.hub import report_of
+
+            self._report = report_of(self)
+        return self._report
+
+    @report.setter
+    def report(self, report: Report | None) -> None:
+        self._report = report
 
     @property
     def spans(self) -> Spans:
@@ -219,11 +234,30 @@ class Student(nn.Module, ABC):
         write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
         return folder
 
-    def export(self, path: str | Path, check: ArrayLike | Tensor | None = None) -> Path:
+    def export(
+        self,
+        path: str | Path,
+        check: ArrayLike | Tensor | Rows | None = None,
+        *,
+        opset: int | None = None,
+        force: bool = False,
+    ) -> Path:
         """Write the student as one ONNX file, checked against torch; see `amalgam.export.export`."""
         from amalgam.export import export
 
-        return export(self, Path(path), check)
+        return export(self, Path(path), check, opset=opset, force=force)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write it into a new folder as the Hub holds it, with its model card; see `amalgam.hub.save_pretrained`."""
+        from amalgam.hub import save_pretrained
+
+        return save_pretrained(self, folder)
+
+    def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
+        """Push it to the Hub, and return the address there; see `amalgam.hub.push_to_hub`."""
+        from amalgam.hub import push_to_hub
+
+        return push_to_hub(self, repo_id, private=private, token=token)
 
 
 def student_class(name: str) -> type[Student]:
@@ -265,11 +299,12 @@ def build(spec: dict[str, Any], shape: Sequence[int], labels: Sequence[str], whe
     return kind(shape, labels, settings)
 
 
-def load(folder: str | Path) -> Student:
+def load(folder: str | Path, kind: type[Student] | None = None) -> Student:
     """The student that `save` wrote.
 
     Args:
         folder: the folder with `config.json`, or a run directory with `student/` inside.
+        kind: the class of a student of one's own; None where it is one of `amalgam/students`.
 
     Raises:
         RequestError: no student there, or a file that is cut short.
@@ -277,16 +312,19 @@ def load(folder: str | Path) -> Student:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    folder = Path(folder)
+    folder = home = Path(folder)
     if not (folder / "config.json").is_file() and (folder / "student" / "config.json").is_file():
         folder = folder / "student"
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "model.safetensors")
         with torch.random.fork_rng(devices=[]):  # first weights, replaced at once, cost the caller no random numbers
-            student = build(
-                {"name": config["student"], **config["settings"]}, config["shape"], config["labels"], str(folder)
+            kind, settings = (
+                settings_of({"name": config["student"], **config["settings"]}, str(folder))
+                if kind is None
+                else (kind, parse(kind.Settings, config["settings"], str(folder)))
             )
+            student = kind(config["shape"], config["labels"], settings)
         student.load_state_dict(weights)
         student.features = tuple(config.get("features", ()))
         student.reading = None if config.get("texts") is None else Reading(**config["texts"])
@@ -303,4 +341,5 @@ def load(folder: str | Path) -> Student:
     except (ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RequestError(f"the student in {folder} is damaged ({reason}); copy or distil it again") from None
+    student.folder = home.resolve()
     return student.eval()

@@ -25,8 +25,8 @@ class Teacher(Protocol):
 class Scorer(Teacher, Protocol):
     """A teacher that scores inputs.
 
-    It may also have: `name`, `fingerprint`, `exclusive` (all labels are the classes of one task), or `tasks`: task →
-    its classes, side by side among its labels.
+    It may also have: `name`, `fingerprint`, `license`, `exclusive` (all labels are the classes of one task), or
+    `tasks`: task → its classes, side by side among its labels.
     """
 
     def score(self, inputs: Tensor) -> Tensor:
@@ -116,6 +116,7 @@ class Card(BaseModel):
     Attributes:
         name: what it is called.
         description: what a reader wants to know of it.
+        license: of its weights, as the Hub spells it (`mit`, `cc-by-4.0`), or in words.
         adapter: which library the model is of: a file in `amalgam/adapters`.
         labels: the names of its outputs, in order.
         source: the model's file, beside the card; for `custom`, `module:function`.
@@ -137,6 +138,7 @@ class Card(BaseModel):
 
     name: StrictStr = Field(min_length=1)
     description: str = ""
+    license: StrictStr | None = Field(default=None, min_length=1)
     adapter: StrictStr
     labels: tuple[Any, ...] = ()  # checked by amalgam.labels.canonical, which says why a number is no label
     source: StrictStr | None = None

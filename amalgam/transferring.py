@@ -29,7 +29,7 @@ from amalgam.parts import Parts, apportion, refuse_leaks
 from amalgam.processes import nonce, processes, tracked
 from amalgam.progress import Progress, Silent
 from amalgam.recipe import TransferRecipe
-from amalgam.report import ANNOTATED, Report
+from amalgam.report import ANNOTATED, Known, Report
 from amalgam.signals import Rows
 from amalgam.sourcing import labelled, read
 from amalgam.student import Student, build, load
@@ -117,13 +117,13 @@ def distill(
             )
         with journal.timed("evaluation"):
             evaluation = measure(student, panel, parts.test, journal)
-        exported = kept(student, recipe, folder, Parts(target.rows, parts.test), journal)
+        exported = kept(student, recipe, folder, Parts(target.rows, parts.test), seats, journal)
         report = reported(
             recipe,
             student,
             accelerator,
             journal,
-            teachers=(),
+            teachers=tuple(map(Known.seated, seats)),
             data={
                 "learnt from": len(target.rows),
                 ANNOTATED: len(target.rows),

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from amalgam.errors import RequestError
 from amalgam.files import write_text
+from amalgam.modelcard import README, front_matter, licence_says, of_words
+from amalgam.recipe import written
 from amalgam.results import Entry, column, duration, plain
 from amalgam.schema import parse
 from amalgam.sheets import Picture, Row, Sheet, Sheets, fill, page
@@ -29,6 +31,9 @@ class Known(BaseModel):
         words: how many it has.
         dimensions: how many numbers each.
         shared: how many of its words the student has.
+        source: what the user named, of files their names alone; empty where it was in memory.
+        licence: of its vectors; None where it is unknown.
+        fingerprint: of its words and vectors.
     """
 
     model_config = _FROZEN
@@ -37,6 +42,9 @@ class Known(BaseModel):
     words: int
     dimensions: int
     shared: int
+    source: str = ""
+    licence: str | None = None
+    fingerprint: str | None = None
 
 
 class Measured(BaseModel):
@@ -93,6 +101,8 @@ class WordReport(BaseModel):
         tests: the word tests.
         export: facts of the exported student; empty when it was not exported.
         notes: what a reader must know.
+        settings: the whole recipe, with versions; empty in reports from before it was kept.
+        fingerprint: of the student's vectors; None in these, too.
     """
 
     model_config = _FROZEN
@@ -113,12 +123,19 @@ class WordReport(BaseModel):
     tests: tuple[Measured, ...] = ()
     export: dict[str, str | int | float | None] = {}
     notes: tuple[str, ...] = ()
+    settings: dict[str, Any] = {}
+    fingerprint: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON has it."""
+        content: dict[str, Any] = json.loads(self.model_dump_json())
+        return content
 
     def write(self, folder: Path) -> None:
         """Write `report.html`, `README.md` (the student's model card) and, last, `report.json` into a folder."""
         told = sheets(self)
         write_text(folder / "report.html", page(told))
-        write_text(folder / "README.md", fill("words.md.jinja", report=self, told=told))
+        write_text(folder / README, card(self))
         # Its presence means that the run is finished.
         write_text(folder / "report.json", json.dumps(told.facts, indent=2, ensure_ascii=False) + "\n")
 
@@ -135,22 +152,42 @@ class WordReport(BaseModel):
         return parse(cls, content, str(path))
 
 
-def sheets(report: WordReport) -> Sheets:
-    """A report for readers."""
+def card(report: WordReport, published: bool = False) -> str:
+    """The embedding's model card in the Hub's format: its front matter, and Markdown.
+
+    Args:
+        report: of a run; one without a strategy tells of an embedding of which nobody knows what it learned from.
+        published: whether it lies in a folder as the Hub holds it, instead of a run directory.
+    """
+    return fill(
+        "words.md.jinja",
+        report=report,
+        told=sheets(report, pictures=False),
+        front=front_matter(of_words(report, STUDENT)),
+        published=published,
+        place="" if published else "student/",
+        licences=licence_says([(one.name, one.licence) for one in report.sources], "source"),
+    )
+
+
+def sheets(report: WordReport, pictures: bool = True) -> Sheets:
+    """A report for readers, with its pictures or without."""
     from amalgam import figures
 
-    facts: dict[str, Any] = json.loads(report.model_dump_json())
+    drawn = pictures and bool(report.history)
+    tables = (*_tests(report), _sources(report), _work(report))
     return Sheets(
         title=f"{report.recipe}: one embedding of {len(report.sources)} by {report.strategy}",
         says=tuple(says(report)),
-        sheets=(*_tests(report), _sources(report), _work(report)),
+        sheets=tuple(one for one in tables if one.blocks[0]),
         settings=(),
         notes=(
             *(f"{test.set}: {said}" for test in report.tests for said in (test.missing, *test.notes)),
             *report.notes,
         ),
-        facts=facts,
-        pictures=(Picture(report.curve, figures.training_curves(report.history)),) if report.history else (),
+        facts=report.to_dict(),
+        pictures=(Picture(report.curve, figures.training_curves(report.history)),) if drawn else (),
+        recipe=written(report.settings) if report.settings else "",
     )
 
 
@@ -207,10 +244,18 @@ def _tests(report: WordReport) -> Iterator[Sheet]:
 
 def _sources(report: WordReport) -> Sheet:
     rows: list[Row] = [
-        (one.name, [Entry(plain(one.words)), Entry(str(one.dimensions)), Entry(plain(one.shared))])
+        (
+            one.name,
+            [
+                Entry(plain(one.words)), Entry(str(one.dimensions)), Entry(plain(one.shared)),
+                Entry(one.source or ("in memory" if report.settings else "–")), Entry(one.licence or "unknown"),
+                Entry((one.fingerprint or "–")[:12]),
+            ],
+        )
         for one in report.sources
-    ]
-    return Sheet("Sources", ("source", "words", "dimensions", "the student's words"), (rows,))
+    ]  # fmt: skip
+    headings = ("source", "words", "dimensions", "the student's words", "from", "licence", "hash")
+    return Sheet("Sources", headings, (rows,))
 
 
 def _work(report: WordReport) -> Sheet:

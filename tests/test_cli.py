@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -16,8 +17,10 @@ import onnxruntime
 import pytest
 import yaml
 
-from amalgam import __version__, datasets
+import amalgam
+from amalgam import __version__, datasets, edge
 from tests.conftest import Cli
+from tests.page import made
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +104,130 @@ def test_evaluate_repeats_the_reports_numbers(run: Path, cli: Cli) -> None:
     assert cli("evaluate", run, "--data", "digits")[0] == 0
 
 
-def test_export_again_elsewhere(run: Path, cli: Cli, tmp_path: Path) -> None:
-    code, out, _ = cli("export", run, "--out", tmp_path / "again.onnx", "--check", "digits")
-    assert code == 0
-    assert "rows checked: 256" in out
-    assert (tmp_path / "again.onnx").read_bytes()
+def test_export_again_checks_on_the_rows_that_were_held_out(run: Path, cli: Cli) -> None:
+    before = onnxruntime.InferenceSession(run / "student.onnx").get_modelmeta().custom_metadata_map
+    code, out, err = cli("export", run)  # over the export of the same student
+    assert code == 0, err
+    heading, told, *_ = out.splitlines()
+    assert heading.split()[:2] == ["file", "size"]
+    assert re.fullmatch(
+        r"student\.onnx +[\d,]+ B +\d\.\de-\d\d +\d\.\de-\d\d +100\.00% +256 +256, 3, 1 +–", told.strip()
+    )
+    assert "Checked against torch on 256 rows of digits" in out
+    about = onnxruntime.InferenceSession(run / "student.onnx").get_modelmeta().custom_metadata_map
+    teachers = json.loads(about.pop("amalgam.teachers"))
+    assert [one["name"] for one in teachers] == [one["name"] for one in json.loads(before.pop("amalgam.teachers"))]
+    assert about == before
+    assert about["amalgam.strategy"] == "ant"
+    assert about["amalgam.recipe"] == hashlib.sha256((run / "recipe.yaml").read_bytes()).hexdigest()
+    assert [one["name"] for one in teachers] == ["digits-arithmetic", "digits-shape"]
+    assert {"name", "licence", "fingerprint"} == set(teachers[0])
+
+
+def test_export_elsewhere_and_the_edge(run: Path, cli: Cli, tmp_path: Path) -> None:
+    code, out, err = cli(
+        "export", run / "student", "--out", tmp_path / "again.onnx", "--check", "digits", "--opset", "21"
+    )
+    assert code == 0, err
+    assert f"The student lies in {tmp_path / 'again.onnx'}" in out
+    light = edge.Student(tmp_path / "again.onnx")
+    assert light.about["amalgam.opset"] == "21"
+    assert json.loads(light.about["amalgam.teachers"]) == []  # a saved student says of nobody
+    rows = datasets.load("digits").rows.inputs(slice(None)).numpy()
+    assert np.array_equal(light.predict(rows), amalgam.load(run).predict(rows))
+
+
+def test_a_smaller_file_and_a_page_beside_it(
+    run: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.pretend(monkeypatch)
+    package, page = made.package(tmp_path / "package.tgz"), tmp_path / "page"
+    asked = ("export", run, "--out", tmp_path / "s.onnx", "--quantize", "int8", "--page", page, "--runtime", package)
+    code, out, err = cli(*asked)
+    assert code == 0, err
+    lines = [line.split() for line in out.splitlines()]
+    timed = {line[0]: line for line in lines if line and line[0] in ("fp32", "int8", "2")}
+    assert set(timed) == {"fp32", "int8", "2"}  # the two teachers
+    assert (tmp_path / "s.int8.onnx").stat().st_size < (tmp_path / "s.onnx").stat().st_size
+    assert re.search(
+        r"int8, dynamic: F1 micro 0\.\d{4}, before 0\.\d{4}, on 358 rows, of which \d+\.\d\d% are decided", out
+    )
+    assert f"The smaller file lies in {tmp_path / 's.int8.onnx'}" in out
+    small, whole = edge.Student(tmp_path / "s.int8.onnx"), amalgam.load(run)
+    rows = datasets.load("digits").rows.inputs(slice(None)).numpy()
+    assert (small.predict(rows) == whole.predict(rows)).mean() > 0.97
+    assert f"lies in {page}; look at it with" in out
+    assert (page / "student.onnx").read_bytes() == (tmp_path / "s.int8.onnx").read_bytes()
+    told = (page / "index.html").read_text()
+    assert "digits-arithmetic" in told
+    assert "closed_loop" in told
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("--quantize", "int8"), "what a smaller file loses is measured on real rows, and there are none; name some "
+                                 "with --check DATA"),
+        (("--page", "p"), "a page begins with some real rows, and there are none; name some with --check DATA"),
+        (("--page", "{there}", "--check", "digits"), "{there}"),
+        (("--runtime", "p.tgz"), "--runtime is onnxruntime-web for a page; say where the page goes with --page DIR"),
+    ],
+)  # fmt: skip
+def test_what_a_device_cannot_be_given_is_said_before_any_work(
+    asked: tuple[str, ...], message: str, run: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("amalgam.export.export", None)  # would be called
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine").write_text("")
+    code, _, err = cli("export", run / "student", *(one.format(there=tmp_path / "there") for one in asked))
+    assert code == 2
+    assert message.format(there=tmp_path / "there") in err
+    assert {one.name for one in tmp_path.iterdir()} <= {"there", "home"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("--option", "text=lines"), "--option says what the file of --check does not say itself; name one"),
+        (("--check", "nowhere.csv"), "nowhere.csv"),
+        (("--out", "student.txt"), "student.txt does not end in .onnx and was not written"),
+        (("--out", "{there}"), "{there} is there already and is no export of this student; name another file, or "
+                               "replace it with --force"),
+    ],
+    ids=["option", "check", "ending", "there"],
+)  # fmt: skip
+def test_exports_that_are_refused(
+    asked: tuple[str, ...], message: str, run: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = tmp_path / "there.onnx"
+    there.write_text("mine")
+    code, _, err = cli("export", run, *(one.format(there=there) for one in asked))
+    assert code == 2
+    assert message.format(there=there) in err
+    assert (there.read_text(), [*tmp_path.glob("*.onnx*")]) == ("mine", [there])
+
+
+def test_an_export_whose_data_is_gone_says_what_to_do(run: Path, cli: Cli, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("student.onnx"))
+    recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+    for source, why in (("gone.csv", "gone.csv"), ("rows in memory", "they were in memory, and no file holds them")):
+        recipe["data"]["source"] = source
+        (tmp_path / "run" / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+        code, _, err = cli("export", tmp_path / "run")
+        assert code == 2
+        assert f"the rows of {tmp_path / 'run'} cannot be read again to check the export with (" in err
+        assert why in err
+        assert "name others with --check DATA, or go without real rows: --check drawn" in err
+    assert not (tmp_path / "run" / "student.onnx").exists()
+    code, out, err = cli("export", tmp_path / "run", "--check", "drawn")
+    assert code == 0, err
+    assert (
+        "note: student.onnx was checked on 256 rows that were drawn from seed 0 with the scaling's mean and spread: no "
+        "real ones; name some with --check DATA"
+    ) in out
+    assert cli("export", tmp_path)[0] == 2  # no run, and no student
 
 
 def test_a_finished_run_is_a_teacher_too(run: Path, cli: Cli, tmp_path: Path) -> None:

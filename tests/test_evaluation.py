@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from amalgam.calibration import Calibration, Reliability
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation, evaluate
 from amalgam.metrics import MEASURES, measures
@@ -252,3 +253,34 @@ def test_votes_on_other_rows_are_a_bug(panel: Panel) -> None:
     fewer = replace(ballots(panel, rows), rows=39)
     with pytest.raises(ValueError, match=r"^votes on 39 rows, but 40 rows of held\.npz$"):
         evaluate(student_of("abc", [0, 1, 2]), panel, rows, fewer)
+
+
+def test_models_are_held_to_the_probabilities_that_they_state(panel: Panel) -> None:
+    rows, student = rows_of(["a", "b", "c"]), student_of("abc", [3, 4, 5])
+    found, parts = run(student, panel, rows), run(student, panel, rows, chunk=7)
+
+    def of(columns: Sequence[int], labels: str) -> Calibration:
+        tally = Reliability()
+        truth = torch.stack([rows.annotated[:, "abc".index(label)] for label in labels], 1)
+        tally.update(rows.values[:, list(columns)].sigmoid().flatten(), truth.flatten() == 1)
+        return tally.calibration()
+
+    one, two = found.teachers
+    expected = [
+        (found.student, of([3, 4, 5], "abc")),
+        (one.teacher, of([0, 1], "ba")),
+        (one.student, of([4, 3], "ba")),
+        (two.teacher, of([2, 3], "cb")),
+        (two.student, of([5, 4], "cb")),
+    ]
+    for line, calibration in expected:
+        for own, other in zip(line.calibration.bins, calibration.bins, strict=True):
+            assert own.claims == other.claims
+            assert (own.stated, own.true) == pytest.approx((other.stated, other.true), nan_ok=True)
+    assert found.majority.calibration is None  # a vote states nothing
+    shared = (rows.values[:, 0] + rows.values[:, 3]) / 2
+    mean = torch.stack([rows.values[:, 1], shared, rows.values[:, 2]], 1).sigmoid()
+    tally = Reliability()
+    tally.update(mean.flatten(), rows.annotated.flatten() == 1)
+    assert found.mean.calibration.error == pytest.approx(tally.calibration().error, abs=1e-6)
+    assert parts.student.calibration.error == pytest.approx(found.student.calibration.error, abs=1e-9)

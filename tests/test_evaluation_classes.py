@@ -87,6 +87,32 @@ def test_the_ensembles_choose_one_class_too() -> None:
     assert found.mean.measures.accuracy == pytest.approx(accuracy(mean, truth, "abcd"), abs=1e-6)
 
 
+def test_a_class_is_claimed_with_the_probability_of_the_likeliest_one_that_is_known() -> None:
+    truth = torch.randint(-1, 5, (200,), generator=torch.Generator().manual_seed(6)).tolist()
+    found, rows, _ = measured(truth)
+
+    def error(own: str, first: int, measured_on: str) -> float:
+        """By hand, over the rows whose class is among those that are measured on."""
+        bins: dict[int, list[tuple[float, bool]]] = {}
+        for row, label in enumerate(truth):
+            if label >= 0 and "abcd?"[label] in measured_on:
+                said = rows.values[row, first : first + len(own)].softmax(0).tolist()
+                right = own[said.index(max(said))] == "abcd?"[label]
+                bins.setdefault(int(max(said) * 15), []).append((max(said), right))
+        gaps = [abs(sum(said for said, _ in one) - sum(right for _, right in one)) for one in bins.values()]
+        return sum(gaps) / sum(len(one) for one in bins.values())
+
+    one, two = found.teachers
+    for line, by_hand in (
+        (found.student, error("abcd", 5, "abcd")),
+        (one.teacher, error("ab", 0, "ab")),
+        (two.teacher, error("bcd", 2, "bcd")),
+        (two.student, error("abcd", 5, "bcd")),
+    ):
+        assert line.calibration is not None
+        assert line.calibration.error == pytest.approx(by_hand, abs=1e-5)
+
+
 def test_readers_see_the_measures_of_classes() -> None:
     found, _, _ = measured([0, 1, 2, 3] * 10)
     assert headings(found)[2:4] == ["accuracy ↑", "F1 macro ↑"]

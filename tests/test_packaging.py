@@ -35,6 +35,10 @@ def test_the_wheel_holds_the_shelf_and_only_the_package(built: Path) -> None:
     )
     assert on_the_shelf == checkout
     assert checkout
+    of_pages = {path for path in (CHECKOUT / "amalgam" / "page").rglob("*.*") if "__pycache__" not in path.parts}
+    of_pages.add(CHECKOUT / "amalgam" / "page" / "assets" / "runtime" / "LICENSE")
+    assert {path.relative_to(CHECKOUT).as_posix() for path in of_pages} <= set(names)
+    assert len(of_pages) > 20
     templates = {path.name for path in (CHECKOUT / "amalgam").glob("*.jinja")} | {"py.typed"}
     assert {f"amalgam/{name}" for name in templates} <= set(names)
 

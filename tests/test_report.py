@@ -13,8 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from huggingface_hub import ModelCard
 from rich.console import Console
 
+from amalgam.calibration import Bin, Calibration
 from amalgam.costs import Cost
 from amalgam.errors import RequestError
 from amalgam.evaluation import Comparison, Disagreement, Evaluation, Line
@@ -23,7 +26,8 @@ from amalgam.files import write_text
 from amalgam.labelgraph.walked import Example, Passing, Walked
 from amalgam.metrics import Measures
 from amalgam.report import ANNOTATED, Known, Report, card, machine, page, table, verdict
-from amalgam.results import blocks, duration, plain, tables
+from amalgam.results import blocks, duration, plain, tables, weights
+from amalgam.sheets import literal
 from amalgam.strategy import Grid
 from amalgam.thumbnails import Thumbnails
 
@@ -180,8 +184,8 @@ def test_the_page_shows_what_users_wrote_as_they_wrote_it() -> None:
     # A label: an axis of the bars, and a teacher's list.
     assert words[EVIL] == 2
     assert words[FORMULA] == 2
-    # A teacher: the table of results, two axes of two matrices, the list of teachers; the legend cuts it short.
-    assert words[TEACHER[:27] + "…"] == 4
+    # A teacher: the table of results, two axes of two matrices, its bars, the list of teachers; a legend cuts it short.
+    assert words[TEACHER[:27] + "…"] == 5
     assert words[TEACHER] == 2
     assert words[TEACHER[:19] + "…"] == 1
     assert words["<i>old"] == 1
@@ -193,10 +197,11 @@ def test_the_page_shows_what_users_wrote_as_they_wrote_it() -> None:
 
 def test_every_figure_has_axes_with_names_and_a_caption() -> None:
     found = Page(page(reported(evaluated())))
-    assert found.tags["figure"] == found.tags["figcaption"] == found.tags["svg"] == 4
+    assert found.tags["figure"] == found.tags["figcaption"] == found.tags["svg"] == 6
     words = Counter(found.words)
     assert (words["F1"], words["label"], words["epoch"], words["loss"], words["learning rate"]) == (1, 1, 2, 1, 1)
-    assert words["teacher"] == 2 * 2 + 1  # both axes of two matrices, and the head of the list
+    assert words["teacher"] == 2 * 2 + 2 + 1  # both axes of two matrices, axis and legend of the bars, head of the list
+    assert (words["F1 macro"], words["size"], words["latency, 1 row"], words["latency, 256 rows"]) == (1, 2, 1, 1)
     ids = [value for name, value in found.attributes if name == "id"]
     assert len(ids) == len(set(ids)) > 0
     used = {value[1:] for name, value in found.attributes if name == "xlink:href" and value.startswith("#")}
@@ -276,6 +281,112 @@ def test_nodes_that_paths_go_through_stand_in_the_terminal() -> None:
         f"{FORMULA} 1 0.0% of 1 0 –",
         "unseen 0 – 0 –",
     ]
+
+
+CALIBRATED = Calibration((Bin(90, 0.1, 0.2), Bin(0, NAN, NAN), Bin(5, 0.5, 1.0), Bin(5, 0.9, 0.7)))
+
+
+def calibrated() -> Evaluation:
+    """Of the student and the mean logit; a vote states no probability, and the second teacher was held to none."""
+    found = evaluated()
+    first, second = found.teachers
+    return replace(
+        found,
+        student=replace(found.student, calibration=CALIBRATED),
+        mean=replace(found.mean, calibration=CALIBRATED),
+        teachers=(
+            replace(first, teacher=replace(first.teacher, calibration=CALIBRATED)),
+            replace(second, teacher=replace(second.teacher, calibration=Calibration((Bin(0, NAN, NAN),)))),
+        ),
+    )
+
+
+def test_the_report_shows_how_far_probabilities_can_be_believed() -> None:
+    report = reported(calibrated())
+    said = report.to_dict()["evaluation"]["student"]["calibration"]["bins"]
+    assert said[:2] == [{"claims": 90, "stated": 0.1, "true": 0.2}, {"claims": 0, "stated": None, "true": None}]
+    again = Report.from_dict(report.to_dict())
+    assert again.to_dict() == report.to_dict()
+    assert again.evaluation is not None
+    error = (90 * 0.1 + 5 * 0.5 + 5 * 0.2) / 100
+    assert again.evaluation.student.calibration.error == pytest.approx(error)  # type: ignore[union-attr]
+    found = Page(page(report))
+    assert found.tags["figure"] == 7
+    words = Counter(found.words)
+    assert (words["stated probability"], words["how often it is true"]) == (1, 1)
+    assert words[f"student {error:.3f}"] == words[f"mean logit {error:.3f}"] == 1
+    assert words[f"{TEACHER[:13]}… {error:.3f}"] == 1  # a formula to matplotlib, and markup to the page
+    assert not [word for word in words if word.startswith(("majority vote ", "b "))]
+    assert f"Its probabilities are off by {error:.3f} (expected calibration error over 4 intervals)." in card(report)
+    assert "calibration" not in card(reported(evaluated()))
+
+
+def test_sizes_and_latencies_of_models_whose_size_is_known_stand_beside_each_other() -> None:
+    found = evaluated()
+    both = weights(found)
+    assert both == [
+        ("latency, 1 row", [("student", 4000, 0.0001), ("all teachers", 20000, 0.002)]),
+        ("latency, 256 rows", [("student", 4000, 0.02), ("all teachers", 20000, 0.01)]),
+    ]
+    both = weights(found, [("in 8 bits", Cost(None, 1000, None, 0.004))])
+    assert [len(models) for _, models in both] == [2, 3]
+    assert both[1][1][-1] == ("in 8 bits", 1000, 0.004)
+    assert weights(replace(found, majority=None, mean=None)) == []  # nothing to be held against
+    assert "latency, 1 row" not in Page(page(reported(replace(found, majority=None, mean=None)))).words
+
+
+def test_a_teachers_bars_have_what_it_adds_where_that_is_known() -> None:
+    report = reported(evaluated())
+    assert "it adds, F1" not in Page(page(report)).words
+    told = [{"teacher": TEACHER, "lost": [EVIL], "with_it": 0.7, "without": 0.75},
+            {"teacher": "b", "lost": [], "with_it": None, "without": None}]  # fmt: skip
+    report = reported(evaluated(), contributions=told)
+    assert "it adds, F1" in Page(page(report)).words
+    rows = [row for row in card(report).splitlines() if row.startswith("| `") and " | unknown | " in row]
+    assert [row.split(" | ")[4] for row in rows] == ["-0.050", "–"]
+
+
+SETTINGS = {
+    "name": "sea", "description": "</pre><script>alert(1)</script>", "strategy": {"name": "ant"},
+    "teachers": ["onnx:/home/me/a.onnx", "b"],
+    "data": {"source": "/home/me/sea.csv", "join": [], "held_out": None, "test": "test"},
+}  # fmt: skip
+
+
+def test_the_page_has_the_recipe() -> None:
+    found = Page(page(reported(None, settings=SETTINGS)))
+    assert found.tags["details"] == found.tags["summary"] == found.tags["pre"] == 1
+    assert found.tags["script"] == 0
+    (shown,) = [word for word in found.words if word.startswith("name: sea")]
+    assert yaml.safe_load(shown) == SETTINGS
+    assert Page(page(reported(None))).tags["details"] == 0
+
+
+def test_a_page_is_readable_in_print() -> None:
+    html = page(reported(evaluated(), settings=SETTINGS))
+    printed = html[html.index("@media print {") :]
+    assert "details::details-content { content-visibility: visible" in printed
+    assert re.search(r"figure, [^{]*tr[^{]*{ break-inside: avoid; }", printed)
+    dark = [line for line in html.splitlines() if "prefers-color-scheme: dark" in line]
+    assert dark == ["@media screen and (prefers-color-scheme: dark) {"]  # paper is white
+
+
+def test_a_report_from_before_is_read() -> None:
+    content = reported(calibrated(), settings=SETTINGS).to_dict()
+    del content["settings"]
+    for one in (content["student"], *content["teachers"]):
+        for key in ("source", "licence", "fingerprint"):
+            del one[key]
+    evaluation = content["evaluation"]
+    beside = [line for pair in evaluation["teachers"] for line in pair.values()]
+    for line in (evaluation["student"], evaluation["majority"], evaluation["mean"], *beside):
+        del line["calibration"]
+    old = Report.from_dict(content)
+    assert old.evaluation is not None
+    assert old.evaluation.student.calibration is None
+    assert (old.settings, old.teachers[0].licence, old.teachers[0].source) == ({}, None, "")
+    assert Page(page(old)).tags["figure"] == 6
+    assert "| – | unknown | – | 2 |" in card(old)
 
 
 def test_figures_take_their_ink_from_the_page() -> None:
@@ -409,7 +520,7 @@ def test_the_verdict_is_true_whichever_way_the_numbers_point(
 
 def test_the_card_tells_how_to_use_the_student_and_to_make_it_again() -> None:
     text = card(reported(evaluated()))
-    assert text.startswith("# `sea <1>`: a student distilled by `ant`\n")
+    assert "\n---\n\n# `sea <1>`: a student distilled by `ant`\n" in text
     assert "Input: raw features, float32, of the shape (rows, 2, 3). Scaling is part of the model" in text
     for needed in ('student = amalgam.load(".")', 'onnxruntime.InferenceSession("student.onnx")',
                    "    amalgam distill recipe.yaml\n", "Measured on 1,234 held-out rows",
@@ -432,13 +543,15 @@ def test_users_text_has_no_meaning_in_the_card() -> None:
     text = card(reported(evaluated()))
     # Markdown reads nothing inside a code span; a label with a backtick needs a longer fence.
     assert f"`{EVIL}`, ``{FORMULA}``, `sea`" in text
+    text = ModelCard(text).text
     bare = re.sub(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", "", re.sub(r"```python\n.*?```", "", text, flags=re.S))
+    bare = bare.replace(f"teachers {literal(f'{TEACHER!r}')}, 'b'", "")  # escaped, sign by sign
     assert "<" not in bare
     assert "[red]" not in bare
     assert "frac" not in bare
     # A pipe would end a table's cell, also in a code span.
     rows = [row for row in text.splitlines() if row.startswith("| `")]
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {4, 11}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {7, 11}
 
 
 def test_numbers_are_written_for_readers() -> None:

@@ -11,7 +11,17 @@ from amalgam.adapters import source
 from amalgam.adapters.torch import TorchTeacher, fill, read_weights, wrap
 from amalgam.errors import RequestError, listed
 from amalgam.labels import canonical
-from amalgam.networks import ImageScaling, Library, Reading, build, class_names, last_layer, reading_of, shared
+from amalgam.networks import (
+    ImageScaling,
+    Library,
+    Reading,
+    build,
+    class_names,
+    last_layer,
+    license_of,
+    reading_of,
+    shared,
+)
 from amalgam.teacher import Card
 
 _WEIGHTS = "a .safetensors file or a .pt, .pth or .bin checkpoint of its weights"
@@ -83,7 +93,9 @@ def load_network(library: Library, card: Card, folder: Path, device: torch.devic
     module = ImageTeacher(library, network, ImageScaling(own.channels, read=read), card.layer)
     exclusive = card.exclusive or (card.pretrained and not card.tasks)
     names = labels or class_names(library, network, card.model, what)
-    return wrap(module, names, card.name, device, scores=card.scores, exclusive=exclusive, tasks=card.tasks or None)
+    teacher = wrap(module, names, card.name, device, scores=card.scores, exclusive=exclusive, tasks=card.tasks or None)
+    teacher.license = license_of(library, network, card.model) if card.pretrained else None
+    return teacher
 
 
 def _require(layer: str | None, network: nn.Module, what: str) -> None:

@@ -38,9 +38,11 @@ class TorchTeacher:
         kind: what the module answers with.
         tasks: its tasks of several classes.
         fingerprint: of weights, settings and code; None when it cannot be told, then its votes are not kept.
+        license: of its weights, where their library states it.
     """
 
     labels: Sequence[str]
+    license: str | None = None
     score_given: Callable[[Tensor, Tensor, bool], Tensor]
     score_and_features: Callable[[Tensor], tuple[Tensor, Tensor]]
     head: Callable[[Tensor], Tensor]
@@ -254,7 +256,8 @@ def _fingerprint(module: nn.Module, rest: list[object]) -> str | None:
     try:
         for path, part in module.named_modules():
             kind = type(part)
-            own = {key: value for key, value in vars(part).items() if key not in inherited}
+            aside = inherited | getattr(kind, "beside", frozenset())  # of a student: where it was read from
+            own = {key: value for key, value in vars(part).items() if key not in aside}
             # Pickled in memory and hashed; nothing is ever unpickled.
             parts.append([path, kind.__module__, kind.__qualname__, joblib.hash(own)])
             defining.update(base.__module__ for base in kind.__mro__)

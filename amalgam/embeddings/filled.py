@@ -19,7 +19,7 @@ Unknown: TypeAlias = Literal["token", "zero"]
 TOKENS = ("<unk>", "<UNK>", "[UNK]", "unk", "UNK", "<unknown>", "UNKNOWN")
 """What sources call their token for unknown words, as released: GloVe's is `<unk>`, others' differ."""
 
-_ROWS = 2**14  # words at once
+_ROWS = 2**12  # words at once
 
 
 def token(source: Source) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ _CHECKED = 1024  # words, at most
 def export(words: WordVectors, path: Path) -> dict[str, str | int | float | None]:
     """Write `ids` (n,) int64 to `vectors` (n, d) float32; an id is a word's place in `words.txt`.
 
-    The file appears under its name only after onnxruntime has answered as the vectors are, bit for bit.
+    The words are in the file's metadata, too (`amalgam.words`). The file appears under its name only after onnxruntime
+    has answered as the vectors are, bit for bit.
 
     Returns:
         facts of the file, for a report.
@@ -31,9 +33,9 @@ def export(words: WordVectors, path: Path) -> dict[str, str | int | float | None
     """
     import onnxruntime
 
-    if words.vectors.nbytes > LARGEST:
+    if size_of(words) > LARGEST:
         raise RequestError(
-            f"{len(words.words):,} words of {words.vectors.shape[1]} numbers are {words.vectors.nbytes:,} bytes, more "
+            f"{len(words.words):,} words of {words.vectors.shape[1]} numbers are {size_of(words):,} bytes, more "
             "than an ONNX file can hold; ship student/vectors.safetensors, or fewer words"
         )
     ids = np.linspace(0, len(words.words) - 1, min(_CHECKED, len(words.words))).astype(np.int64)
@@ -46,6 +48,15 @@ def export(words: WordVectors, path: Path) -> dict[str, str | int | float | None
             raise WorkError(f"onnxruntime answers otherwise than the embedding; {path} was not written")
         del session
     return {"file": path.name, "bytes": path.stat().st_size, "words checked": len(ids), "difference": 0.0}
+
+
+def size_of(words: WordVectors) -> int:
+    """Bytes of an embedding's vectors and words."""
+    return words.vectors.nbytes + len(_listed(words).encode())
+
+
+def _listed(words: WordVectors) -> str:
+    return json.dumps(words.words, ensure_ascii=False)
 
 
 def _write(words: WordVectors, path: Path) -> None:
@@ -70,7 +81,10 @@ def _graph(words: WordVectors) -> Any:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], producer_name="amalgam")
     model.ir_version = 9  # of opset 18; runtimes of phones lag behind
-    helper.set_model_props(
-        model, {"amalgam.version": __version__, "amalgam.ids": "a word's line in words.txt, from 0 on"}
-    )
+    about = {
+        "amalgam.version": __version__,
+        "amalgam.ids": "a word's line in words.txt, from 0 on",
+        "amalgam.words": _listed(words),
+    }
+    helper.set_model_props(model, about)
     return model

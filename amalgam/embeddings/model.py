@@ -56,11 +56,13 @@ class Embedding(nn.Module):
 
     @torch.no_grad()
     def vectors(self) -> Tensor:
-        """Every word's, (V, d); without b they are the weights themselves, not a copy."""
+        """Every word's, (V, d): the weights themselves, not a copy, with b inside from now on."""
         if self.held is not None:
             for some in torch.split(torch.arange(len(self.held)), _ROWS):
                 self._bring_back(some)
-        return self.weight + self.bias if self.bias.requires_grad else self.weight.detach()
+        self.weight.add_(self.bias)
+        self.bias.zero_()
+        return self.weight.detach()
 
     @torch.no_grad()
     def _bring_back(self, words: Tensor) -> None:

@@ -254,13 +254,13 @@ def difference(vectors: Tensor, sight: Sight) -> float | None:
     Returns:
         the mean over pairs and the sources that know both words; None where there is none.
     """
-    first, second = held_out(sight)
     own, total, count = units(vectors), 0.0, 0.0
-    said = (own[first] * own[second]).sum(1)
-    for theirs, known in zip(sight.vectors, sight.known.T, strict=True):
-        both = known[first] * known[second]
-        total += float((both * (said - (theirs[first] * theirs[second]).sum(1)).square()).sum())
-        count += float(both.sum())
+    for first, second in torch.split(held_out(sight), _ROWS, dim=1):
+        said = (own[first] * own[second]).sum(1)
+        for theirs, known in zip(sight.vectors, sight.known.T, strict=True):
+            both = known[first] * known[second]
+            total += float((both * (said - (theirs[first] * theirs[second]).sum(1)).square()).sum())
+            count += float(both.sum())
     return total / count if count else None
 
 

@@ -44,6 +44,10 @@ class Mapped(np.memmap[Any, Any]):
             mapping.madvise(mmap.MADV_DONTNEED)
 
 
+_SEEN = 64
+"""Rows, far apart, that are looked at before a map is forgotten: each brings the pages about it along."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Words and their vectors.
@@ -55,6 +59,8 @@ class Source:
             them does so by `taken`.
         fingerprint: of both.
         notes: what was left out of the file, and what in it is not as it says.
+        named: what the user named, of a file its name alone; empty where it was in memory.
+        licence: of its vectors; None where it is unknown.
     """
 
     name: str
@@ -62,6 +68,8 @@ class Source:
     vectors: Floats
     fingerprint: str
     notes: tuple[str, ...] = field(default=())
+    named: str = ""
+    licence: str | None = None
 
     @property
     def dimensions(self) -> int:
@@ -70,10 +78,19 @@ class Source:
 
     def taken(self, rows: NDArray[np.int64] | slice) -> Floats:
         """A copy (n, D) of some rows; of what is mapped, the system may forget the rest, so that memory stays flat."""
-        found = np.array(self.vectors[rows]) if isinstance(rows, slice) else np.asarray(self.vectors[rows])
+        if isinstance(rows, slice):
+            found = np.array(self.vectors[rows])
+        else:
+            found = np.empty((len(rows), self.dimensions), self.vectors.dtype)
+            for start in range(0, len(rows), _SEEN):
+                found[start : start + _SEEN] = self.vectors[rows[start : start + _SEEN]]
+                self._forget()
+        self._forget()
+        return found
+
+    def _forget(self) -> None:
         if isinstance(self.vectors, Mapped):
             self.vectors.forget()
-        return found
 
 
 def from_arrays(name: str, words: Sequence[str], vectors: Floats) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -11,11 +12,13 @@ from urllib.parse import parse_qsl
 from amalgam.embeddings.source import Form, Source, from_arrays, read
 from amalgam.embeddings.words import WordVectors, student_files
 from amalgam.errors import RequestError, listed, nearest
+from amalgam.files import without_folders
+from amalgam.modelcard import license_in
 from amalgam.progress import Progress
 
 _GENSIM = "gensim:"
 _ENDINGS = (".vec", ".w2v")
-_KEYS = ("form", "name")
+_KEYS = ("form", "license", "name")
 
 
 def find(spec: str, progress: Progress | None = None, name: str = "") -> Source:
@@ -24,7 +27,8 @@ def find(spec: str, progress: Progress | None = None, name: str = "") -> Source:
     Args:
         spec: a path to a file of embeddings, here or below the folder that `AMALGAM_DATA` names; `gensim:NAME`, one of
             the files that gensim brings with it; or the directory of a finished run, whose student it is. After a path,
-            `?form=binary` says what the file is where its beginning does not tell, and `?name=news` what to call it.
+            `?form=binary` says what the file is where its beginning does not tell, `?name=news` what to call it, and
+            `?license=cc-by-4.0` whose terms its vectors are under.
         progress: who shows the reading.
         name: what it is called; by default as the SPEC says.
 
@@ -39,7 +43,9 @@ def find(spec: str, progress: Progress | None = None, name: str = "") -> Source:
     if form is not None and form not in get_args(Form):
         raise RequestError(f"source {spec!r}: form is {form!r}, expected {', '.join(get_args(Form))}")
     file, called = file_of(spec), name or told.get("name", "")
-    return _of_run(file, called) if file.is_dir() else read(file, called, cast("Form | None", form), progress)
+    found = _of_run(file, called) if file.is_dir() else read(file, called, cast("Form | None", form), progress)
+    licence = told.get("license") or (license_in(file) if file.is_dir() else None)
+    return replace(found, named=without_folders(spec.partition("?")[0]), licence=licence)
 
 
 def files_of(spec: str) -> list[Path]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from amalgam.embeddings.entries import Floats
 from amalgam.errors import RequestError, nearest
 from amalgam.files import draft, write_text
+from amalgam.fingerprint import of_array
+
+if TYPE_CHECKING:
+    from amalgam.wordreport import WordReport
 
 VECTORS, WORDS = "vectors.safetensors", "words.txt"
 _KEY = "vectors"
@@ -26,10 +31,28 @@ class WordVectors:
     Attributes:
         words: V words, each once.
         vectors: (V, d).
+        folder: where it was read from.
+        told: what the run that made it says of it, where it was not read from a folder.
     """
 
     words: tuple[str, ...]
     vectors: Floats
+    folder: Path | None = field(default=None, repr=False, compare=False)
+    told: WordReport | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def report(self) -> WordReport | None:
+        """What the run that made it says of it; None where no run made it, or its report is not beside it."""
+        if self.told is not None:
+            return self.told
+        from amalgam.hub import report_of
+
+        return report_of(self)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the vectors, as they are saved."""
+        return of_array(np.asarray(self.vectors, np.float32))
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -84,6 +107,18 @@ class WordVectors:
             )
         write_text(folder / WORDS, "".join(f"{word}\n" for word in self.words))
 
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write it into a new folder as the Hub holds it, with its model card; see `amalgam.hub.save_pretrained`."""
+        from amalgam.hub import save_pretrained
+
+        return save_pretrained(self, folder)
+
+    def push_to_hub(self, repo_id: str, *, private: bool | None = None, token: str | None = None) -> str:
+        """Push it to the Hub, and return the address there; see `amalgam.hub.push_to_hub`."""
+        from amalgam.hub import push_to_hub
+
+        return push_to_hub(self, repo_id, private=private, token=token)
+
     @classmethod
     def load(cls, folder: Path) -> WordVectors:
         """What `save` wrote.
@@ -110,7 +145,7 @@ class WordVectors:
                 f"the embedding in {folder} is damaged ({len(words):,} words, {len(vectors):,} vectors); run its "
                 "recipe again"
             )
-        return cls(words, vectors)
+        return cls(words, vectors, folder)
 
     def write_word2vec(self, path: str | Path, binary: bool) -> list[str]:
         """Write it as word2vec does, for gensim's `KeyedVectors.load_word2vec_format`.

@@ -61,7 +61,7 @@ def projected(parts: Callable[[], Iterable[Tensor]], words: int, width: int) -> 
         words: V.
         width: d; of fewer directions than that, the rest are zeros.
     """
-    products = cast(Tensor, sum(part.double().T @ part.double() for part in parts()))
+    products = cast(Tensor, sum(own.T @ own for own in (part.double() for part in parts())))
     values, directions = torch.linalg.eigh(products)
     strongest = directions[:, values.argsort(descending=True)[:width]]
     largest = strongest.gather(0, strongest.abs().argmax(0, keepdim=True))

@@ -53,10 +53,14 @@ class Convolutional(SeriesStudent):
     def represent(self, inputs: Tensor) -> Tensor:
         """The mean and the maximum of each channel over the steps of the series, (B, 2·channels)."""
         steps, within = self.read(inputs)
-        own = within[..., None].to(steps.dtype)
+        lengths, own = within.sum(1, keepdim=True), within[..., None]
         for number, block in enumerate(self.blocks):
-            own = own[:, ::STRIDE]
-            steps = block(steps, self.lift.weight if number == 0 else None) * own
+            steps = block(steps, self.lift.weight if number == 0 else None)
+            # The steps that stand on the series' own: counted, since an exporter cannot tell that every other one of
+            # `own` is as many as a convolution leaves.
+            stands = torch.arange(steps.shape[1], device=steps.device) * STRIDE ** (number + 1)
+            own = (stands < lengths)[..., None]
+            steps = steps * own
         # Nothing is below 0 after a ReLU, so the zeros beyond the end do not count for the maximum either.
         return torch.cat([steps.sum(1) / own.sum(1), steps.amax(1)], dim=-1)
 

@@ -259,7 +259,7 @@ class Learning:
         kept = self.best if self.settings.keep == "best" else last
         if kept is not None:
             self.lesson.load_state_dict(kept)
-        if not all(bool(torch.isfinite(weight).all()) for weight in self.lesson.parameters()):
+        if not all(finite(weight) for weight in self.lesson.parameters()):
             self._finite("training", math.nan)  # the very last step broke it, and nothing was held out to notice
         vars(self.lesson).pop("forward", None)  # Accelerate's own, which computes in mixed precision
         self.lesson.student._compiled_call_impl = None  # what was compiled is for training
@@ -306,6 +306,12 @@ class Learning:
         self.history = list(state["history"])
         if self.coach is not None:
             self.coach.load_state_dict(state["coach"])
+
+
+@torch.no_grad()
+def finite(values: Tensor) -> bool:
+    """Whether all numbers are finite, told without a copy of them: their least and their greatest are."""
+    return not len(values.flatten()) or all(math.isfinite(float(end)) for end in values.aminmax())
 
 
 def widest(device: torch.device) -> torch.dtype:

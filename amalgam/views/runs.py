@@ -1,4 +1,4 @@
-"""Runs: distil, report, explain, evaluate, predict, export."""
+"""Runs: distil, report, explain, evaluate, predict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from amalgam import shelf
 from amalgam.errors import RequestError, WorkError
 from amalgam.progress import shown
 from amalgam.views.console import console, options
-from amalgam.views.words import distill_words, evaluate_words, export_words, none_of
+from amalgam.views.words import distill_words, evaluate_words, none_of
 
 if TYPE_CHECKING:
     from amalgam.evaluation import Evaluation
@@ -244,28 +244,3 @@ def predict_rows(folder: Path, data: str | None, labels: str | None, given: Sequ
     with writable(out), draft(out) as path, path.open("w", newline="", encoding="utf-8") as stream:
         write(stream)
     console().print(Text(f"{len(rows):,} rows of probabilities lie in {out}"))
-
-
-def export_run(folder: Path, out: Path | None, check: str | None, given: Sequence[str]) -> None:
-    """`amalgam export`."""
-    from amalgam import run
-
-    if run.is_of_words(folder):
-        none_of({"--check": check, "--option": given or None}, folder)
-        export_words(folder, out)
-        return
-    from amalgam.export import facts
-    from amalgam.parts import rows_for
-    from amalgam.student import load
-
-    if check is None and given:
-        raise RequestError("--option says what the file of --check does not say itself; name one")
-    student = load(folder)
-    rows = None if check is None else rows_for(student, check, options(None, assignments=given)).inputs(slice(0, 256))
-    with shown() as progress, progress.step("export", 1, "model") as bar:
-        path = student.export(out if out is not None else folder / "student.onnx", rows)
-        bar.advance(1)
-    to = console()
-    for key, value in facts(path).items():
-        to.print(Text(f"{key}: {value}"))
-    to.print(Text(f"The student lies in {path}"))

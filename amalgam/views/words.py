@@ -70,8 +70,10 @@ def nearest_words(folder: Path, words: Sequence[str], count: int, rows: Mapping[
     console().print(table)
 
 
-def export_words(folder: Path, out: Path | None) -> None:
-    """`amalgam export` of a run of words: by its ending an ONNX file, or word2vec's text or binary form."""
+def export_words(folder: Path, out: Path | None, force: bool) -> Path:
+    """`amalgam export` of a run of words: by its ending an ONNX file, or word2vec's text or binary form; which file."""
+    if out is not None and out.is_file() and not force:
+        raise RequestError(f"{out} is there already; name another file, or replace it with --force")
     from amalgam.embeddings.words import WordVectors
     from amalgam.files import writable
 
@@ -92,6 +94,7 @@ def export_words(folder: Path, out: Path | None) -> None:
             f"{path} should end in .onnx (a graph), .bin (word2vec's binary form), .txt or .vec (its text)"
         )
     to.print(Text(f"The embedding lies in {path}"))
+    return path
 
 
 def _show(report: WordReport) -> None:

@@ -106,7 +106,7 @@ def test_weights_that_are_nowhere_are_asked_for(library: str, monkeypatch: pytes
     def fetch(*_: Any, **__: Any) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr("amalgam.networks._reachable", lambda address: True)
+    monkeypatch.setattr("amalgam.online._reachable", lambda address: True)
     monkeypatch.setattr("timm.models._builder.load_pretrained", fetch)
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fetch)
     place = {

@@ -221,7 +221,18 @@ def test_a_word_that_stands_in_a_batch_again_has_its_pairs_once(lexicon: Lexicon
     assert distinct(torch.tensor([4, 2, 4, 7, 2])).tolist() == [0, 1, 3]
 
 
-def test_the_difference_is_that_of_plain_loops(lexicon: Lexicon) -> None:
+def test_all_vectors_have_the_bias_inside_however_often_they_are_asked_for(lexicon: Lexicon) -> None:
+    made, words = model(lexicon), torch.arange(len(lexicon.words))
+    before = made(words).detach()
+    assert torch.allclose(made.vectors(), before)
+    assert torch.allclose(made.vectors(), before)
+    assert torch.allclose(made(words), before)
+    assert made.vectors().data_ptr() == made.weight.data_ptr()  # no copy: there may be gigabytes
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_the_difference_is_that_of_plain_loops(at_once: int, lexicon: Lexicon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amalgam.embeddings.relations._ROWS", at_once)
     vectors, groups = torch.randn(7, 3, generator=torch.Generator().manual_seed(2)), torch.arange(7) % 2 * 64
     sight = Relations(lexicon, torch.arange(7)[:, None], groups=groups.to(torch.uint8)).at(slice(None))
     squares = []

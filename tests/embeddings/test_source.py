@@ -98,6 +98,17 @@ def test_gensims_own_files_are_read_as_gensim_reads_them(name: str) -> None:
     assert bool(ours.notes) == (len(whole) < len(theirs))
 
 
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 200])
+def test_rows_are_taken_in_the_order_asked_for(count: int, tmp_path: Path) -> None:
+    path, draw = tmp_path / "many.txt", np.random.default_rng(0)
+    vectors = draw.normal(size=(300, 3)).astype(np.float32)
+    path.write_text("".join(f"w{place} {' '.join(map(repr, row.tolist()))}\n" for place, row in enumerate(vectors)))
+    source, rows = read(path), draw.integers(300, size=count)
+    assert isinstance(source.vectors, np.memmap)
+    np.testing.assert_array_equal(source.taken(rows), vectors[rows])
+    np.testing.assert_array_equal(source.taken(slice(count, 250)), vectors[count:250])
+
+
 def test_it_is_read_once_and_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "a.txt", text())
     first = read(path, name="mine")

@@ -61,7 +61,10 @@ def test_what_is_in_memory(one: Any) -> None:
     ("spec", "message"),
     [
         ("nowhere.vec", "embeddings nowhere.vec: no such file, and AMALGAM_DATA names no folder"),
-        ("a.vec?from=text", "source 'a.vec?from=text': unknown key 'from'; did you mean 'form'? (known: form, name)"),
+        (
+            "a.vec?from=text",
+            "source 'a.vec?from=text': unknown key 'from'; did you mean 'form'? (known: form, license, name)",
+        ),
         ("a.vec?form=txt", "source 'a.vec?form=txt': form is 'txt', expected text, binary, npz"),
         (".", "{} holds no embedding (vectors.safetensors and words.txt); name a finished run"),
     ],

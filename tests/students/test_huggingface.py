@@ -81,12 +81,6 @@ def test_it_is_read_back_without_its_folder(model: Path, tmp_path: Path) -> None
     torch.testing.assert_close(amalgam.load(tmp_path / "student").logits(rows), wanted)
 
 
-def test_it_is_exported(model: Path, tmp_path: Path) -> None:
-    rows = torch.randint(0, len(WORDS), (5, 8, 1)).float()
-    rows[2, 3:] = torch.nan
-    assert student(model).export(tmp_path / "student.onnx", rows).is_file()
-
-
 def test_it_is_an_encoder_of_a_path_decoder(model: Path) -> None:
     graph = {"root": "r", "edges": {"r": ["a", "b"]}, "groups": {"g": ["a", "b"]}, "labels": {"x": ["a", "b"]}}
     spec = {"name": "path_decoder", "graph": graph, "encoder": {"name": "huggingface", "model": str(model)}}

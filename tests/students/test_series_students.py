@@ -13,7 +13,8 @@ from torch import Tensor
 
 from amalgam.adapters.torch import wrap
 from amalgam.errors import RequestError
-from amalgam.export import _drawn, compare
+from amalgam.export import compare
+from amalgam.export.rows import drawn
 from amalgam.losses import cross_entropy
 from amalgam.signals import ProbabilityTargets, TensorRows
 from amalgam.student import Student, build, load
@@ -164,8 +165,8 @@ def test_rows_of_plain_features_are_series_of_one_channel(spec: dict[str, Any]) 
     rows = ragged(channels=1)
     flat, deep = a_student(spec, rows[..., 0]), a_student(spec, rows)
     assert torch.equal(flat.logits(rows[..., 0]), deep.logits(rows))
-    assert _drawn(flat).shape == (256, 11)
-    assert torch.equal(flat.logits(_drawn(flat)), deep.logits(_drawn(flat)[..., None]))
+    assert drawn(flat).shape == (256, 11)
+    assert torch.equal(flat.logits(drawn(flat)), deep.logits(drawn(flat)[..., None]))
 
 
 @plain
@@ -206,5 +207,5 @@ def test_the_exports_say_what_torch_says_of_masked_rows_at_every_batch_size(tmp_
     with ThreadPoolExecutor(2) as pool:
         paths = list(pool.map(export, range(2)))
     for student, path in zip(students, paths, strict=True):
-        for some in (rows, rows[:5], torch.flip(rows, [0]), _drawn(student)):
+        for some in (rows, rows[:5], torch.flip(rows, [0]), drawn(student)):
             assert 0 <= compare(path, student, np.asarray(some)).difference < 1e-5

@@ -372,3 +372,20 @@ def test_a_device_without_float64_trains_without_it(monkeypatch: pytest.MonkeyPa
     assert saved is not None
     longer.restore(saved)
     assert longer.epoch_loss.dtype == longer.epoch_count.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], True),
+        ([1.0, -2.0], True),
+        ([3e38, 3e38], True),  # whose sum is not
+        ([1.0, math.inf, 0.0], False),
+        ([1.0, -math.inf, 0.0], False),
+        ([math.nan, 1.0], False),
+        ([1.0, math.nan], False),
+    ],
+)
+def test_numbers_that_are_not_finite_are_found_without_a_copy(values: list[float], expected: bool) -> None:
+    assert state.finite(torch.tensor(values)) is expected
+    assert state.finite(nn.Parameter(torch.tensor([values, values]))) is expected
