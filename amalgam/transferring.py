@@ -242,7 +242,6 @@ def taught(
     warn(policy, journal)
     if not method.again:
         return fitted, policy, ()
-    policy.frozen = True
     student.load_state_dict(beginning)
     coach = Coach(source, policy, None, method.source_batch, method.multiple, device)
     return lesson(target, coach, "training on all labelled rows", "again"), policy, fitted.history

@@ -57,7 +57,6 @@ class Policy(nn.Module):
         learned = [self.scale, *([self.logits] if mode == "learned" else [])]
         self.optimizer = torch.optim.Adam(learned, lr=rate)
         self.baseline = math.nan
-        self.frozen = False
 
     @torch.no_grad()
     def act(self) -> Action:
@@ -81,8 +80,6 @@ class Policy(nn.Module):
         """
         gained = advantage(reward, self.baseline)
         self.baseline = moving_average(self.baseline, reward, self.gamma)
-        if self.frozen:
-            return gained
         told = log_chance(self.scale[None], action.scale[None])
         if self.mode == "learned":
             told = told + (log_chance(self.logits, action.chosen) * present).sum()

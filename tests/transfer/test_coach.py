@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from amalgam.training.trainer import fit
 from amalgam.transfer.coach import Coach, Heads, own_loss
 from amalgam.transfer.policy import Policy
 from amalgam.transfer.reward import Reward, accuracy, mean_auc
-from amalgam.transfer.source import Further, Source
+from amalgam.transfer.source import Further, Source, annotated
 from tests.reference import l2tl as slow
+from tests.transfer.test_source import rows as classed
 
 D, H, SOURCE, TARGET = 3, 4, 5, 3
 SETTINGS = Training(
@@ -188,6 +190,64 @@ def test_rows_that_several_tasks_label_count_for_each() -> None:
     first, second = -logits[0, :2].log_softmax(0)[0], torch.log(torch.tensor(2.0))
     torch.testing.assert_close(found.sum, 0.4 * (0.5 * first + 0.25 * second))
     assert float(found.count) == 0
+
+
+def test_an_epoch_s_facts_are_means_over_its_steps() -> None:
+    """Of the rows that were learned, which weigh more than the candidates that were not."""
+    source, policy, reward = made(0)[1:4]
+    told = [0.2, 0.6, 0.1, 0.5]
+    reward.of = lambda student: told.pop(0)  # type: ignore[method-assign]
+    coach = Coach(source, policy, reward, 4, 3, torch.device("cpu"))
+    torch.manual_seed(3)
+    for steps, rewarded in ((3, 0.3), (1, 0.5)):
+        alphas, weights = list[float](), list[float]()
+        for _ in range(steps):
+            further = coach.further()[1]
+            alphas.append(float(further.scale[0]))
+            weights.append(float(further.weights.mean()))
+            coach.watch(nn.Identity())
+        assert coach.facts() == {
+            "reward": pytest.approx(rewarded),
+            "alpha": pytest.approx(sum(alphas) / steps),
+            "source_weight": pytest.approx(sum(weights) / steps),
+        }
+
+
+def test_rows_weigh_nothing_in_tasks_that_say_nothing_of_them() -> None:
+    """Nor is a class rewarded that no candidate has."""
+    source = annotated({"x": classed([0, 1]), "y": classed([0, 1])})
+
+    class Chosen(Coach):
+        def draw(self) -> Tensor:
+            return torch.tensor([0, 2])
+
+    coach = Chosen(source, Policy(4, 6, 7, 0.5, 0.05, 0.05, "uniform"), None, 2, 1, torch.device("cpu"))
+    further = coach.further()[1]
+    assert further.weights.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert further.said.tolist() == [[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]
+    assert coach.present.tolist() == [True, False, True, False]
+
+
+def test_without_a_reward_the_policy_is_as_it_was_learned() -> None:
+    """So it is while the student learns all labelled rows, of which none tells a reward."""
+    student, source, policy, *_ = made(0)
+    with torch.no_grad():
+        policy.logits[:, 0] = 3.0
+    before = {name: value.clone() for name, value in policy.state_dict().items()}
+    coach = Coach(source, policy, None, 4, 3, torch.device("cpu"))
+    for _ in range(3):
+        coach.further()
+        coach.watch(student)
+    assert all(torch.equal(value, before[name]) for name, value in policy.state_dict().items())
+    assert math.isnan(policy.baseline)
+    assert set(coach.facts()) == {"alpha", "source_weight"}
+
+
+def test_a_small_source_is_learned_whole() -> None:
+    source = annotated({"x": classed([0, 1, 1])})
+    coach = Coach(source, Policy(2, 6, 7, 0.5, 0.05, 0.05, "uniform"), None, 256, 5, torch.device("cpu"))
+    assert (coach.size, coach.candidates) == (3, 15)
+    assert len(coach.further()[1]) == 3
 
 
 def test_rewards_are_told_in_evaluation_mode() -> None:

@@ -81,15 +81,6 @@ def test_without_learning_the_weights_alpha_still_learns(mode: fast.Mode) -> Non
         assert one.act().weights.tolist() == [1.0, 1.0, 1.0]
 
 
-def test_a_frozen_policy_draws_and_does_not_learn() -> None:
-    one = made()
-    one.frozen = True
-    before = one.logits.clone()
-    for reward in (0.1, 0.9):
-        one.learn(one.act(), torch.ones(3, dtype=torch.bool), reward)
-    assert torch.equal(one.logits, before)
-
-
 def test_a_restored_policy_goes_on_as_the_saved_one() -> None:
     one, other = made(), made()
     present = torch.ones(3, dtype=torch.bool)
