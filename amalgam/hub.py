@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias, overload
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, overload
 from amalgam import __version__, run, student
 from amalgam.embeddings.words import VECTORS, WORDS, WordVectors
 from amalgam.errors import RequestError
-from amalgam.files import draft_folder, without_folders, writable, write_text
+from amalgam.files import draft_folder, full_disk, without_folders, writable, write_text
 from amalgam.fingerprint import of_tensors
 from amalgam.modelcard import README
 from amalgam.online import asked_once
@@ -96,7 +96,7 @@ def from_pretrained(
         raise RequestError(f"{folder} is a folder here, and has no revision {revision!r}; leave it out")
     if run.is_of_words(folder):
         return WordVectors.load(folder)
-    if not any((folder / below / "config.json").is_file() for below in (".", run.STUDENT)):
+    if not _holds_student(folder):
         raise RequestError(
             f"{name} holds nothing that amalgam made: expected config.json and {_NEEDED[1]} of a student, or {WORDS} "
             f"and {VECTORS} of an embedding"
@@ -134,7 +134,7 @@ def push_to_hub(
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = save_pretrained(model, Path(temporary) / "model")
-        with _mendable(f"{repo_id!r} was not pushed to", repo_id), asked_once():
+        with _mendable(f"{repo_id!r} was not pushed to", repo_id, "try again with a network"), asked_once():
             api = HfApi(token=token, library_name="amalgam", library_version=__version__)
             made = api.create_repo(repo_id, private=private, exist_ok=True)
             api.upload_folder(
@@ -213,18 +213,30 @@ def _without_folders(settings: Any) -> Any:
     return without_folders(settings) if isinstance(settings, str) else settings
 
 
+def _holds_student(folder: Path) -> bool:
+    """Whether a folder has a student of amalgam's, which may be damaged, as loading it tells better."""
+    for path in (folder / "config.json", folder / run.STUDENT / "config.json"):
+        with suppress(ValueError, OSError):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return isinstance(content, dict) and "student" in content
+    return False
+
+
 def _fetched(name: str, revision: str | None, token: str | None, cache: str | Path | None) -> Path:
     """The folder in the Hub's cache with the files of a repository that are wanted."""
     from huggingface_hub import constants, snapshot_download
 
-    with _mendable(f"{name!r} is no folder here, and was not fetched from", name), asked_once():
+    what = f"{name!r} is no folder here, and was not fetched from"
+    else_ = "not all of it is in the cache, so try again with a network, or name a folder"
+    place = Path(cache or constants.HF_HUB_CACHE).expanduser()
+    with _mendable(what, name, else_), asked_once(), full_disk(place):
         folder = Path(
             snapshot_download(
                 name, revision=revision, allow_patterns=list(_FETCHED), token=token, cache_dir=cache,
                 library_name="amalgam", library_version=__version__,
             )
         )  # fmt: skip
-    home = (Path(cache or constants.HF_HUB_CACHE).expanduser() / f"models--{name.replace('/', '--')}").resolve()
+    home = (place / f"models--{name.replace('/', '--')}").resolve()
     for path in (folder / file for file in _FETCHED):
         if path.exists() and not path.resolve().is_relative_to(home):
             raise RequestError(
@@ -234,8 +246,14 @@ def _fetched(name: str, revision: str | None, token: str | None, cache: str | Pa
 
 
 @contextmanager
-def _mendable(what: str, repo_id: str) -> Iterator[None]:
-    """The Hub's errors as sentences that begin with `what`."""
+def _mendable(what: str, repo_id: str, without: str) -> Iterator[None]:
+    """The Hub's errors as sentences.
+
+    Args:
+        what: how they begin: what was not done.
+        repo_id: with which repository.
+        without: what to do without a network.
+    """
     from huggingface_hub import errors
 
     where = f"{what} the Hub"
@@ -256,10 +274,10 @@ def _mendable(what: str, repo_id: str) -> Iterator[None]:
         status = error.response.status_code if error.response is not None else None
         if status in (401, 403):
             raise RequestError(f"{where}: you may not; log in (`hf auth login`, or a token that may)") from None
-        raise RequestError(f"{where}: it answered {status}; try again later") from None
+        raise RequestError(f"{where}, which answered {status} ({_reason(error)}); try again later") from None
     except (OSError, errors.HTTPError) as error:  # type: ignore[attr-defined]  # that of its own client
-        reason = " ".join(str(error).split())[:120]
-        raise RequestError(
-            f"{where}, which cannot be reached, and its cache has not all of it ({reason}); try again with a network, "
-            "or name a folder"
-        ) from None
+        raise RequestError(f"{where}, which cannot be reached ({_reason(error)}); {without}") from None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:150]

@@ -16,6 +16,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 
 import amalgam
 from amalgam import __version__, datasets, edge
@@ -65,7 +66,7 @@ def test_the_main_job_shows_every_step_and_the_table(
     assert "The run lies in runs/ant-1" in done.stdout
 
 
-def test_the_run_directory_is_whole(run: Path) -> None:
+def test_the_run_directory_is_whole(run: Path, tmp_path: Path) -> None:
     there = {path.name for path in run.iterdir()}
     assert {"recipe.yaml", "report.json", "report.html", "README.md", "student", "student.onnx"} <= there
     resolved = yaml.safe_load((run / "recipe.yaml").read_text())
@@ -77,6 +78,13 @@ def test_the_run_directory_is_whole(run: Path) -> None:
     assert report["evaluation"]["rows"] == 358
     assert report["evaluation"]["student"]["measures"]["f1_micro"] > 0.93
     assert report["export"]["largest difference from torch"] < 1e-4
+    assert report["settings"] == resolved
+    told = [(one["source"], one["licence"], bool(one["fingerprint"])) for one in report["teachers"]]
+    assert told == [("digits-arithmetic, built in", "mit", True), ("digits-shape, built in", "mit", True)]
+    assert report["evaluation"]["mean"]["calibration"]["bins"]
+    assert ModelCard.load(run / "README.md").data.license == "mit"
+    published = amalgam.load(run).save_pretrained(tmp_path / "published")
+    assert (published / "student.onnx").read_bytes() == (run / "student.onnx").read_bytes()
 
 
 def test_the_onnx_file_says_what_the_student_says(run: Path, cli: Cli, tmp_path: Path) -> None:

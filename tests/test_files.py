@@ -241,3 +241,20 @@ def test_removing_a_link_leaves_what_it_leads_to(tmp_path: Path) -> None:
     files.remove(folder / "a")
     files.remove(folder)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown"),
+    [
+        ("onnx:/home/me x/birds.onnx@/home/me/birds.txt", "onnx:birds.onnx@birds.txt"),
+        ("timm:resnet18@a,b?source=/home/me/w.safetensors", "timm:resnet18@a,b?source=w.safetensors"),
+        ("~/rows.csv", "rows.csv"),
+        (r"C:\Users\me\rows.csv", "rows.csv"),
+        ("models/birds.onnx", "models/birds.onnx"),
+        ("https://example.org/a/b", "https://example.org/a/b"),
+        ("custom:module:function", "custom:module:function"),
+        ("torchvision:VOC2007", "torchvision:VOC2007"),
+    ],
+)
+def test_folders_of_the_users_are_left_out(spec: str, shown: str) -> None:
+    assert files.without_folders(spec) == shown

@@ -62,6 +62,34 @@ def test_a_saved_student_is_a_conditional_teacher(tmp_path: Path) -> None:
     assert registry.load(str(tmp_path / "other" / "chain"), CPU).fingerprint != seat.fingerprint
 
 
+def test_a_seat_tells_where_its_teacher_came_from(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    folder = build({"name": "mlp"}, (3,), ("a", "b"), "test").save(tmp_path / "mlp")
+    (tmp_path / "card.yaml").write_text(
+        "{name: mine, description: of ours, license: ours, adapter: torch, source: mlp}"
+    )
+
+    def told(spec: str) -> tuple[str, str | None, str]:
+        seat = registry.load(spec, CPU)
+        return seat.source, seat.licence, seat.description
+
+    assert told(str(tmp_path / "card.yaml")) == ("card.yaml", "ours", "of ours")
+    assert told(str(folder)) == ("mlp", None, "")
+    assert told(f"torch:{folder}?license=CC-BY-4.0") == ("torch:mlp?license=CC-BY-4.0", "CC-BY-4.0", "")
+    (folder / "README.md").write_text("---\nlicense: gpl-3.0\n---\n")
+    assert told(str(folder))[1] == "gpl-3.0"
+    assert told(str(tmp_path / "card.yaml"))[1] == "ours"
+
+    class Own:
+        labels, license = ("a",), "mine"
+
+        def score(self, inputs: torch.Tensor) -> torch.Tensor:
+            return inputs[:, :1]
+
+    seat = registry.seat_of(Own(), 1, CPU, trust=False, progress=Silent())
+    assert (seat.source, seat.licence) == ("", "mine")
+
+
 def test_a_built_in_teacher_is_trained_once(home: Path, tmp_path: Path) -> None:
     """A copy of a card with one epoch: the second time the weights come from the store; other settings train anew."""
     card, _ = registry.find_card("digits-shape")

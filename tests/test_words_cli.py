@@ -73,7 +73,16 @@ def test_what_lies_in_the_run(run: Path) -> None:
     assert len(report.history) == 3
     assert {test.set: test.asked for test in report.tests} == {"wordsim353": 68, "simlex999": 136}
     assert set(report.tests[0].values) == {"student", "news", "films"}
+    assert [one.source for one in report.sources] == [
+        "gensim:lee_fasttext.vec",
+        "gensim:pang_lee_polarity_fasttext.vec",
+    ]
+    assert all(one.fingerprint and one.licence is None for one in report.sources)
+    assert report.fingerprint == words.fingerprint
+    assert report.settings["strategy"]["name"] == "simme"
     card, page = (run / "README.md").read_text(), (run / "report.html").read_text()
+    assert "The licence of sources 'news', 'films' is unknown" in card
+    assert "<details><summary>The recipe</summary><pre>name: simme" in page
     assert "| `wordsim353` | spearman | 68<br>of 353 |" in card
     assert "amalgam.load_words" in card
     assert "<svg" in page
@@ -304,6 +313,9 @@ def test_the_python_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert amalgam.load_words(tmp_path / "r").words == found.words
     mean = amalgam.distill_words([(words[:30], one), (words[10:], other)], "average")
     assert mean.vectors.shape == (40, 6)
+    assert found.report is not None
+    assert [one.source for one in found.report.sources] == ["", ""]
+    assert found.save_pretrained(tmp_path / "published").is_dir()
     assert "Its sources were in memory" in (tmp_path / "r" / "README.md").read_text()
     with pytest.raises(RequestError, match="were in memory and are gone; distil it anew with them"):
         lexical.evaluate_again(tmp_path / "r")

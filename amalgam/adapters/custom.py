@@ -30,6 +30,7 @@ class CustomTeacher:
         tasks: its tasks of several classes.
         fingerprint: of the object's own `fingerprint`, its class, labels and abilities; None when it has none of its
             own, then its votes are not kept.
+        license: of its weights, where the object says so.
     """
 
     labels: Sequence[str]
@@ -47,7 +48,8 @@ class CustomTeacher:
         self.kind = kind
         self.tasks = asked_tasks(wrapped, tasks, exclusive, self.labels, f"teacher {name!r}")
         spans = spans_of(self.tasks, self.labels)
-        told = getattr(wrapped, "fingerprint", None)
+        told, license = getattr(wrapped, "fingerprint", None), getattr(wrapped, "license", None)
+        self.license = license if isinstance(license, str) else None
         self._logits = Conversion(name, kind, spans)
         if hasattr(wrapped, "score_given"):
             self.score_given = self._score_given

@@ -37,7 +37,7 @@ def show_teachers(specs: Sequence[str], trust: bool) -> None:
     for spec in specs:
         card, _ = find_card(spec)
         labels[card.name], tasks[card.name] = _known(spec, card, trust)
-        told = " · ".join(filter(None, (card.adapter, card.description)))
+        told = " · ".join(filter(None, (card.adapter, card.license, card.description)))
         to.print(Text(card.name, style="bold"), Text(told))
         for task, classes in tasks[card.name].items():
             to.print(Text(f"  task {task}: {', '.join(classes)}"))

@@ -98,6 +98,8 @@ def test_the_librarys_own_weights_know_their_classes(folder: Path) -> None:
     (folder / "own.yaml").write_text(card)
     teacher: Any = registry.load(str(folder / "own.yaml"), Accelerator()).teacher
     assert len(teacher.labels) == 1000
+    assert registry.load(str(folder / "own.yaml"), Accelerator()).licence == "apache-2.0"  # as timm has it
+    assert loaded(folder).license is None  # of weights of a file nobody says
     assert teacher.tasks == {"class": tuple(teacher.labels)}
 
 

@@ -37,6 +37,19 @@ def test_files_and_runs(tmp_path: Path) -> None:
         assert told(find(f"{tmp_path}/{folder}?name=meta")) == ("meta", ["a", "b"], VECTORS.tolist())
 
 
+def test_a_source_tells_what_was_named_and_whose_terms_it_is_under(tmp_path: Path) -> None:
+    made = WordVectors(("a", "b"), VECTORS)
+    made.write_word2vec(tmp_path / "news.bin", binary=True)
+    found = find(f"{tmp_path}/news.bin?license=cc-by-4.0&name=mine")
+    assert (found.named, found.licence) == ("news.bin", "cc-by-4.0")
+    made.save(tmp_path / "run" / "student")
+    assert (find(f"{tmp_path}/run").named, find(f"{tmp_path}/run").licence) == ("run", None)
+    (tmp_path / "run" / "README.md").write_text("---\nlicense: mit\n---\n")
+    assert find(f"{tmp_path}/run").licence == "mit"
+    in_memory = given(made, 1)
+    assert (in_memory.named, in_memory.licence) == ("", None)
+
+
 def test_gensims_own() -> None:
     assert {"lee_fasttext.vec", "pang_lee_polarity_fasttext.vec"} <= set(bundled())
     assert find("gensim:lee_fasttext.vec").vectors.shape == (1762, 10)
