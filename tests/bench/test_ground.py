@@ -93,7 +93,8 @@ def test_columns_meet_by_name() -> None:
     for number, one in enumerate(ground.panel.seats):
         said = one.teacher.score(ground.test.inputs(slice(0, 5)))
         for column, name in enumerate(one.teacher.labels):
-            assert torch.equal(votes.scores[number][:, names.index(name)], said[:, column])
+            # Five rows at once and all of them are different products to some processors, by a rounding.
+            assert torch.allclose(votes.scores[number][:, names.index(name)], said[:, column], atol=1e-5)
 
 
 def test_a_teacher_learns_its_own_labels_from_its_own_rows(monkeypatch: pytest.MonkeyPatch) -> None:
