@@ -257,6 +257,9 @@ def test_rewards_are_told_in_evaluation_mode() -> None:
     student.train()
     assert reward.of(student) == reward.of(student)
     assert student.training
+    student.eval()
+    reward.of(student)
+    assert not student.training, "it is left as it was"
 
 
 def test_rewards() -> None:
@@ -266,3 +269,31 @@ def test_rewards() -> None:
     assert accuracy(logits, truth, ()) == pytest.approx(5 / 6)
     assert mean_auc(logits, truth) == 1.0
     assert mean_auc(logits, torch.ones(3, 2)) == 0.5
+
+
+class Says(nn.Module):
+    """Its inputs, as logits."""
+
+    def forward(self, inputs: Tensor) -> StudentOutput:
+        return StudentOutput(inputs, inputs)
+
+
+def test_the_likelihood_is_the_mean_of_the_logarithms_of_what_is_right() -> None:
+    logits = torch.tensor([[1.0, -1.0], [2.0, 3.0]])
+    truth = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    found = Reward(logits, truth, ((0, 2),), "likelihood", 10).of(Says())
+    assert found == pytest.approx(float(logits.log_softmax(1)[:, 0].mean()))
+    apart = Reward(logits, truth, (), "likelihood", 10).of(Says())
+    each = torch.where(truth == 1, logits.sigmoid(), 1 - logits.sigmoid()).log()
+    assert apart == pytest.approx(float(each.sum(1).mean()))
+
+
+def test_some_rows_at_random_tell_a_reward_where_there_are_many() -> None:
+    """Of a hundred rows that are right and as many that are wrong, ten by themselves say neither 0 nor 1 as a rule."""
+    logits = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(100, 1)
+    truth = torch.tensor([[1.0, 0.0]]).repeat(200, 1)
+    torch.manual_seed(0)
+    some = {Reward(logits, truth, ((0, 2),), "accuracy", 10).of(Says()) for _ in range(20)}
+    assert len(some) > 2
+    assert all((10 * one) == pytest.approx(round(10 * one)) for one in some)
+    assert Reward(logits, truth, ((0, 2),), "accuracy", 200).of(Says()) == 0.5

@@ -28,6 +28,13 @@ def test_sources_stand_side_by_side_and_unlabelled_rows_are_left_out() -> None:
     assert found.spans == ((0, 2), (2, 4))
 
 
+def test_rows_that_are_annotated_in_part_are_left_out() -> None:
+    said = torch.tensor([[1.0, 0.0], [1.0, torch.nan], [0.0, 1.0]])
+    found = annotated({"x": TensorRows(values=torch.arange(3.0)[:, None], labels=("a", "b"), annotated=said)})
+    assert found.rows.inputs(slice(None))[:, 0].tolist() == [0, 2]
+    assert found.counts.tolist() == [1, 1]
+
+
 def test_what_is_no_source_is_refused() -> None:
     plain = TensorRows(values=torch.zeros(3, 1))
     with pytest.raises(RequestError, match="the source x has no annotated rows; name its label columns, or teachers"):
@@ -46,6 +53,8 @@ def test_each_teacher_has_classes_of_its_own() -> None:
     assert found.rows.labels == ("one: a", "one: b", "two: a", "two: c", "two: d")
     assert found.classes.tolist() == [[0, 4], [1, 2]]
     assert found.counts.tolist() == [1, 1, 1, 0, 1]
+    assert found.rows.annotated is not None
+    assert found.rows.annotated.tolist() == [[1, 0, 0, 0, 1], [0, 1, 1, 0, 0]], "as what is likeliest"
     torch.testing.assert_close(found.said.float()[0], torch.tensor([0.7, 0.3, 0.1, 0.1, 0.8]), atol=1e-3, rtol=0)
 
 

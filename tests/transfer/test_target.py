@@ -86,3 +86,11 @@ def test_a_row_that_is_held_for_a_label_is_given_back_if_others_have_no_row_left
     assert learn.rows.annotated is not None
     assert learn.rows.annotated.any(0).all()
     assert bool((learn.rows.annotated.sum(1) == 0).any()), "a row without labels is one to learn from, too"
+
+
+def test_a_class_of_one_row_asks_for_none_to_be_held() -> None:
+    """Else its row would count as held for the other class, and then be given back."""
+    target = target_of(rows([[1, 1], [0, 1], [0, 0], [0, 0], [0, 0]]))
+    held = [divided(target, 0.5, seed)[1].rows.ids.tolist() for seed in range(8)]
+    assert any(1 in one for one in held)
+    assert not any(0 in one for one in held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from sklearn.datasets import load_digits
 import amalgam
 from amalgam import recipe, run, transferring
 from amalgam.errors import RequestError, WorkError
+from amalgam.fingerprint import of_each_row
 from amalgam.journal import Journal
 from amalgam.progress import Silent
 from amalgam.signals import Rows, TensorRows
@@ -61,6 +63,31 @@ def test_a_run_is_the_same_twice() -> None:
     second, _ = transferring.distill(read(), keep=False)
     for one, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_student_has_the_numbers_of_the_rows_behind_it() -> None:
+    """So that nobody measures it on those of the source either."""
+    source = digits(range(2))
+    student, report = transferring.distill(read("fine_tuning"), sources={"some": source}, keep=False)
+    assert student.seen is not None
+    theirs = set(of_each_row(source).tolist())
+    assert theirs < set(student.seen.tolist())
+    assert len(set(student.seen.tolist()) - theirs) == report.data["learnt from"]
+
+
+def test_all_labelled_rows_are_learned_from_where_the_policy_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anew (§5): not from where the student was that the policy learned beside."""
+    real, began = transferring.fit, []
+
+    def noted(student: torch.nn.Module, *args: Any, **given: Any) -> Any:
+        began.append(deepcopy(student.state_dict()))
+        return real(student, *args, **given)
+
+    monkeypatch.setattr(transferring, "fit", noted)
+    student, _ = transferring.distill(read(), keep=False)
+    first, second = began
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    assert not all(torch.equal(value, first[name]) for name, value in student.state_dict().items())
 
 
 def test_a_killed_run_is_resumed_as_it_would_have_gone_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
