@@ -80,6 +80,8 @@ class Source:
         """A copy (n, D) of some rows; of what is mapped, the system may forget the rest, so that memory stays flat."""
         if isinstance(rows, slice):
             found = np.array(self.vectors[rows])
+        elif not isinstance(self.vectors, Mapped):
+            found = self.vectors[rows]
         else:
             found = np.empty((len(rows), self.dimensions), self.vectors.dtype)
             for start in range(0, len(rows), _SEEN):

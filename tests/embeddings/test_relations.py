@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from amalgam.embeddings import Lexicon, align, from_arrays
+from amalgam.embeddings import relations as relations_module
 from amalgam.embeddings.model import Embedding
 from amalgam.embeddings.relations import (
     Relations,
@@ -59,6 +60,14 @@ def learned(made: Embedding) -> tuple[list[list[float]], list[float]]:
     return made.weight.tolist(), made.bias.tolist()
 
 
+@pytest.fixture(params=[2, 3, 342])
+def tile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """So many words are multiplied at once: several tiles, the last of them narrower, or one alone."""
+    monkeypatch.setattr(relations_module, "_TILE", request.param)
+    return int(request.param)
+
+
+@pytest.mark.usefixtures("tile")
 def test_all_pairs_are_equation_4(lexicon: Lexicon) -> None:
     made, relations = model(lexicon), Relations(lexicon, torch.arange(len(lexicon.words))[:, None])
     sight = exact(relations.at(slice(None)))
@@ -140,6 +149,7 @@ def test_the_sight_of_a_batch(lexicon: Lexicon) -> None:
             assert torch.allclose(row, expected)
 
 
+@pytest.mark.usefixtures("tile")
 def test_held_out_pairs_are_neither_learned_nor_forgotten(lexicon: Lexicon) -> None:
     """What is learned and what is measured are Eq. (4) of the two parts of all pairs."""
     groups = torch.tensor([1, 127, 64, 64, 3, 1, 0], dtype=torch.uint8)
