@@ -335,6 +335,14 @@ def test_sizes_and_latencies_of_models_whose_size_is_known_stand_beside_each_oth
     assert "latency, 1 row" not in Page(page(reported(replace(found, majority=None, mean=None)))).words
 
 
+def test_teachers_that_labelled_a_source_are_not_measured() -> None:
+    """They know no label of the target."""
+    found = replace(evaluated(), teachers=(), majority=None, mean=None, disagreement=Disagreement((), (), 0, 0, 0))
+    html = page(reported(found))
+    assert "How many labels each pair of teachers shares" in html
+    assert "contradict each other" not in html + card(reported(found))
+
+
 def test_a_teachers_bars_have_what_it_adds_where_that_is_known() -> None:
     report = reported(evaluated())
     assert "it adds, F1" not in Page(page(report)).words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from amalgam.figures.canvas import INK, colours, named_legend, names_on, svg
 from amalgam.results import lines
@@ -76,6 +76,9 @@ def teacher_bars(evaluation: Evaluation, gains: Mapping[str, float]) -> str:
             every[1].barh(range(len(names)), added, height=0.5, color=first)
             every[1].axvline(0, color=INK, linewidth=0.8)
             every[1].set_yticks([])
+            every[1].locator_params(axis="x", nbins=3)
+            layout: Any = figure.get_layout_engine()
+            layout.set(wspace=0.08)
             ready(every[1], min(0.0, *(-far for gain in added if gain < 0), 0.0), far, "it adds, F1")
 
     return svg("teachers", (8.6, 1.1 + 0.5 * len(names)), draw)

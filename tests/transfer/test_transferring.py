@@ -20,6 +20,7 @@ from amalgam.errors import RequestError, WorkError
 from amalgam.fingerprint import of_each_row
 from amalgam.journal import Journal
 from amalgam.progress import Silent
+from amalgam.report import card, page
 from amalgam.signals import Rows, TensorRows
 from amalgam.tokens import Reading
 from amalgam.transfer.method import Beside
@@ -132,6 +133,9 @@ def test_teachers_label_a_source_that_nobody_annotated() -> None:
     assert told is not None
     assert {one.name.partition(": ")[0] for one in told.classes} == {"knows", "guesses"}
     assert student.labels == ("6", "7", "8", "9")
+    assert [one.name for one in student.report.teachers] == ["knows", "guesses"]
+    assert "| `knows` | in memory | unknown |" in card(student.report)
+    assert "How many labels each pair of teachers shares" in page(student.report)
 
 
 def amalgam_teacher(name: str, labels: tuple[str, ...], network: torch.nn.Module) -> Any:
