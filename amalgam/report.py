@@ -7,7 +7,7 @@ import math
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,7 +16,7 @@ from amalgam.contributions import Contribution
 from amalgam.errors import RequestError
 from amalgam.evaluation import Evaluation, Line
 from amalgam.files import write_text
-from amalgam.fingerprint import of_tensors
+from amalgam.known import Known
 from amalgam.modelcard import front_matter, learned_from, licence_says, of_report
 from amalgam.parts import IN_MEMORY
 from amalgam.recipe import written
@@ -42,83 +42,11 @@ from amalgam.strategy import Grid
 from amalgam.thumbnails import Thumbnails
 from amalgam.transfer.told import Transferred
 
-if TYPE_CHECKING:
-    from amalgam.panel import Seat
-    from amalgam.student import Student
-
 ANNOTATED = "annotated, of the student's"
 """The part of the data, among `Report.data`, whose annotations the strategy saw."""
-_NUMBERS = "raw features, float32"
 _MOST_LABELS = 30  # of a teacher, in the model card
 
 __all__ = ["ANNOTATED", "Known", "Report", "card", "machine", "page", "table", "verdict"]
-
-
-class Known(BaseModel):
-    """A model and the labels it knows.
-
-    Attributes:
-        name: what it is called; of the student, its kind.
-        labels: its outputs, in order.
-        description: what a reader wants to know of it.
-        shape: of one input.
-        exclusive: whether its labels exclude each other.
-        tasks: its tasks of several classes.
-        masks: whether it reads inputs with missing values.
-        reads: what its inputs are.
-        source: of a teacher, what the user named, of files their names alone; empty where it was in memory.
-        licence: of a teacher's weights; None where it is unknown.
-        fingerprint: of its weights, and of a teacher also of what makes logits of its outputs; None where it has none.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    labels: tuple[str, ...]
-    description: str = ""
-    shape: tuple[int, ...] = ()
-    exclusive: bool = False
-    tasks: dict[str, tuple[str, ...]] = {}
-    masks: bool = False
-    reads: str = _NUMBERS
-    source: str = ""
-    licence: str | None = None
-    fingerprint: str | None = None
-
-    @classmethod
-    def of(cls, student: Student, name: str) -> Self:
-        """What a student of some kind knows."""
-        return cls(
-            name=name,
-            labels=student.labels,
-            shape=student.shape,
-            exclusive=student.exclusive,
-            tasks={task: tuple(classes) for task, classes in student.tasks.items()},
-            masks=student.masks,
-            fingerprint=of_tensors(student.state_dict()),
-            **({} if student.reading is None else {"reads": str(student.reading)}),
-        )
-
-    @classmethod
-    def seated(cls, seat: Seat) -> Self:
-        """What a teacher knows."""
-        return cls(
-            name=seat.name,
-            labels=tuple(seat.teacher.labels),
-            description=seat.description,
-            exclusive=seat.exclusive,
-            tasks={task: tuple(classes) for task, classes in seat.tasks.items()},
-            source=seat.source,
-            licence=seat.licence,
-            fingerprint=seat.fingerprint,
-        )
-
-    @property
-    def inputs(self) -> Literal["texts", "images", "series", "tables"]:
-        """What the inputs of a student are, by their shape."""
-        if self.reads != _NUMBERS:
-            return "texts"
-        return "images" if len(self.shape) == 3 else "series" if len(self.shape) == 2 else "tables"
 
 
 class Report(BaseModel):

@@ -12,7 +12,8 @@ import yaml
 from huggingface_hub import ModelCard
 
 from amalgam.costs import Cost
-from amalgam.evaluation import Disagreement, Evaluation, Line
+from amalgam.disagreement import Disagreement
+from amalgam.evaluation import Evaluation, Line
 from amalgam.metrics import Measures
 from amalgam.modelcard import agreed, learned_from, licence_says, license_in, measured_on
 from amalgam.report import Known, Report, card

@@ -19,8 +19,9 @@ from rich.console import Console
 
 from amalgam.calibration import Bin, Calibration
 from amalgam.costs import Cost
+from amalgam.disagreement import Disagreement
 from amalgam.errors import RequestError
-from amalgam.evaluation import Comparison, Disagreement, Evaluation, Line
+from amalgam.evaluation import Comparison, Evaluation, Line
 from amalgam.figures import MOST_LABELS
 from amalgam.files import write_text
 from amalgam.labelgraph.walked import Example, Passing, Walked

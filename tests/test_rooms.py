@@ -151,10 +151,12 @@ SEES = {
     "store": {"chunked", "errors", "files", "fingerprint", "progress"},
     "teacher": {"schema", "signals"},
     "metrics": {"classes", "signals"},
+    "disagreement": {"metrics"},
     "evaluation": {
         "calibration",
         "classes",
         "costs",
+        "disagreement",
         "errors",
         "labelgraph",
         "labels",

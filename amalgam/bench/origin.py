@@ -22,8 +22,8 @@ from amalgam.fingerprint import fingerprint, of_code, of_file
 from amalgam.labelgraph import specs
 
 SHOWING = {
-    "__main__", "api", "cli", "compare", "doctor", "edge", "explain", "figures", "finished", "hub", "modelcard",
-    "page", "progress", "report", "results", "sheets", "views", "wordreport",
+    "__main__", "api", "cli", "compare", "doctor", "edge", "explain", "figures", "finished", "hub", "known",
+    "modelcard", "page", "progress", "report", "results", "sheets", "views", "wordreport",
     "bench.comparison", "bench.conduct", "bench.curves", "bench.diagram", "bench.folder", "bench.notes", "bench.origin",
     "bench.pages", "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.tasks",
     "bench.terminal", "bench.verdict", "bench.words", "labelgraph.drawing", "labelgraph.picture", "ranking.bubbles",
