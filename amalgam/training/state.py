@@ -51,6 +51,17 @@ class Lesson(nn.Module):
         return Lesson(deepcopy(self.student), self.loss, deepcopy(self.companion))
 
 
+def lay_out(module: nn.Module, form: torch.memory_format) -> None:
+    """Lay out the weights of pictures' convolutions, and so what they make of pictures, in some order in memory.
+
+    With the channels last, pooling and convolutions take a fifth to a third less time; what is saved, and what others
+    see, has the usual order.
+    """
+    for one in module.modules():
+        if isinstance(one, nn.Conv2d):
+            one.to(memory_format=form)
+
+
 class Learning:
     """A training under way: what a checkpoint saves, and the steps that change it.
 
@@ -263,6 +274,7 @@ class Learning:
             self._finite("training", math.nan)  # the very last step broke it, and nothing was held out to notice
         vars(self.lesson).pop("forward", None)  # Accelerate's own, which computes in mixed precision
         self.lesson.student._compiled_call_impl = None  # what was compiled is for training
+        lay_out(self.lesson, torch.contiguous_format)
         self.lesson.eval()
 
     @property

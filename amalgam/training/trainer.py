@@ -27,7 +27,7 @@ from amalgam.training.checkpoint import Checkpoints
 from amalgam.training.coach import Coach
 from amalgam.training.feed import Feed
 from amalgam.training.settings import Training
-from amalgam.training.state import Learning, Lesson, Live, LossFunction, mix
+from amalgam.training.state import Learning, Lesson, Live, LossFunction, lay_out, mix
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ def fit(
     if held is not None:
         training, measured = torch.arange(len(rows)), Feed(rows, held, accelerator.device, settings.workers)
     lesson = Lesson(student, loss, companion).to(accelerator.device)
+    lay_out(lesson, torch.channels_last)
     learning = Learning(lesson, optimizer_of(lesson, settings), settings, seed, accelerator, len(training), live, coach)
     checkpoints = Checkpoints(folder, settings.checkpoint_seconds)
     resumed_at = _resume(learning, checkpoints, key)

@@ -23,8 +23,8 @@ from amalgam.signals import Loss, ProbabilityTargets, StudentOutput, Targets, Te
 from amalgam.training import state
 from amalgam.training.checkpoint import Checkpoints
 from amalgam.training.settings import Training
-from amalgam.training.trainer import held_out
-from tests.training.toys import Slope, WatchedRows, height, mlp, of_logits, same, targets, told, train, values, weights
+from amalgam.training.trainer import batches_of, held_out
+from tests.training.toys import LABELS, Slope, WatchedRows, height, mlp, of_logits, same, targets, told, train, values, weights
 
 
 @pytest.fixture
@@ -389,3 +389,32 @@ def test_a_device_without_float64_trains_without_it(monkeypatch: pytest.MonkeyPa
 def test_numbers_that_are_not_finite_are_found_without_a_copy(values: list[float], expected: bool) -> None:
     assert state.finite(torch.tensor(values)) is expected
     assert state.finite(nn.Parameter(torch.tensor([values, values]))) is expected
+
+
+class Glance(nn.Module):
+    """A network of pictures that notes how its inner maps lie in memory while it is trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        self.head = nn.Linear(8, LABELS)
+        self.seen: set[bool] = set()
+
+    def forward(self, inputs: Tensor) -> StudentOutput:
+        found = self.body(inputs)
+        if self.training:
+            self.seen.add(found.is_contiguous(memory_format=torch.channels_last))
+        pooled = found.mean((2, 3))
+        return StudentOutput(self.head(pooled), pooled)
+
+
+def test_pictures_are_trained_with_the_channels_last_and_left_in_the_usual_order() -> None:
+    inputs, wanted, student, bare = torch.rand(24, 3, 8, 8), targets(24), Glance(), Glance()
+    train(student, TensorRows(values=inputs), wanted, epochs=2, batch_size=8, validation=0, learning_rate=0.01)
+    assert student.seen == {True}
+    assert all(weight.is_contiguous() for weight in student.parameters())
+    batches = [batch for epoch in range(2) for batch in batches_of(torch.arange(24), 8, 0, epoch)]
+    bare_loop(bare, batches, inputs, wanted, lr=0.01)
+    assert bare.seen == {False}
+    assert torch.allclose(weights(student), weights(bare), atol=1e-5)
