@@ -24,7 +24,20 @@ from amalgam.training import state
 from amalgam.training.checkpoint import Checkpoints
 from amalgam.training.settings import Training
 from amalgam.training.trainer import batches_of, held_out
-from tests.training.toys import LABELS, Slope, WatchedRows, height, mlp, of_logits, same, targets, told, train, values, weights
+from tests.training.toys import (
+    LABELS,
+    Slope,
+    WatchedRows,
+    height,
+    mlp,
+    of_logits,
+    same,
+    targets,
+    told,
+    train,
+    values,
+    weights,
+)
 
 
 @pytest.fixture
