@@ -100,7 +100,7 @@ def test_the_shipped_table_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     }  # fmt: skip
     here = {key: one for key, one in table.settings.items() if key.startswith("digits") or SHARED_DATA.is_dir()}
     transfer_cell.ready(table.model_copy(update={"settings": here}))
-    assert table.methods["l2tl-paper"].strategy == {"name": "l2tl"}
+    assert table.methods["l2tl-paper"].strategy == {"name": "l2tl", "pretraining": 20}
 
 
 def test_the_numbers_of_actions_differ_in_nothing_else() -> None:
