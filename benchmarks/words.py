@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -26,9 +26,9 @@ from benchmarks.memory import peak
 TITLE = "SimME: pairs per second, and memory at 400,000 words"
 ABOUT = """\
 Measured: an epoch of SimME's training by the trainer (`fit`), one thread, three sources of 300 dimensions, which
-have two thirds of the words each, a student of 300 dimensions, batches of 1,024 words, all 523,776 pairs of each:
-reading the sources' rows, the pairs that are held out, loss, gradient or least-squares step, the words' update, and the
-loss of every epoch.
+have two thirds of the words each, a student of 300 dimensions, batches of 1,024 words (our recipes') and of 4,096, all
+pairs of each: reading the sources' rows, the pairs that are held out, loss, gradient or least-squares step, the words'
+update, and the loss of every epoch.
 
 The floor: as many times the same matrix products, on random numbers that are there already: the three sources' cosines,
 the student's, and their gradient; for a least-squares step also those of its words' second moment and its inverse with
@@ -42,51 +42,66 @@ Memory: the peak resident memory of a fresh process that reads three binary file
 each, all words in all of them, and distils them whole: start from `concat_svd`, one epoch, result and report on disk.
 The goal is at most 1.5 times the sources' matrices in single precision."""
 
-_WIDTH, _BATCH, _SOURCES = 300, 1024, 3
+_WIDTH, _SOURCES = 300, 3
+_BATCHES = (1024, 4096)
+_FLOORS = {"step: gradient": "matrix products alone", "step: least_squares": "and those of least squares"}
 
 
 def measure(quick: bool) -> Result:
     """Each way in turn, again and again, so that all meet the machine in the same mood."""
     torch.set_num_threads(1)
-    batches, times = (2, 1) if quick else (16, 5)
-    lexicon = _lexicon(batches * _BATCH)
-    work: dict[str, Callable[[], None]] = {
-        "matrix products alone": lambda: _products(batches),
-        "and those of least squares": lambda: _products(batches, solved=True),
-        "step: gradient": lambda: _epoch(lexicon, Embedding(len(lexicon.words), _WIDTH), 1.0),
-        "step: least_squares": lambda: _epoch(lexicon, GaussNewton(reach(lexicon), _WIDTH), 0.5),
+    batches, times = (8, 1) if quick else (16, 5)
+    lexicon = _lexicon(batches * _BATCHES[0])
+    rows, fast = list[tuple[str, ...]](), 0.0
+    for batch in _BATCHES:
+        many = len(lexicon.words) // batch
+        seconds = _in_turn(_ways(lexicon, batch, many), times)
+        pairs = many * batch * (batch - 1) / 2
+        for name, each in seconds.items():
+            floor = seconds[_FLOORS.get(name, name)]
+            rows.append(
+                (
+                    f"{batch:,}",
+                    name,
+                    spread([pairs / one / 1e6 for one in each], 2),
+                    spread([one / other for one, other in zip(each, floor, strict=True)], 2),
+                )
+            )
+        fast = fast or pairs / median(seconds["step: gradient"])
+    alone = 200 if quick else 2000
+    slow = alone / _one_by_one(lexicon, alone)
+    rows.append(("2", "pair by pair", f"{slow / 1e6:.6f}", "–"))
+    words = 20_000 if quick else 400_000
+    found = _memory(words)
+    return Result(
+        ("batches of", "how", "million pairs/s", "times the floor's seconds"),
+        rows,
+        f"All pairs of a batch of {_BATCHES[0]:,} are {fast / slow:,.0f} times as fast as pair by pair. At {words:,} "
+        f"words the peak is {found['peak'] / 2**20:,.0f} MiB, {found['peak'] / found['sources']:.2f} times the "
+        f"sources' {found['sources'] / 2**20:,.0f} MiB; {found['start'] / 2**20:,.0f} MiB of it were there before the "
+        f"work, and the whole run took {found['seconds']:,.0f} seconds.",
+    )
+
+
+def _ways(lexicon: Lexicon, batch: int, many: int) -> dict[str, Callable[[], None]]:
+    """An epoch of so many batches, each way."""
+    return {
+        "matrix products alone": lambda: _products(batch, many),
+        "and those of least squares": lambda: _products(batch, many, solved=True),
+        "step: gradient": lambda: _epoch(lexicon, Embedding(len(lexicon.words), _WIDTH), 1.0, batch),
+        "step: least_squares": lambda: _epoch(lexicon, GaussNewton(reach(lexicon), _WIDTH), 0.5, batch),
     }
+
+
+def _in_turn(work: Mapping[str, Callable[[], None]], times: int) -> dict[str, list[float]]:
+    """The seconds of each way, each time; once more before, to warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(times + 1):
         for name, one in work.items():
             began = perf_counter()
             one()
             seconds[name].append(perf_counter() - began)
-    seconds = {name: each[1:] for name, each in seconds.items()}  # the first ones warm up
-    pairs = batches * _BATCH * (_BATCH - 1) / 2
-    floors = {"step: gradient": "matrix products alone", "step: least_squares": "and those of least squares"}
-    rows: list[tuple[str, ...]] = [
-        (
-            name,
-            spread([pairs / one / 1e6 for one in each], 2),
-            spread([one / other for one, other in zip(each, seconds[floors.get(name, name)], strict=True)], 2),
-        )
-        for name, each in seconds.items()
-    ]
-    alone = 200 if quick else 2000
-    slow = alone / _one_by_one(lexicon, alone)
-    fast = pairs / median(seconds["step: gradient"])
-    rows.append(("pair by pair", f"{slow / 1e6:.6f}", "–"))
-    words = 20_000 if quick else 400_000
-    found = _memory(words)
-    return Result(
-        ("how", "million pairs/s", "times the floor's seconds"),
-        rows,
-        f"All pairs of a batch are {fast / slow:,.0f} times as fast as pair by pair. At {words:,} words the peak is "
-        f"{found['peak'] / 2**20:,.0f} MiB, {found['peak'] / found['sources']:.2f} times the sources' "
-        f"{found['sources'] / 2**20:,.0f} MiB; {found['start'] / 2**20:,.0f} MiB of it were there before the work, and "
-        f"the whole run took {found['seconds']:,.0f} seconds.",
-    )
+    return {name: each[1:] for name, each in seconds.items()}
 
 
 def _lexicon(words: int) -> Lexicon:
@@ -101,21 +116,21 @@ def _lexicon(words: int) -> Lexicon:
     return align(each)
 
 
-def _epoch(lexicon: Lexicon, model: Embedding, rate: float) -> None:
+def _epoch(lexicon: Lexicon, model: Embedding, rate: float, batch: int) -> None:
     rows = torch.arange(len(lexicon.words))[:, None]
     relations = Relations(lexicon, rows, groups=groups_of(len(rows)))
     settings = Training(
-        epochs=1, batch_size=_BATCH, optimizer="sgd", momentum=0.0, clip_norm=None, learning_rate=rate, patience=None,
+        epochs=1, batch_size=batch, optimizer="sgd", momentum=0.0, clip_norm=None, learning_rate=rate, patience=None,
         validation=0.0, keep="last", threads=1,
     )  # fmt: skip
     loss: Callable[[Any, Any], Loss] = all_pairs
     fit(model, TensorRows(values=rows), relations, loss, settings, seed=0, accelerator=Accelerator(cpu=True))
 
 
-def _products(batches: int, solved: bool = False) -> None:
-    every, square = torch.randn(_SOURCES + 1, _BATCH, _WIDTH), torch.empty(_BATCH, _BATCH)
-    back = torch.empty(_BATCH, _WIDTH)
-    for _ in range(batches):
+def _products(batch: int, many: int, solved: bool = False) -> None:
+    every, square = torch.randn(_SOURCES + 1, batch, _WIDTH), torch.empty(batch, batch)
+    back = torch.empty(batch, _WIDTH)
+    for _ in range(many):
         for own in every:
             torch.mm(own, own.T, out=square)
         torch.mm(square, every[-1], out=back)
