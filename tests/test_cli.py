@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 import amalgam
-from amalgam import __version__, datasets, edge
+from amalgam import __version__, datasets, edge, strategies
 from tests.conftest import Cli
 from tests.page import made
 
@@ -289,7 +290,16 @@ def test_show_names_every_equation_with_its_place(cli: Cli) -> None:
     assert place is not None
     line = (Path(__file__).parents[1] / place[1]).read_text().splitlines()[int(place[2]) - 1]
     assert line.startswith("def integrate(")
-    assert "contradiction" in out
+    assert re.search(r"temperature\s+1\.0\s+what the integrated logits are divided by", out)
+    assert "Attributes:" not in out
+
+
+@pytest.mark.parametrize("name", strategies.names())
+def test_show_says_what_each_hyperparameter_is(name: str, cli: Cli) -> None:
+    code, out, _ = cli("show", name)
+    assert code == 0
+    for field in dataclasses.fields(strategies.method_class(name)):
+        assert re.search(rf"^ {field.name}\s+\S.*?\s{{2,}}\S", out, re.MULTILINE), field.name
 
 
 def test_recipes_and_cards_are_listed(cli: Cli) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 from rich.text import Text
 
 from amalgam import shelf
@@ -36,14 +38,14 @@ def show_strategy(name: str) -> None:
     paper = strategy.paper
     if paper is not None:
         to.print(Text(paper.title, style="bold"), Text(paper.where))
-    to.print(Text((strategy.__doc__ or "").strip()))
-    for base in strategy.__mro__[1:]:  # which explain the hyperparameters that it has from them
-        if {field.name for field in dataclasses.fields(strategy)} & vars(base).get("__annotations__", {}).keys():
-            to.print(Text((base.__doc__ or "").partition("\n\n")[2].strip()))
-    table = columns("hyperparameter", "default")
+    to.print(Text(_told(strategy)[0]))
+    meanings: dict[str, str] = {}
+    for base in reversed(strategy.__mro__):
+        meanings |= _told(base)[1]
+    table = columns("hyperparameter", "default", "what")
     for field in dataclasses.fields(strategy):
         usual = "to be named" if field.default is dataclasses.MISSING else repr(field.default)
-        table.add_row(Text(field.name), Text(usual))
+        table.add_row(Text(field.name), Text(usual), Text(meanings.get(field.name, "")))
     found = columns("equation", "function", "where", "what")
     for equation in equations(strategy):
         found.add_row(*map(Text, (equation.number, equation.function, equation.where, equation.says)))
@@ -51,6 +53,19 @@ def show_strategy(name: str) -> None:
         if filled.row_count:
             to.print()
             to.print(filled)
+
+
+def _told(strategy: type) -> tuple[str, dict[str, str]]:
+    """What a docstring says of a class, and of each of its attributes."""
+    about, _, listed = inspect.cleandoc(vars(strategy).get("__doc__") or "").partition("\n\nAttributes:\n")
+    each: dict[str, str] = {}
+    for line in inspect.cleandoc(listed).splitlines():
+        name, found, meaning = line.partition(": ")
+        if found and not line.startswith(" "):
+            each[name] = meaning
+        elif each:
+            each[[*each][-1]] += f" {line.strip()}"
+    return about, each
 
 
 def list_cache() -> None:
