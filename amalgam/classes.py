@@ -63,7 +63,7 @@ def by_task(
 
 
 def probabilities(logits: Tensor, spans: Spans) -> Tensor:
-    """Eqs. (40), (48) of VENUS: p = σ(ℓ), (..., L), of logits; of the classes of a task, which share 1, their softmax."""
+    """Eqs. (40), (48) of VENUS: p = σ(ℓ), (..., L), of logits; the softmax of a task's classes."""
     return by_task(logits, spans, lambda some: some.softmax(-1), torch.sigmoid)
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from amalgam import student
 from amalgam.adapters.torch import wrap
 from amalgam.errors import RequestError
+from amalgam.networks import build
 from amalgam.signals import TensorRows
 from amalgam.students._image import ImageStudent, TaskHeads
 from amalgam.teacher import HeadScorer
@@ -97,6 +99,64 @@ def test_pretrained_reads_images_as_its_weights_were_learned_also_when_read_back
     again = student.load(built.save(tmp_path / "it"))
     assert torch.equal(again(images).logits, built(images).logits)
     assert not again.settings.pretrained  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("library", ["timm", "torchvision"])
+@pytest.mark.parametrize("wrapper", ["", "module.", "_orig_mod.module."])
+def test_it_begins_with_the_weights_in_a_file(library: Any, wrapper: str, tmp_path: Path) -> None:
+    """Of a network of other classes, as a wrapper around it names them; its last layer is left out."""
+    spec = SMALL if library == "timm" else {"name": "torchvision", "model": "squeezenet1_1"}
+    torch.manual_seed(7)
+    whole = build(library, spec["model"], "a test", outputs=5, arguments=spec.get("arguments", {}))
+    torch.save({"state_dict": {wrapper + key: value for key, value in whole.state_dict().items()}}, tmp_path / "w.pt")
+    images = torch.rand(3, 1, 32, 32)
+    built = made({**spec, "source": str(tmp_path / "w.pt")}, (1, 32, 32)).eval()
+    given, own = whole.state_dict(), built.network.state_dict()
+    assert own
+    assert len(own) == len(given) - 2
+    assert all(torch.equal(given[key], value) for key, value in own.items())
+    built.scaling.fit(TensorRows(values=images))
+    (tmp_path / "w.pt").unlink()
+    again = student.load(built.save(tmp_path / "it"))
+    assert torch.equal(again(images).logits, built(images).logits)
+
+
+def test_the_librarys_own_weights_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after fetching them by hand: nobody asks the hub, and images are read as these weights were learned."""
+    save_file(
+        build("timm", "resnet18", "a test", arguments=SMALL["arguments"]).state_dict(), tmp_path / "w.safetensors"
+    )
+    monkeypatch.setattr("timm.models._builder.load_pretrained", None)
+    built = made({**SMALL, "pretrained": True, "source": str(tmp_path / "w.safetensors")}, (1, 8, 8))
+    assert built.scaling.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert (built.settings.pretrained, built.settings.source, built.settings.size) == (False, None, (224, 224))
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file(
+        build("timm", "resnet18", "a test", arguments={**SMALL["arguments"], "layers": [2] * 4}).state_dict(), path
+    )
+    with pytest.raises(RequestError) as caught:
+        made({**SMALL, "source": str(path)}, (1, 8, 8))
+    assert str(caught.value).startswith(
+        f"student timm: the weights in {path} belong to another model than timm's 'resnet18': the file has 'layer1.1."
+    )
+    assert str(caught.value).endswith(" besides; mend the student's `model` or `arguments`")
+    with pytest.raises(RequestError) as caught:
+        made({**SMALL, "source": str(tmp_path / "nowhere.pt")}, (1, 8, 8))
+    assert str(caught.value) == (
+        f"student timm: no such file: {tmp_path / 'nowhere.pt'}; expected a .safetensors file or a .pt, .pth or .bin "
+        "checkpoint of its weights"
+    )
+
+
+def test_a_pretrained_transformer_reads_images_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are brought to the size that its weights were learned for, and it is built for that."""
+    pretended(monkeypatch)
+    tiny = {"name": "timm", "model": "vit_tiny_patch16_224", "arguments": {"depth": 1}, "pretrained": True}
+    built = made(tiny, (3, 32, 32)).eval()
+    assert built(torch.rand(2, 3, 32, 32)).logits.shape == (2, 3)
 
 
 def test_as_a_teacher_it_shows_its_common_feature_and_its_head() -> None:
