@@ -99,6 +99,16 @@ class ImageStudent(Student):
         self.network.train()
         return width
 
+    def remarks(self) -> list[str]:
+        """That it sees less of the images than they hold, where it does."""
+        (high, wide), size = self.shape[1:], self.scaling.size
+        if size is None or size[0] * size[1] >= high * wide:
+            return []
+        return [
+            f"the student sees the images, which have {high}×{wide} pixels, at {size[0]}×{size[1]}: so its `size` "
+            "says, or how its weights were learned; set student.size to let it see more"
+        ]
+
     def represent(self, inputs: Tensor) -> Tensor:
         """Eqs. (41)–(43): the common feature F_s = H(x), (B, D)."""
         alone = self.training and len(inputs) == 1

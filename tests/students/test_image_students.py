@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -14,6 +15,7 @@ from amalgam import student
 from amalgam.adapters.torch import wrap
 from amalgam.errors import RequestError
 from amalgam.networks import build
+from amalgam.parts import rows_for
 from amalgam.signals import TensorRows
 from amalgam.students._image import ImageStudent, TaskHeads
 from amalgam.teacher import HeadScorer
@@ -186,6 +188,16 @@ def test_a_name_may_tell_the_model() -> None:
     assert str(caught.value) == "a test: 'mlp:wide' names the model 'wide', but the student mlp has no models"
 
 
+@pytest.mark.parametrize(("size", "sees"), [(None, False), (8, True), ([8, 16], True), (16, False), (24, False)])
+def test_it_says_when_it_sees_less_than_the_images_hold(size: Any, sees: bool) -> None:
+    built = made({**SMALL, "size": size}, (3, 16, 16))
+    shown = "8×16" if size == [8, 16] else "8×8"
+    assert built.remarks() == sees * [
+        f"the student sees the images, which have 16×16 pixels, at {shown}: so its `size` says, or how its weights "
+        "were learned; set student.size to let it see more"
+    ]
+
+
 def test_a_network_that_cannot_read_such_images_is_refused() -> None:
     with pytest.raises(RequestError) as caught:
         student.build({"name": "torchvision", "model": "alexnet"}, (3, 16, 16), ("a",), "a test")
@@ -201,4 +213,30 @@ def test_what_is_no_image_is_refused() -> None:
     assert str(caught.value) == (
         "the student timm reads images (channels, height, width), and these inputs have the shape (64,); choose "
         "another student, such as mlp, or give it images"
+    )
+
+
+def test_a_run_says_that_its_student_sees_little_and_images_of_another_shape_are_named(tmp_path: Path) -> None:
+    """The default recipe's student is one for small images."""
+    import amalgam
+
+    class Shade:
+        labels = ("dark",)
+        fingerprint = "shade"
+
+        def score(self, inputs: Tensor) -> Tensor:
+            return inputs.mean((1, 2, 3))[:, None] - 0.5
+
+    images = torch.rand(12, 3, 16, 16, generator=torch.Generator().manual_seed(0)).numpy()
+    learned = amalgam.distill(
+        [Shade()], images, "kd", student={**SMALL, "size": 8}, training={"epochs": 1},
+    )  # fmt: skip
+    assert learned.report is not None
+    assert any("at 8×8: so its `size` says" in note for note in learned.report.notes)
+    np.savez(tmp_path / "other.npz", inputs=images[:, :, :4])
+    with pytest.raises(RequestError) as caught:
+        rows_for(learned, str(tmp_path / "other.npz"))
+    assert str(caught.value) == (
+        f"the rows of {tmp_path / 'other.npz'} have the shape (3, 4, 16), but the student takes (3, 16, 16); give it "
+        "images of that shape; those in files have it with the data options `size` and `channels`"
     )
