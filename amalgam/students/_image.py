@@ -49,6 +49,7 @@ class ImageStudent(Student):
     library: ClassVar[Library]
     last = "heads"
     settings: ImageStudent.Settings
+    scaling: ImageScaling
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:
         super().__init__(shape, labels, settings)
