@@ -24,6 +24,8 @@ def anchor_recipe(content: dict[str, Any], folder: Path) -> None:
         content["teachers"] = [of(spec, folder) for spec in content["teachers"]]
     for part, keys in (("vocabulary", ("words",)), ("extend", ("run",)), ("strategy", OF_FILES)):
         anchor_files(content.get(part), keys, folder)
+    for student in (content.get("student"), _below(content.get("student"), "encoder")):
+        anchor_files(student, ("source",), folder)
     data = content.get("data")
     if isinstance(data, dict):
         data.update({key: anchored(data[key], folder) for key in ("source", "held_out") if key in data})
@@ -34,6 +36,10 @@ def anchor_recipe(content: dict[str, Any], folder: Path) -> None:
         for options in (data.get("options"), data.get("held_out_options"), *(one.get("options") for one in further)):
             if isinstance(options, dict) and "xml" in options:
                 options["xml"] = anchored(options["xml"], folder)
+
+
+def _below(content: object, key: str) -> object:
+    return content.get(key) if isinstance(content, dict) else None
 
 
 def anchor_files(content: object, keys: Iterable[str], folder: Path) -> None:

@@ -63,7 +63,7 @@ def by_task(
 
 
 def probabilities(logits: Tensor, spans: Spans) -> Tensor:
-    """The probabilities (..., L) that logits stand for: a softmax over each task's classes, else a sigmoid."""
+    """Eqs. (40), (48) of VENUS: p = σ(ℓ), (..., L), of logits; the softmax of a task's classes."""
     return by_task(logits, spans, lambda some: some.softmax(-1), torch.sigmoid)
 
 
@@ -88,7 +88,7 @@ def one_hot(scores: Tensor) -> Tensor:
 
 
 def decided(logits: Tensor, spans: Spans) -> Tensor:
-    """The labels that logits stand for, (..., L) bool: each task's likeliest class, and every label above one half."""
+    """Eq. (49) of VENUS: ŷ = 1 if σ(ℓ) > 0.5, (..., L) bool, of logits; of each task's classes the likeliest."""
     return by_task(logits, spans, one_hot, lambda some: some > 0)
 
 

@@ -137,8 +137,17 @@ def _of_timm(name: str, what: str, pretrained: bool, size: Sequence[int] | None,
         with asked_once() if pretrained else nullcontext():
             network: nn.Module = timm.create_model(name, pretrained=pretrained, **given)
     except OSError as error:  # the hub's client's are, too
-        raise _absent("timm", name, what, str(getattr(told, "hf_hub_id", None) or "its page"), error) from None
+        raise _absent("timm", name, what, _place(told), error) from None
     return network
+
+
+def _place(told: Any) -> str:
+    """Where the file of weights lies that timm's configuration of a network names."""
+    hub, url = getattr(told, "hf_hub_id", None), getattr(told, "url", None)
+    if hub is None:
+        return url or "timm's page"
+    file = getattr(told, "hf_hub_filename", None) or "model.safetensors"
+    return f"https://huggingface.co/{hub}/resolve/main/{file}"
 
 
 def _of_torchvision(name: str, what: str, pretrained: bool, given: dict[str, Any]) -> nn.Module:
@@ -165,8 +174,8 @@ def _unknown(library: str, name: str, known: Sequence[str], what: str) -> Reques
 def _absent(library: str, name: str, what: str, place: str, error: Exception) -> RequestError:
     return RequestError(
         f"{what}: the weights of {library}'s {name!r} are not in the cache and could not be fetched "
-        f"({_reason(error)[:120]}); fetch them from {place} where there is a network, and name "
-        "the file as `source`, beside `pretrained: true`"
+        f"({_reason(error)[:120]}); fetch {place} where there is a network, and name the file as `source`, beside "
+        "`pretrained: true`"
     )
 
 

@@ -222,10 +222,10 @@ def rows_for(
     student.refuse(rows)
     shape = rows.shape
     if not student.accepts(shape):
-        raise RequestError(
-            f"the rows of {data} have the shape {shape}, but the student takes {student.shape}; give it the columns it "
-            "learned from, without label columns"
-        )
+        mend = "give it the columns it learned from, without label columns"
+        if len(student.shape) == 3:
+            mend = "give it images of that shape; those in files have it with the data options `size` and `channels`"
+        raise RequestError(f"the rows of {data} have the shape {shape}, but the student takes {student.shape}; {mend}")
     return rows
 
 

@@ -110,6 +110,7 @@ def distill(
                 *parts.notes,
                 *lookalike_notes(panel.space.names, parts.test),
                 *task_notes(recipe, panel, strategy),
+                *student.remarks(),
             ):
                 journal.note(note)
         learned = of_rows(parts.learn)

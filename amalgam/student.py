@@ -137,6 +137,10 @@ class Student(nn.Module, ABC):
                 "`tokenizer` so"
             )
 
+    def remarks(self) -> list[str]:
+        """What a reader of its report must know of how it reads its inputs."""
+        return []
+
     @torch.no_grad()
     def width(self, inputs: Tensor) -> int:
         """D of its features (B, D), as some inputs show it."""

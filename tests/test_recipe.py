@@ -81,6 +81,7 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.Mo
         "strategy": "ant",
         "teachers": ["card.yaml", "onnx:model.onnx@a,b", "digits-shape", "timm:resnet18@a?source=weights.pt"],
         "data": {"source": "rows.csv"},
+        "student": {"name": "timm", "model": "resnet18", "source": "weights.pt"},
     }
     (folder / "r.yaml").write_text(yaml.safe_dump(content))
     monkeypatch.chdir(tmp_path)
@@ -92,6 +93,10 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.Mo
         f"timm:resnet18@a?source={folder}/weights.pt",
     )
     assert wanted.data.source == f"{folder}/rows.csv"
+    assert wanted.student["source"] == f"{folder}/weights.pt"
+    encoder = {"name": "path_decoder", "encoder": {"name": "timm", "model": "resnet18", "source": "weights.pt"}}
+    (folder / "r.yaml").write_text(yaml.safe_dump({**content, "student": encoder}))
+    assert recipe.read("there/r.yaml").student["encoder"]["source"] == f"{folder}/weights.pt"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from amalgam.adapters import source
-from amalgam.adapters.torch import TorchTeacher, fill, read_weights, wrap
+from amalgam.adapters.torch import TorchTeacher, wrap
 from amalgam.errors import RequestError, listed
 from amalgam.labels import canonical
 from amalgam.networks import (
@@ -23,8 +23,7 @@ from amalgam.networks import (
     shared,
 )
 from amalgam.teacher import Card
-
-_WEIGHTS = "a .safetensors file or a .pt, .pth or .bin checkpoint of its weights"
+from amalgam.weights import EXPECTED, fill, read_weights
 
 
 class ImageTeacher(nn.Module):
@@ -78,15 +77,16 @@ def load_network(library: Library, card: Card, folder: Path, device: torch.devic
         )
     if not card.pretrained and (card.source is None or not labels):
         raise RequestError(
-            f"{what}: write `source:` with {_WEIGHTS} and `labels:` with the names of its outputs, in order; or "
+            f"{what}: write `source:` with {EXPECTED} and `labels:` with the names of its outputs, in order; or "
             f"`pretrained: true` for {library}'s own weights, from the hub's cache, the hub, or the file in `source:`"
         )
     network = build(
         library, card.model, what, outputs=len(labels) or None, pretrained=card.source is None, arguments=card.arguments
     )
     if card.source is not None:
-        path = source(card, folder, _WEIGHTS)
-        fill(network, read_weights(path, card.name), card.name, path)
+        path = source(card, folder, EXPECTED)
+        mend = ("`model:` or `arguments:`", "`model:`, `arguments:` or `labels:`")
+        fill(network, read_weights(path, what), what, path, f"{library}'s {card.model!r}", mend)
     own, told = reading_of(library, network, card.model), card.images
     read = Reading(told.size or own.size, told.mean or own.mean, told.deviation or own.deviation, own.channels)
     _require(card.layer, network, what)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import sys
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from amalgam.labels import Tasks, asked_tasks, canonical, spans_of
 from amalgam.student import build
 from amalgam.student import load as load_student
 from amalgam.teacher import Card
+from amalgam.weights import fill, read_weights
 
 _EXPECTED = "a .safetensors file, a .pt, .pth or .bin checkpoint, or a folder that `Student.save` wrote"
 _STUDENTS = "amalgam.students."
@@ -147,9 +147,11 @@ def load(card: Card, folder: Path, device: torch.device, trust: bool) -> TorchTe
             )
         labels = module.labels
     else:
-        state = read_weights(path, card.name)
+        what = f"teacher {card.name!r}"
+        state = read_weights(path, what, _EXPECTED)
         module = _construct(card, trust)
-        fill(module, state, card.name, path)
+        mend = ("`constructor:` or `arguments:`", "`arguments:` or `labels:`")
+        fill(module, state, what, path, "the constructor's model", mend)
     told = card.exclusive or None
     return wrap(module, labels, card.name, device, scores=card.scores, exclusive=told, tasks=card.tasks or None)
 
@@ -177,69 +179,6 @@ def _construct(card: Card, trust: bool) -> nn.Module:
             f"{what}: {card.constructor!r} returned a {type(module).__name__}, expected a torch.nn.Module"
         )
     return module
-
-
-def read_weights(path: Path, name: str) -> dict[str, Tensor]:
-    """The state dict in a file; RequestError for a file that holds code, is damaged, or holds something else."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if path.suffix not in (".safetensors", ".pt", ".pth", ".bin"):
-        raise RequestError(f"teacher {name!r}: {path} is not {_EXPECTED}")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # torch's advice on pickle protocols; the errors say enough
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        if _holds_code(error, path):
-            raise RequestError(
-                f"teacher {name!r}: {path} is a pickle of more than weights, and loading it could run code; it was not "
-                "loaded. If you trust it, re-save its weights as safetensors: `from safetensors.torch import "
-                f"save_file; save_file(torch.load({path.name!r}, weights_only=False).state_dict(), "
-                f"{path.with_suffix('.safetensors').name!r})`"
-            ) from None
-        raise RequestError(
-            f"teacher {name!r}: {path} is damaged or cut short and holds no weights that can be read; fetch it again"
-        ) from None
-    inner = [content[key] for key in ("state_dict", "model_state_dict", "model") if _is_mapping(content, key)]
-    state = inner[0] if inner else content
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise RequestError(f"teacher {name!r}: {path} holds no state dict, expected names and their tensors")
-    return dict(state)
-
-
-def _is_mapping(content: object, key: str) -> bool:
-    return isinstance(content, Mapping) and isinstance(content.get(key), Mapping)
-
-
-def _holds_code(error: Exception, path: Path) -> bool:
-    """Whether a checkpoint was refused for what it would do rather than for being damaged."""
-    if "GLOBAL" in str(error) or "TorchScript" in str(error):
-        return True
-    with path.open("rb") as opened:  # torch's reader stops at the first newer opcode, before it has seen a global
-        return isinstance(error, pickle.UnpicklingError) and opened.read(1) == pickle.PROTO
-
-
-def fill(module: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
-    """Load weights that fit the module exactly; RequestError for others."""
-    own = module.state_dict()
-    missing = [key for key in own if key not in state]
-    unexpected = [key for key in state if key not in own]
-    if missing or unexpected:
-        parts = [f"lacks {listed(missing)}"] * bool(missing) + [f"has {listed(unexpected)} besides"] * bool(unexpected)
-        raise RequestError(
-            f"teacher {name!r}: the weights in {path} belong to another model than its constructor's: the file "
-            f"{' and '.join(parts)}; mend `constructor:` or `arguments:`"
-        )
-    for key, value in state.items():
-        if value.shape != own[key].shape:
-            raise RequestError(
-                f"teacher {name!r}: {key!r} in {path} has the shape {tuple(value.shape)}, the constructor's model "
-                f"expects {tuple(own[key].shape)}; mend `arguments:` or `labels:`"
-            )
-    module.load_state_dict(state)
 
 
 def _fingerprint(module: nn.Module, rest: list[object]) -> str | None:

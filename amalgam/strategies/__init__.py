@@ -156,17 +156,23 @@ class Equation:
 
 
 def equations(strategy: type[Method]) -> list[Equation]:
-    """The functions of a strategy's files whose docstrings open with an equation's number, by number."""
-    package = Path(__file__).parents[1]
+    """The functions of a strategy's files whose docstrings open with an equation's number, by number.
+
+    Where a docstring says whose its equation is ("Eq. (14) of TC"), the file is shared: it counts for those papers that
+    list one of its numbers.
+    """
+    if strategy.paper is None:
+        return []
+    package, own = Path(__file__).parents[1], set(strategy.paper.equations)
     found = []
-    for name in strategy.paper.files if strategy.paper is not None else ():
+    for name in strategy.paper.files:
         for node in ast.walk(ast.parse((package / name).read_text(encoding="utf-8"))):
             if not isinstance(node, ast.FunctionDef):
                 continue
             opening = _OPENING.match((ast.get_docstring(node) or "").split("\n")[0])
-            if opening:
-                found.append(Equation(opening[1], node.name, f"amalgam/{name}:{node.lineno}", opening[2]))
+            if opening and (opening[2] is None or own & {int(one) for one in re.findall(r"\d+", opening[1])}):
+                found.append(Equation(opening[1], node.name, f"amalgam/{name}:{node.lineno}", opening[3]))
     return sorted(found, key=lambda equation: int(re.findall(r"\d+", equation.number)[0]))
 
 
-_OPENING = re.compile(r"(Eqs?\. \(\d+\)(?:(?:, |–)\(\d+\))*)(?: of \w+)?: (.*)")
+_OPENING = re.compile(r"(Eqs?\. \(\d+\)(?:(?:, |–)\(\d+\))*)(?: of (\w+))?: (.*)")

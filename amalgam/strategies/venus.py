@@ -51,8 +51,8 @@ class VENUS(Strategy[Sizes]):
     paper: ClassVar[Paper | None] = Paper(
         title="VENUS: Multi-Tasking Knowledge Amalgamation",
         where="knowledge-amalgamation, chapter 5",
-        equations=(38, 39, *range(41, 48), 50, 51, 52),
-        files=("networks.py", "students/_image.py", "strategies/venus.py"),
+        equations=tuple(range(38, 53)),
+        files=("networks.py", "students/_image.py", "strategies/venus.py", "classes.py"),
     )
     needs: ClassVar[type[Teacher]] = FeatureScorer  # type: ignore[type-abstract]
     form: ClassVar[type[Targets]] = FeatureTargets

@@ -6,16 +6,18 @@ VENUS's student (knowledge-amalgamation, ch. 5): the network is its backbone, wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, StrictStr
 from torch import Tensor, nn
 
 from amalgam.errors import RequestError
 from amalgam.networks import ImageScaling, Library, build, reading_of
 from amalgam.signals import StudentOutput
 from amalgam.student import Student
+from amalgam.weights import fill, read_weights
 
 
 class ImageStudent(Student):
@@ -29,14 +31,17 @@ class ImageStudent(Student):
             arguments: of its constructor, such as a smaller number of layers.
             pretrained: whether it begins with the library's weights; images are then brought to the size, and
                 normalised, as these were learned.
+            source: a file of weights that it begins with, those of the last layer left out; beside `pretrained` the
+                library's own, fetched by hand.
             size: height and width that images are brought to before all else; None leaves them as they are.
-            channels: that the network reads; None as many as the images have, or 3 for weights that read 3.
+            channels: that the network reads; None as many as the images have, or 3 for weights, which mostly do.
             task_units: hidden units of each task's head; None for a linear one.
         """
 
         model: str
         arguments: Mapping[str, Any] = Field(default_factory=dict)
         pretrained: bool = False
+        source: StrictStr | None = None
         size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
         channels: Literal[1, 3] | None = None
         task_units: PositiveInt | None = 16
@@ -44,6 +49,7 @@ class ImageStudent(Student):
     library: ClassVar[Library]
     last = "heads"
     settings: ImageStudent.Settings
+    scaling: ImageScaling
 
     def __init__(self, shape: Sequence[int], labels: Sequence[str], settings: Settings | None = None) -> None:
         super().__init__(shape, labels, settings)
@@ -52,19 +58,32 @@ class ImageStudent(Student):
                 f"the student {self.library} reads images (channels, height, width), and these inputs have the shape "
                 f"{self.shape}; choose another student, such as mlp, or give it images"
             )
-        own = self.settings
+        own, what = self.settings, f"student {self.library}"
         size = (own.size, own.size) if isinstance(own.size, int) else own.size
-        channels = 3 if own.pretrained or self.library == "torchvision" else own.channels or self.shape[0]
+        learned = own.pretrained or own.source is not None
+        channels = (
+            3 if own.pretrained or self.library == "torchvision" else own.channels or (3 if learned else shape[0])
+        )
         self.network = build(
-            self.library, own.model, f"student {self.library}", outputs=0, channels=channels,
-            size=size or self.shape[1:], pretrained=own.pretrained, arguments=own.arguments,
+            self.library, own.model, what, outputs=0, channels=channels, size=size or (None if learned else shape[1:]),
+            pretrained=own.pretrained and own.source is None, arguments=own.arguments,
         )  # fmt: skip
+        if own.source is not None:
+            self._begin(Path(own.source).expanduser(), what, channels)
         read = reading_of(self.library, self.network, own.model) if own.pretrained else None
         self.scaling = ImageScaling(channels, size, read)
         # One that is read back later has its weights in its folder, and must read images as now.
-        learned = {"pretrained": False, "size": self.scaling.size, "channels": channels}
-        self.settings = own.model_copy(update=learned)
+        kept = {"pretrained": False, "source": None, "size": self.scaling.size, "channels": channels}
+        self.settings = own.model_copy(update=kept)
         self.heads = TaskHeads(self._width(), len(self.labels), own.task_units)
+
+    def _begin(self, path: Path, what: str, channels: int) -> None:
+        """Take the weights in a file, all but those of what makes the library's network its logits."""
+        own = self.settings
+        whole = build(self.library, own.model, what, channels=channels, arguments=own.arguments)
+        spare = whole.state_dict().keys() - self.network.state_dict().keys()
+        mend = ("the student's `model` or `arguments`", "the student's `model`, `arguments`, `channels` or `size`")
+        fill(self.network, read_weights(path, what), what, path, f"{self.library}'s {own.model!r}", mend, spare)
 
     @torch.no_grad()
     def _width(self) -> int:
@@ -80,6 +99,16 @@ class ImageStudent(Student):
             ) from None
         self.network.train()
         return width
+
+    def remarks(self) -> list[str]:
+        """That it sees less of the images than they hold, where it does."""
+        (high, wide), size = self.shape[1:], self.scaling.size
+        if size is None or size[0] * size[1] >= high * wide:
+            return []
+        return [
+            f"the student sees the images, which have {high}×{wide} pixels, at {size[0]}×{size[1]}: so its `size` "
+            "says, or how its weights were learned; set student.size to let it see more"
+        ]
 
     def represent(self, inputs: Tensor) -> Tensor:
         """Eqs. (41)–(43): the common feature F_s = H(x), (B, D)."""

@@ -112,14 +112,14 @@ def test_weights_that_are_nowhere_are_asked_for(library: str, monkeypatch: pytes
     monkeypatch.setattr("timm.models._builder.load_pretrained", fetch)
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fetch)
     place = {
-        "timm": "timm/resnet18.a1_in1k",
+        "timm": "https://huggingface.co/timm/resnet18.a1_in1k/resolve/main/model.safetensors",
         "torchvision": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
     }[library]
     with pytest.raises(RequestError) as caught:
         registry.load(f"{library}:resnet18?pretrained=true", Accelerator())
     assert str(caught.value) == (
         f"teacher 'resnet18': the weights of {library}'s 'resnet18' are not in the cache and could not be fetched (no "
-        f"network); fetch them from {place} where there is a network, and name the file as `source`, beside "
+        f"network); fetch {place} where there is a network, and name the file as `source`, beside "
         "`pretrained: true`"
     )
 
@@ -139,8 +139,8 @@ def test_without_a_network_the_hub_is_not_asked_again_and_again(
         registry.load("timm:resnet18?pretrained=true", Accelerator())
     assert str(caught.value) == (
         "teacher 'resnet18': the weights of timm's 'resnet18' are not in the cache and could not be fetched "
-        "(https://127.0.0.1:9 cannot be reached); fetch them from timm/resnet18.a1_in1k where there is a network, and "
-        "name the file as `source`, beside `pretrained: true`"
+        "(https://127.0.0.1:9 cannot be reached); fetch https://huggingface.co/timm/resnet18.a1_in1k/resolve/main/"
+        "model.safetensors where there is a network, and name the file as `source`, beside `pretrained: true`"
     )
     assert time.monotonic() - began < 10
     assert not constants.HF_HUB_OFFLINE
@@ -172,3 +172,12 @@ def test_what_is_wrong_with_a_card_is_said(folder: Path, old: str, new: str, mes
     with pytest.raises(RequestError) as caught:
         registry.load(str(folder / "small.yaml"), Accelerator())
     assert str(caught.value).startswith(message)
+
+
+def test_weights_of_another_network_say_so_of_the_network(folder: Path) -> None:
+    """A network that has a name has no constructor to mend."""
+    (folder / "small.yaml").write_text(CARD.replace("layers: [1, 1, 1, 1]", "layers: [2, 1, 1, 1]"))
+    with pytest.raises(RequestError) as caught:
+        registry.load(str(folder / "small.yaml"), Accelerator())
+    assert "belong to another model than timm's 'resnet18': the file lacks 'layer1.1.conv1.weight'" in str(caught.value)
+    assert str(caught.value).endswith("; mend `model:` or `arguments:`")

@@ -223,8 +223,8 @@ def test_weights_of_another_model(linear: nn.Linear, tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_file({"weight": linear.weight.detach(), "scale": torch.ones(1)}, path)
     assert refused(card(source="w.safetensors", **LINEAR), tmp_path) == (
-        f"teacher 'a': the weights in {path} belong to another model than its constructor's: the file lacks 'bias' and "
-        "has 'scale' besides; mend `constructor:` or `arguments:`"
+        f"teacher 'a': the weights in {path} belong to another model than the constructor's model: the file lacks "
+        "'bias' and has 'scale' besides; mend `constructor:` or `arguments:`"
     )
     save_file({"weight": torch.ones(3, 5), "bias": torch.ones(3)}, path)
     assert refused(card(source="w.safetensors", **LINEAR), tmp_path) == (

@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from amalgam import student
 from amalgam.adapters.torch import wrap
 from amalgam.errors import RequestError
+from amalgam.networks import build
+from amalgam.parts import rows_for
 from amalgam.signals import TensorRows
 from amalgam.students._image import ImageStudent, TaskHeads
 from amalgam.teacher import HeadScorer
@@ -99,6 +103,64 @@ def test_pretrained_reads_images_as_its_weights_were_learned_also_when_read_back
     assert not again.settings.pretrained  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("library", ["timm", "torchvision"])
+@pytest.mark.parametrize("wrapper", ["", "module.", "_orig_mod.module."])
+def test_it_begins_with_the_weights_in_a_file(library: Any, wrapper: str, tmp_path: Path) -> None:
+    """Of a network of other classes, as a wrapper around it names them; its last layer is left out."""
+    spec = SMALL if library == "timm" else {"name": "torchvision", "model": "squeezenet1_1"}
+    torch.manual_seed(7)
+    whole = build(library, spec["model"], "a test", outputs=5, arguments=spec.get("arguments", {}))
+    torch.save({"state_dict": {wrapper + key: value for key, value in whole.state_dict().items()}}, tmp_path / "w.pt")
+    images = torch.rand(3, 1, 32, 32)
+    built = made({**spec, "source": str(tmp_path / "w.pt")}, (1, 32, 32)).eval()
+    given, own = whole.state_dict(), built.network.state_dict()
+    assert own
+    assert len(own) == len(given) - 2
+    assert all(torch.equal(given[key], value) for key, value in own.items())
+    built.scaling.fit(TensorRows(values=images))
+    (tmp_path / "w.pt").unlink()
+    again = student.load(built.save(tmp_path / "it"))
+    assert torch.equal(again(images).logits, built(images).logits)
+
+
+def test_the_librarys_own_weights_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after fetching them by hand: nobody asks the hub, and images are read as these weights were learned."""
+    save_file(
+        build("timm", "resnet18", "a test", arguments=SMALL["arguments"]).state_dict(), tmp_path / "w.safetensors"
+    )
+    monkeypatch.setattr("timm.models._builder.load_pretrained", None)
+    built = made({**SMALL, "pretrained": True, "source": str(tmp_path / "w.safetensors")}, (1, 8, 8))
+    assert built.scaling.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert (built.settings.pretrained, built.settings.source, built.settings.size) == (False, None, (224, 224))
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_file(
+        build("timm", "resnet18", "a test", arguments={**SMALL["arguments"], "layers": [2] * 4}).state_dict(), path
+    )
+    with pytest.raises(RequestError) as caught:
+        made({**SMALL, "source": str(path)}, (1, 8, 8))
+    assert str(caught.value).startswith(
+        f"student timm: the weights in {path} belong to another model than timm's 'resnet18': the file has 'layer1.1."
+    )
+    assert str(caught.value).endswith(" besides; mend the student's `model` or `arguments`")
+    with pytest.raises(RequestError) as caught:
+        made({**SMALL, "source": str(tmp_path / "nowhere.pt")}, (1, 8, 8))
+    assert str(caught.value) == (
+        f"student timm: no such file: {tmp_path / 'nowhere.pt'}; expected a .safetensors file or a .pt, .pth or .bin "
+        "checkpoint of its weights"
+    )
+
+
+def test_a_pretrained_transformer_reads_images_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are brought to the size that its weights were learned for, and it is built for that."""
+    pretended(monkeypatch)
+    tiny = {"name": "timm", "model": "vit_tiny_patch16_224", "arguments": {"depth": 1}, "pretrained": True}
+    built = made(tiny, (3, 32, 32)).eval()
+    assert built(torch.rand(2, 3, 32, 32)).logits.shape == (2, 3)
+
+
 def test_as_a_teacher_it_shows_its_common_feature_and_its_head() -> None:
     built, images = made(SMALL, (1, 16, 16)), torch.rand(3, 1, 16, 16)
     teacher = wrap(built, built.labels, "it")
@@ -126,6 +188,16 @@ def test_a_name_may_tell_the_model() -> None:
     assert str(caught.value) == "a test: 'mlp:wide' names the model 'wide', but the student mlp has no models"
 
 
+@pytest.mark.parametrize(("size", "sees"), [(None, False), (8, True), ([8, 16], True), (16, False), (24, False)])
+def test_it_says_when_it_sees_less_than_the_images_hold(size: Any, sees: bool) -> None:
+    built = made({**SMALL, "size": size}, (3, 16, 16))
+    shown = "8×16" if size == [8, 16] else "8×8"
+    assert built.remarks() == sees * [
+        f"the student sees the images, which have 16×16 pixels, at {shown}: so its `size` says, or how its weights "
+        "were learned; set student.size to let it see more"
+    ]
+
+
 def test_a_network_that_cannot_read_such_images_is_refused() -> None:
     with pytest.raises(RequestError) as caught:
         student.build({"name": "torchvision", "model": "alexnet"}, (3, 16, 16), ("a",), "a test")
@@ -141,4 +213,30 @@ def test_what_is_no_image_is_refused() -> None:
     assert str(caught.value) == (
         "the student timm reads images (channels, height, width), and these inputs have the shape (64,); choose "
         "another student, such as mlp, or give it images"
+    )
+
+
+def test_a_run_says_that_its_student_sees_little_and_images_of_another_shape_are_named(tmp_path: Path) -> None:
+    """The default recipe's student is one for small images."""
+    import amalgam
+
+    class Shade:
+        labels = ("dark",)
+        fingerprint = "shade"
+
+        def score(self, inputs: Tensor) -> Tensor:
+            return inputs.mean((1, 2, 3))[:, None] - 0.5
+
+    images = torch.rand(12, 3, 16, 16, generator=torch.Generator().manual_seed(0)).numpy()
+    learned = amalgam.distill(
+        [Shade()], images, "kd", student={**SMALL, "size": 8}, training={"epochs": 1},
+    )  # fmt: skip
+    assert learned.report is not None
+    assert any("at 8×8: so its `size` says" in note for note in learned.report.notes)
+    np.savez(tmp_path / "other.npz", inputs=images[:, :, :4])
+    with pytest.raises(RequestError) as caught:
+        rows_for(learned, str(tmp_path / "other.npz"))
+    assert str(caught.value) == (
+        f"the rows of {tmp_path / 'other.npz'} have the shape (3, 4, 16), but the student takes (3, 16, 16); give it "
+        "images of that shape; those in files have it with the data options `size` and `channels`"
     )
