@@ -18,7 +18,7 @@ from amalgam.modelcard import license_in
 from amalgam.progress import Progress
 
 _GENSIM = "gensim:"
-_ENDINGS = (".vec", ".w2v")
+_ENDING = ".vec"  # gensim has a `.w2v`, too, which is a pickle
 _KEYS = ("form", "license", "name")
 
 
@@ -98,7 +98,7 @@ def given(one: Any, number: int, progress: Progress | None = None) -> Source:
 
 def bundled() -> list[str]:
     """The embeddings as text that gensim brings with it."""
-    return sorted(path.name for path in _gensims().glob("*") if path.suffix in _ENDINGS)
+    return sorted(path.name for path in _gensims().glob(f"*{_ENDING}"))
 
 
 def _gensims() -> Path:
