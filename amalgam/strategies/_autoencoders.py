@@ -6,8 +6,10 @@ made of and what a decoder reads is each method's own.
 
 That code trains with Adam at a rate of 0.001 that falls by 1 % every 50 steps, with batches of 128 words and for 500
 epochs: however many steps these are, they go no farther than 5,000 at the first rate, which is what 10,000 of a cosine
-schedule do. Here that is a recipe's. A step's cost is Adam's pass over all learned vectors, so that large vocabularies
-want large batches: 2,500 steps of 512 words that begin at 0.003 end at much the same loss in a third of the time.
+schedule do. Here that is a recipe's. A step's cost is Adam's pass over all learned vectors, 1.5 µs a word of three
+sources of 300 dimensions that know two thirds each, so that an epoch of small batches is quadratic in V and large
+vocabularies want large batches (docs/tables.md): 2,500 steps of 512 words that begin at 0.003 end at much the same
+loss in a third of the time.
 """
 
 from __future__ import annotations

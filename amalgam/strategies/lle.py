@@ -45,7 +45,8 @@ class LLE(MetaEmbedding):
     Attributes:
         neighbours: how many in each source; the paper has more of them than dimensions, its authors' code 1,000. With
             few, directions are spent on a few hundred words each and are slow to find; many cost memory (chosen: with
-            100, words of three sources that share few take some 20 KB each).
+            100, words of three sources that share few take some 20 KB each). They are sought exactly, at a cost of
+            V² D a source: some 20 minutes of one core for 270,000 words of 300 dimensions (docs/tables.md).
         ridge: what is added to the diagonal of the neighbours' products, as a share of its sum: more neighbours than
             dimensions have no one answer without it, and a large one keeps weights near equal ones. The authors descend
             from equal ones instead and stop early, their code after ten steps of 0.01, which leaves weights as a ridge
