@@ -157,7 +157,17 @@ def distill_words(
         WorkError: the work failed.
     """
     if isinstance(sources, str | Path) or not isinstance(sources, Sequence):
-        raise RequestError("sources is a list of embeddings")
+        raise RequestError(f"sources is {_kind(sources)}, expected a list of embeddings")
+    for what, value in (("vocabulary", vocabulary), ("training", training)):
+        if value is not None and not isinstance(value, Mapping):
+            raise RequestError(f"{what} is {_kind(value)}, expected a mapping of keys to values")
+    if not isinstance(strategy, str | Mapping):
+        raise RequestError(f"strategy is {_kind(strategy)}, expected a name, or a mapping with `name`")
+    if isinstance(tests, str) or not isinstance(tests, Sequence):
+        raise RequestError(f"tests is {_kind(tests)}, expected a list of names of word tests")
+    for what, place in (("extend", extend), ("out", out)):
+        if place is not None and not _is_spec(place):
+            raise RequestError(f"{what} is {_kind(place)}, expected the path of a run directory")
     changes: dict[str, object] = {
         "teachers": [str(one) if _is_spec(one) else IN_MEMORY + str(place) for place, one in enumerate(sources, 1)],
         "vocabulary": dict(vocabulary or {}),
@@ -263,6 +273,11 @@ def rank(
 def _named_rows(data: Any, name: str) -> str | Rows:
     """A SPEC, or the rows of a data set in memory under a name."""
     return str(data) if _is_spec(data) else replace(_rows(data), name=name)
+
+
+def _kind(given: object) -> str:
+    """What was given instead, for messages."""
+    return "None" if given is None else f"of the type {type(given).__name__}"
 
 
 def _is_spec(given: Any) -> bool:

@@ -35,7 +35,7 @@ from amalgam.signals import Loss, Targets, TensorRows
 from amalgam.training.settings import CODE as TRAINING
 from amalgam.training.settings import Training
 from amalgam.training.trainer import Fit, fit
-from amalgam.wordmeasures import measured, similarity_errors
+from amalgam.wordmeasures import doubts, measured, similarity_errors
 from amalgam.wordreport import STUDENT, Known, WordReport
 
 _EXTENDED = "extended"  # what the embedding is called that is
@@ -83,6 +83,7 @@ def distill(
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise RequestError("embeddings are distilled by one process; start it without torchrun or accelerate launch")
     method = strategies.build_embedding(recipe.strategy, f"recipe {recipe.name}")
+    recipe = completed(recipe, method)
     width_of(recipe, f"recipe {recipe.name}")
     for name in recipe.measured:
         wordtests.find(name).require()
@@ -149,6 +150,13 @@ def distill(
         return words, report
 
 
+def completed(recipe: WordRecipe, method: MetaEmbedding) -> WordRecipe:
+    """A recipe whose training is as the method wants it where it does not say; it need not say anything."""
+    said = recipe.training.model_dump(exclude_unset=True)
+    training = parse(Training, {**method.usual, **said}, f"recipe {recipe.name}, training")
+    return recipe.model_copy(update={"training": training})
+
+
 def evaluate_again(folder: Path, tests: Sequence[str] | None = None, progress: Progress | None = None) -> WordReport:
     """A finished run's report, with its student beside its sources in these word tests.
 
@@ -209,6 +217,8 @@ def embedded(
     if not lessons:
         return Made(found, (), ())
     fitted, targets = lessons[-1]
+    for note in doubts(lexicon, found, fitted.history, recipe.training.learning_rate):
+        journal.note(note)
     return Made(found, fitted.history, targets.common if isinstance(targets, Relations) else ())
 
 

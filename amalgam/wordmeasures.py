@@ -13,13 +13,16 @@ from torch import Tensor
 
 from amalgam import wordtests
 from amalgam.embeddings import Lexicon
-from amalgam.embeddings.relations import Common, Relations, difference, groups_of
+from amalgam.embeddings.relations import Common, Relations, difference, groups_of, units
 from amalgam.embeddings.words import WordVectors
 from amalgam.journal import Journal
 from amalgam.recipe import WordRecipe
 from amalgam.wordreport import STUDENT, Measured
 from amalgam.wordtests import Outcome
 
+_FALLEN = {"loss": 0.03, "validation": 1e-3}  # of the first epoch's, at the least
+_RISEN = 1.2  # times the first epoch's loss is more than chance
+_COLLAPSED = 0.1  # of how different the sources' words are
 _MEASURED = 4096  # words, at most, whose held-out pairs tell the similarity error
 
 
@@ -51,6 +54,42 @@ def similarity_error(lexicon: Lexicon, vectors: Tensor, common: Sequence[Common 
     some = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(0))[:_MEASURED]]
     relations = Relations(lexicon, some[:, None], groups=groups_of(len(lexicon.words)), common=common)
     return difference(vectors[some], relations.at(slice(None)))
+
+
+def doubts(lexicon: Lexicon, vectors: Tensor, history: Sequence[Mapping[str, float]], rate: float) -> Iterator[str]:
+    """What makes a training look failed though every number of it is finite.
+
+    Args:
+        lexicon: the sources.
+        vectors: (V, d), what came of it.
+        history: its losses, an epoch a mapping.
+        rate: its learning rate, for the advice.
+    """
+    first, last = history[0]["loss"], history[-1]["loss"]
+    # What is learned is of other pairs in each epoch, and what is held out of the same: one may differ by chance, and
+    # the other rest after a first epoch that was enough.
+    still = all(history[-1][what] > (1 - least) * history[0][what] for what, least in _FALLEN.items())
+    if len(history) > 1 and (still or last > _RISEN * first):
+        yield (
+            f"the loss did not fall: {first:.4g} in the first epoch, {last:.4g} in the last; if it never moved, raise "
+            f"training.learning_rate (now {rate:g}), and if it rose, lower it"
+        )
+    some = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(0))[:_MEASURED]
+    sight = Relations(lexicon, some[:, None]).at(slice(None))
+    theirs = [alike(own[known > 0]) for own, known in zip(sight.vectors, sight.known.T, strict=True)]
+    usual = sum(theirs) / len(theirs)
+    if 1 - (own := alike(units(vectors[some]))) < _COLLAPSED * (1 - usual):
+        yield (
+            f"the vectors have become alike: their squared cosines are {own:.3f} on average, the sources' {usual:.3f}; "
+            f"they tell few words apart: lower training.learning_rate (now {rate:g})"
+        )
+    if empty := int((vectors == 0).all(1).sum()):
+        yield f"{empty:,} of {len(vectors):,} words ended with a vector of zeros, which is like no other"
+
+
+def alike(vectors: Tensor) -> float:
+    """The mean squared cosine of unit vectors (n, d), from 1 / d of those that point everywhere to 1 of one line."""
+    return float((vectors.T @ vectors / max(1, len(vectors))).square().sum())
 
 
 def measured(words: WordVectors, lexicon: Lexicon, recipe: WordRecipe, journal: Journal) -> list[Measured]:

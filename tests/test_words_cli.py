@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -324,6 +326,29 @@ def test_the_python_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert not (tmp_path / "runs").exists()
 
 
+PAIR = (["a", "b", "c"], np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("sources", "options", "says"),
+    [
+        (None, {}, "sources is None, expected a list of embeddings"),
+        ({"news": PAIR}, {}, "sources is of the type dict, expected a list of embeddings"),
+        ([PAIR, (5, 6)], {}, "source 2 is a tuple, expected a path"),
+        ([PAIR, PAIR], {"vocabulary": ["a"]}, "vocabulary is of the type list, expected a mapping of keys to values"),
+        ([PAIR, PAIR], {"training": ["a"]}, "training is of the type list, expected a mapping of keys to values"),
+        ([PAIR, PAIR], {"strategy": None}, "strategy is None, expected a name, or a mapping with `name`"),
+        ([PAIR, PAIR], {"tests": None}, "tests is None, expected a list of names of word tests"),
+        ([PAIR, PAIR], {"tests": "wordsim353"}, "tests is of the type str, expected a list of names of word tests"),
+        ([PAIR, PAIR], {"out": 5}, "out is of the type int, expected the path of a run directory"),
+        ([PAIR, PAIR], {"extend": 5}, "extend is of the type int, expected the path of a run directory"),
+    ],
+)
+def test_a_mistake_in_python(sources: Any, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(says)):
+        amalgam.distill_words(sources, **options)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -334,12 +359,17 @@ def test_the_python_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         (("distill", "simme", "--set", "measured=[mc-30]"), "mc-30"),
         (("distill", "simme", "--set", "strategy.stepp=1"), "unknown key 'strategy.stepp'; did you mean 'step'?"),
         (("distill", "simme", "--set", "training.optimizer=adam"), "training.optimizer is adam"),
-        (("distill", "average", "--extend", "{run}"), "strategy 'average' computes all vectors anew"),
+        (("distill", "average", "--extend", "{run}", "--teacher", "gensim:lee_fasttext.vec"),
+          "strategy 'average' computes all vectors anew"),
         (("distill", "simme", "--extend", "{run}", "--set", "teachers=[]"), "which embeddings to add to {run}; name"),
         (("distill", "simme", "--teacher", "gensim:lee_fasttext.vec?name=student", "--teacher",
           "gensim:pang_lee_polarity_fasttext.vec"), "no source is called 'student', as the result is"),
+        (("distill", "--strategy", "simme", "--extend", "{run}"), "which embeddings to add to {run}; name"),
+        (("distill", "simme", "--extend", "{run}"), "which embeddings to add to {run}; name"),
+        (("distill", "simme", "--set", "student.width=1000000"), "student.width is 1,000,000, which takes"),
         (("predict", "{run}", "--nearest", "Film"), "did you mean 'film'?"),
-        (("distill", "simme", "--extend", "{run}", "--set", "vocabulary.minimum=2"), "leave vocabulary.minimum and"),
+        (("distill", "simme", "--extend", "{run}", "--teacher", "gensim:lee_fasttext.vec", "--set",
+          "vocabulary.minimum=2"), "leave vocabulary.minimum and"),
         (("explain", "{run}", "--row", "1"), "is a run of words, which has no rows to explain"),
         (("distill", "simme", "--student", "mlp"), "student: name is 'mlp', expected 'embedding'"),
         (("predict", "{run}"), "which has no rows; ask for a word's neighbours: amalgam predict {run} --nearest WORD"),

@@ -53,6 +53,11 @@ class MetaEmbedding(ABC):
     trains: ClassVar[bool] = False
     curve: ClassVar[str] = ""
 
+    @property
+    def usual(self) -> Mapping[str, Any]:
+        """What it wants of the run's trainer, where a recipe does not say: settings other than for students of rows."""
+        return {}
+
     @abstractmethod
     def vectors(self, lexicon: Lexicon, width: int, learn: Learn) -> Tensor:
         """The vectors (V, d) of a lexicon's words.

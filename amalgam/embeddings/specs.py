@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,7 @@ from amalgam.modelcard import license_in
 from amalgam.progress import Progress
 
 _GENSIM = "gensim:"
-_ENDINGS = (".vec", ".w2v")
+_ENDING = ".vec"  # gensim has a `.w2v`, too, which is a pickle
 _KEYS = ("form", "license", "name")
 
 
@@ -87,7 +88,7 @@ def given(one: Any, number: int, progress: Progress | None = None) -> Source:
         return from_arrays(name, one.words, one.vectors)
     if hasattr(one, "index_to_key") and hasattr(one, "vectors"):
         return from_arrays(name, list(one.index_to_key), one.vectors)
-    if isinstance(one, tuple) and len(one) == 2:
+    if isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], Iterable):
         return from_arrays(name, list(one[0]), one[1])
     raise RequestError(
         f"source {number} is a {type(one).__name__}, expected a path, a Source, WordVectors, gensim's KeyedVectors, or "
@@ -97,7 +98,7 @@ def given(one: Any, number: int, progress: Progress | None = None) -> Source:
 
 def bundled() -> list[str]:
     """The embeddings as text that gensim brings with it."""
-    return sorted(path.name for path in _gensims().glob("*") if path.suffix in _ENDINGS)
+    return sorted(path.name for path in _gensims().glob(f"*{_ENDING}"))
 
 
 def _gensims() -> Path:

@@ -6,16 +6,19 @@ made of and what a decoder reads is each method's own.
 
 That code trains with Adam at a rate of 0.001 that falls by 1 % every 50 steps, with batches of 128 words and for 500
 epochs: however many steps these are, they go no farther than 5,000 at the first rate, which is what 10,000 of a cosine
-schedule do. Here that is a recipe's. A step's cost is Adam's pass over all learned vectors, so that large vocabularies
-want large batches: 2,500 steps of 512 words that begin at 0.003 end at much the same loss in a third of the time.
+schedule do. Here that is a recipe's. A step's cost is Adam's pass over all learned vectors, 1.5 µs a word of three
+sources of 300 dimensions that know two thirds each, so that an epoch of small batches is quadratic in V and large
+vocabularies want large batches (docs/tables.md): 2,500 steps of 512 words that begin at 0.003 end at much the same
+loss in a third of the time.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -26,6 +29,7 @@ from torch import Tensor, nn
 from amalgam.embeddings.lexicon import Lexicon
 from amalgam.embeddings.method import Learn, MetaEmbedding
 from amalgam.embeddings.relations import Relations, Sight, units
+from amalgam.embeddings.room import require_room
 from amalgam.errors import RequestError
 from amalgam.signals import Loss
 
@@ -88,6 +92,12 @@ class Autoencoded(MetaEmbedding):
     noise: Share = 0.05
     weights: tuple[NonNegativeFloat, ...] = ()
 
+    @property
+    def usual(self) -> Mapping[str, Any]:
+        """The authors' batches and first rate; a cosine instead of their falling rate, and epochs for small sources."""
+        return {"learning_rate": 0.001, "schedule": "cosine", "clip_norm": None, "epochs": 50, "batch_size": 128,
+                "patience": None, "keep": "last", "threads": 1}  # fmt: skip
+
     @abstractmethod
     def widths(self, sources: int, width: int) -> Sequence[int]:
         """How wide each source's encoding is, K numbers."""
@@ -104,11 +114,19 @@ class Autoencoded(MetaEmbedding):
         """What the decoders lost, summed over the B words and counted in words."""
         return Loss(reconstruction(coded, sight), coded.meta.new_tensor(float(len(coded.meta))))
 
+    def numbers(self, lexicon: Lexicon, width: int) -> int:
+        """How many numbers a training holds at the least: all that is learned four times, with gradients and Adam's."""
+        dimensions = [source.dimensions for source in lexicon.sources]
+        layers = sum(dimensions) * width // len(dimensions)  # each source's encoder, or its decoder
+        absent = (~lexicon.known).sum(1) @ dimensions if self.unknown == "learned" else 0
+        return max(4 * (2 * layers + int(absent)), len(lexicon.words) * width)
+
     def vectors(self, lexicon: Lexicon, width: int, learn: Learn) -> Tensor:
         """The meta-embeddings of all words, (V, d), once the networks are trained."""
         sources = len(lexicon.sources)
         if self.weights and len(self.weights) != sources:
             raise RequestError(f"strategy.weights has {len(self.weights)} numbers, expected {sources}, one a source")
+        require_room(partial(self.numbers, lexicon), width)
         words = torch.arange(len(lexicon.words))[:, None]
         sight = Relations(lexicon, words, self.weights)
         networks = Autoencoders(self, lexicon, sight.sight, width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from amalgam.embeddings.lexicon import ABSENT, Lexicon
 from amalgam.embeddings.method import Learn, MetaEmbedding
 from amalgam.embeddings.pairs import nearest
+from amalgam.embeddings.room import require_room
 from amalgam.errors import RequestError
 from amalgam.strategies.concat import joined
 from amalgam.strategy import Paper
@@ -43,7 +45,8 @@ class LLE(MetaEmbedding):
     Attributes:
         neighbours: how many in each source; the paper has more of them than dimensions, its authors' code 1,000. With
             few, directions are spent on a few hundred words each and are slow to find; many cost memory (chosen: with
-            100, words of three sources that share few take some 20 KB each).
+            100, words of three sources that share few take some 20 KB each). They are sought exactly, at a cost of
+            V² D a source: some 20 minutes of one core for 270,000 words of 300 dimensions (docs/tables.md).
         ridge: what is added to the diagonal of the neighbours' products, as a share of its sum: more neighbours than
             dimensions have no one answer without it, and a large one keeps weights near equal ones. The authors descend
             from equal ones instead and stop early, their code after ten steps of 0.01, which leaves weights as a ridge
@@ -60,6 +63,7 @@ class LLE(MetaEmbedding):
 
     def vectors(self, lexicon: Lexicon, width: int, learn: Learn) -> Tensor:
         """The projection (V, d) of all words; its columns have mean 0 and are uncorrelated, of variance 1."""
+        require_room(partial(numbers, len(lexicon.words)), width)
         weights = reconstruction(lexicon, self.neighbours, self.ridge)
         linked = np.flatnonzero(np.diff(weights.indptr))
         if width >= len(linked):
@@ -175,11 +179,26 @@ def projection(weights: Any, width: int) -> Tensor:
     """
     words = weights.shape[0]
     apart = (sparse.eye_array(words) - weights).tocsr()
-    guarded = width + max(2, width // 10)  # the last of those that are sought come slowest
-    small = words <= max(_DENSE, 6 * guarded)
-    found = _whole(apart, width) if small else _iterated(apart, guarded)[:, :width]
+    guarded = sought(width)
+    found = _whole(apart, width) if small(words, guarded) else _iterated(apart, guarded)[:, :width]
     largest = np.take_along_axis(found, np.abs(found).argmax(0)[None], 0)
     return torch.from_numpy(found * np.sign(largest) * words**0.5).float()
+
+
+def sought(width: int) -> int:
+    """How many eigenvectors are iterated: the last of them come slowest."""
+    return width + max(2, width // 10)
+
+
+def small(words: int, count: int) -> bool:
+    """Whether so few words have all their eigenvectors computed."""
+    return words <= max(_DENSE, 6 * count)
+
+
+def numbers(words: int, width: int) -> int:
+    """How many numbers of single precision a projection holds at the least, in double precision itself."""
+    count = sought(width)
+    return 2 * 3 * words * (words if small(words, count) else 2 * count)  # LOBPCG has six blocks of vectors
 
 
 def _whole(apart: Any, width: int) -> NDArray[np.float64]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from amalgam.embeddings.method import Learn, MetaEmbedding
 from amalgam.embeddings.model import Embedding, GaussNewton
 from amalgam.embeddings.pairs import listed_pairs, with_neighbours, written_together
 from amalgam.embeddings.relations import Common, Relations, all_pairs, groups_of, reach, some_pairs, units
+from amalgam.embeddings.room import require_room
 from amalgam.errors import RequestError, listed
 from amalgam.signals import Loss
 from amalgam.strategies.concat import joined
@@ -75,8 +76,19 @@ learned, and of pairs held out."
     weights: tuple[NonNegativeFloat, ...] = ()
     common: NonNegativeInt | None = None
 
+    @property
+    def usual(self) -> Mapping[str, Any]:
+        """Steps that move a batch's words alone; as printed, or of the recommended recipe if `least_squares`."""
+        common = {"optimizer": "sgd", "momentum": 0.0, "clip_norm": None, "batch_size": 512, "patience": None,
+                  "keep": "last", "threads": 1}  # fmt: skip
+        if self.step == "least_squares":
+            return common | {"learning_rate": 0.5, "schedule": "cosine", "epochs": 40}
+        return common | {"learning_rate": 5.0, "epochs": 200}
+
     def vectors(self, lexicon: Lexicon, width: int, learn: Learn) -> Tensor:
         """What is learned of all sources, (V, d)."""
+        squares = 4 if self.step == "least_squares" else 0  # d × d: M, damped, its factor, its inverse
+        require_room(lambda d: len(lexicon.words) * d + squares * d * d, width)
         model = self.model(lexicon, width, self.first(lexicon, width))
         return self.learned(model, lexicon, torch.arange(len(lexicon.words)), learn)
 

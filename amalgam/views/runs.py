@@ -53,6 +53,8 @@ def distill_and_show(
         changes["sources"] = [{"source": one} for one in sources]
     if extend is not None:
         changes["extend.run"] = str(extend)
+        if not teachers and not resume and (name is None or name in shelf.names("recipes")):
+            changes["teachers"] = []  # those of a recipe that ships are examples, which nobody asked to add
     changes |= {key: given for key, given in (("strategy", strategy), ("student", student)) if given is not None}
     if strategy is not None:
         method_class(strategy)

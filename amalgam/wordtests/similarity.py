@@ -35,7 +35,8 @@ def similarity(asked: Asked, rated: Rated) -> Outcome:
     scores = rated.scores[chosen]
     measures = {"spearman": spearman(cosines, scores), "pearson": pearson(cosines, scores)}
     count = len(scores)
-    note = f"of {count:,} pairs, correlations within ±{_BY_CHANCE / math.sqrt(max(1, count - 1)):.2f} can be chance"
+    by_chance = min(1.0, _BY_CHANCE / math.sqrt(max(1, count - 1)))
+    note = f"of {count:,} pairs, correlations within ±{by_chance:.2f} can be chance"
     return Outcome(measures, len(pairs), count, int(covered.sum()), PAIRS, of_array(chosen), (note,))
 
 

@@ -50,6 +50,11 @@ def test_a_source_tells_what_was_named_and_whose_terms_it_is_under(tmp_path: Pat
     assert (in_memory.named, in_memory.licence) == ("", None)
 
 
+def test_whatever_of_gensims_is_offered_can_be_read() -> None:
+    assert {"lee_fasttext.vec", "pang_lee_polarity_fasttext.vec"} <= set(bundled())
+    assert all(len(find(f"gensim:{name}").words) > 0 for name in bundled())
+
+
 def test_gensims_own() -> None:
     assert {"lee_fasttext.vec", "pang_lee_polarity_fasttext.vec"} <= set(bundled())
     assert find("gensim:lee_fasttext.vec").vectors.shape == (1762, 10)
