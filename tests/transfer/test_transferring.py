@@ -194,7 +194,8 @@ def test_a_run_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (("sources=[{source: cifar-100}]",), "no such file|bring both data sets to one shape|is not there"),
     ],
 )
-def test_what_is_refused(assignments: tuple[str, ...], message: str) -> None:
+def test_what_is_refused(assignments: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transferring, "begun", None)  # before anything is learned
     with pytest.raises(RequestError, match=message):
         transferring.distill(read("l2tl", *assignments), keep=False)
 
@@ -228,7 +229,7 @@ def test_what_is_no_source_is_refused_before_anything_is_learned(
         transferring.distill(read(), sources=sources, keep=False)
 
 
-def test_one_image_of_each_class_is_enough_without_a_policy() -> None:
+def test_one_image_of_each_class_is_enough_without_a_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy needs one more, which its reward is told by."""
 
     def images(only: range) -> TensorRows:
@@ -241,6 +242,7 @@ def test_one_image_of_each_class_is_enough_without_a_policy() -> None:
     student, report = transferring.distill(read("fine_tuning", "data.options={}", *told), **given)
     assert report.data["learnt from"] == 4
     assert student.shape == (1, 8, 8)
+    monkeypatch.setattr(transferring, "begun", None)  # nothing is learned of the source before
     with pytest.raises(RequestError, match="the 4 labelled rows of the target leave none to tell the reward by"):
         transferring.distill(read("l2tl", "data.options={}", *told), **given)
 
@@ -272,7 +274,8 @@ def test_a_run_whose_weights_collapse_goes_on_and_says_so(monkeypatch: pytest.Mo
     assert all(bool(value.isfinite().all()) for value in student.state_dict().values())
 
 
-def test_auc_of_one_class_is_refused() -> None:
+def test_auc_of_one_class_is_refused_before_anything_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transferring, "begun", None)
     inputs = np.random.default_rng(0).normal(size=(40, 64)).astype(np.float32)
     annotated = np.zeros((40, 2), dtype=np.float32)
     annotated[0] = 1
