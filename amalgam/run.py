@@ -52,6 +52,19 @@ def fresh(name: str, parent: Path = Path("runs")) -> Path:
 
 
 @contextmanager
+def placed(out: Path | None, name: str, wanted: bool = True) -> Iterator[Path | None]:
+    """`out`, or where there is none and one is wanted a fresh directory, which a request that is refused leaves not."""
+    made = fresh(name) if out is None and wanted else None
+    try:
+        yield out if made is None else made
+    except RequestError:
+        if made is not None:
+            with suppress(OSError):  # something is kept in it
+                made.rmdir()
+        raise
+
+
+@contextmanager
 def opened(out: Path | None, recipe: Run, resume: bool, keep: bool, chief: bool) -> Iterator[Path | None]:
     """The run directory of a recipe, locked until the work ends.
 

@@ -38,13 +38,15 @@ def read(
     Raises:
         RequestError: no such data, no rows, or rows that the student cannot read.
     """
-    found, notes = dict[str, Rows](), list[str]()
+    found = dict[str, Rows]()
     known = [(None, None)] * len(recipe.sources) if given is None else list(given.items())
     for one, (called, there) in zip(recipe.sources, known, strict=True):
         name = called if called is not None else _free(Path(one.source).name or one.source, found)
-        rows = there
+        rows, notes = there, list[str]()
         if rows is None:
             rows = further_rows(one, student.shape, recipe, None, journal.progress, notes, unlabelled=True)
+        for note in notes:
+            journal.note(f"the source {name}: {note}")
         if len(rows) == 0:
             raise RequestError(f"the source {name} has no rows; name one that has some")
         found[name] = replace(rows, name=name)
@@ -54,8 +56,6 @@ def read(
                 f"the source {name} has rows of the shape {rows.shape}, and the target's have {student.shape}; bring "
                 "both data sets to one shape"
             )
-    for note in notes:
-        journal.note(note)
     return found
 
 

@@ -91,6 +91,7 @@ def distill(
             if recipe.training.augment is not None:
                 recipe.training.augment.check(parts.learn.shape)
             target = target_of(parts.learn)
+            exam = examined(recipe, method, target, accelerator.device)
             space, student = LabelSpace(target.rows.labels, (), target.tasks), untaught(recipe, target, parts.features)
             panel = Panel((), space)
             refuse_unreadable(recipe, panel, Parts(target.rows, parts.test), student)
@@ -113,7 +114,7 @@ def distill(
         student.seen = _behind(target, source)
         with journal.timed("training"):
             fitted, policy, rewarded = taught(
-                recipe, method, student, head, target, source, accelerator, folder, journal
+                recipe, method, student, head, target, exam, source, accelerator, folder, journal
             )
         with journal.timed("evaluation"):
             evaluation = measure(student, panel, parts.test, journal)
@@ -159,6 +160,23 @@ def untaught(recipe: TransferRecipe, target: Target, features: tuple[str, ...]) 
     return student
 
 
+def examined(
+    recipe: TransferRecipe, method: Transfer, target: Target, device: torch.device
+) -> tuple[Target, Reward] | None:
+    """The target's rows that are learned while a policy is, and its reward, told by the others; None without a policy.
+
+    Raises:
+        RequestError: too few rows, or of too few kinds, to tell the reward by.
+    """
+    if not isinstance(method, Beside):
+        return None
+    learn, held = divided(target, method.validation, recipe.seed)
+    return learn, Reward(
+        held.rows.inputs(slice(None)).to(device), held.truth.probabilities.to(device), held.spans, method.reward,
+        method.reward_batch,
+    )  # fmt: skip
+
+
 def begun(
     student: Student,
     recipe: TransferRecipe,
@@ -200,6 +218,7 @@ def taught(
     student: Student,
     head: nn.Module | None,
     target: Target,
+    exam: tuple[Target, Reward] | None,
     source: Source | None,
     accelerator: Accelerator,
     folder: Path | None,
@@ -228,23 +247,29 @@ def taught(
                 progress=journal.progress, name=name,
             )  # fmt: skip
 
-    if not isinstance(method, Beside) or source is None:
+    if not isinstance(method, Beside) or exam is None or source is None:
         return lesson(target, None, "training", "target"), None, ()
-    learn, held = divided(target, method.validation, recipe.seed)
-    reward = Reward(
-        held.rows.inputs(slice(None)).to(device), held.truth.probabilities.to(device), held.spans, method.reward,
-        method.reward_batch,
-    )  # fmt: skip
+    learn, reward = exam
     policy = method.policy(source.said.shape[1]).to(device)
     coach = Coach(source, policy, reward, method.source_batch, method.multiple, device)
     beginning = deepcopy(student.state_dict())
     fitted = lesson(learn, coach, "training with the policy", "policy")
     warn(policy, journal)
+    helps, last = True, fitted
+    if method.guard:
+        with_it = reward.of(student, whole=True), deepcopy(student.state_dict())
+        student.load_state_dict(beginning)
+        alone = lesson(learn, None, "training without the source, to compare", "alone")
+        helps = weighed(with_it[0], reward.of(student, whole=True), method, journal)
+        if helps:
+            student.load_state_dict(with_it[1])
+        else:
+            last = alone
     if not method.again:
-        return fitted, policy, ()
+        return last, policy, () if helps else fitted.history
     student.load_state_dict(beginning)
-    coach = Coach(source, policy, None, method.source_batch, method.multiple, device)
-    return lesson(target, coach, "training on all labelled rows", "again"), policy, fitted.history
+    further = Coach(source, policy, None, method.source_batch, method.multiple, device) if helps else None
+    return lesson(target, further, "training on all labelled rows", "again"), policy, fitted.history
 
 
 def transferred(source: Source, policy: Policy | None) -> Transferred:
@@ -258,6 +283,17 @@ def images_of(source: Source, found: Transferred) -> Thumbnails | None:
     """The rows of a source that a report shows, where they are images."""
     numbered = replace(source.rows, ids=torch.arange(len(source.rows)))
     return taken(numbered, (), (row for one in found.classes[:MOST_CLASSES] for row in one.examples))
+
+
+def weighed(with_it: float, without: float, method: Beside, journal: Journal) -> bool:
+    """Whether rewards with and without the source speak for it; a note where they do not."""
+    if with_it > without:
+        return True
+    journal.note(
+        f"the source does not help: on the target's rows that were held out, {method.reward} is {with_it:.4f} with it "
+        f"and {without:.4f} without, so the student learns the target alone"
+    )
+    return False
 
 
 def warn(policy: Policy, journal: Journal) -> None:

@@ -223,6 +223,9 @@ def test_a_wrong_request_leaves_its_directory_to_the_mended_one(distil: Distil) 
     assert not Path("run").exists()
     distil.fails(2, *[one for one in distil.command(teacher="custom:pair:nan") if one not in ("--out", "run")])
     assert list(Path("runs").iterdir()) == []
+    for wrong in (("ant", "strategy.clamped=true"), ("l2tl", "strategy.actions=1"), ("simme", "strategy.width=1")):
+        distil.fails(2, "distill", "--strategy", wrong[0], "--set", wrong[1])
+        assert list(Path("runs").iterdir()) == []
     assert distil.works()
 
 

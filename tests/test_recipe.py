@@ -14,6 +14,8 @@ from amalgam.errors import RequestError
 from amalgam.feasibility import feasible_transfer
 from amalgam.labels import told_tasks
 from amalgam.registry import find_card
+from amalgam.strategies.kd import KD
+from amalgam.transfer.method import Beside
 
 
 @pytest.mark.parametrize("name", shelf.names("recipes"))
@@ -124,3 +126,16 @@ def test_a_wrong_hyperparameter_is_refused_by_name(spec: dict[str, object], mess
     with pytest.raises(RequestError) as raised:
         strategies.build(spec, "recipe r")
     assert str(raised.value) == message
+
+
+def test_rates_are_written_as_papers_write_them(tmp_path: Path) -> None:
+    """YAML 1.1 takes 1e-4 for a text, for there is no point in it."""
+    told = ("strategy.policy_rate=1e-4", "strategy.beta=.5e0", "strategy.gamma=5E-2")
+    method = strategies.build_transfer(recipe.read("l2tl", {}, told).strategy, "recipe r")
+    assert isinstance(method, Beside)
+    assert (method.policy_rate, method.beta, method.gamma) == (1e-4, 0.5, 0.05)
+    (tmp_path / "mine.yaml").write_text("name: mine\nstrategy: {name: kd, temperature: 3e0}\ndata: {source: digits}\n")
+    built = strategies.build(recipe.read(str(tmp_path / "mine.yaml")).strategy, "recipe r")
+    assert built == KD(temperature=3.0)
+    with pytest.raises(RequestError, match=r"strategy\.actions is '1e1', expected a valid integer"):
+        strategies.build_transfer({"name": "l2tl", "actions": "1e1"}, "recipe r")

@@ -12,6 +12,9 @@ from amalgam.signals import Rows
 
 Ranker = Literal["p2l", "largest", "least_divergent", "log_me", "leep", "nce", "h_score", "trans_rate"]
 
+Kind = Literal["columns", "series", "images", "texts", "arrays"]
+"""What rows are; arrays are all that are none of the others."""
+
 BY_ROWS: tuple[Ranker, ...] = ("p2l", "largest", "least_divergent")
 """Those that go by the rows of candidates; the others are scores of teachers."""
 
@@ -62,6 +65,14 @@ class Entry:
     scores: dict[Score, float | None]
 
 
+def kind_of(rows: Rows) -> Kind:
+    """What rows are."""
+    if rows.texts is not None:
+        return "texts"
+    kinds: dict[int, Kind] = {1: "columns", 2: "series", 3: "images"}
+    return kinds.get(len(rows.shape), "arrays")
+
+
 @dataclass(frozen=True)
 class Ranking:
     """Candidates in the order in which they promise most.
@@ -69,24 +80,26 @@ class Ranking:
     Attributes:
         target: the target's name.
         rows: how many of its rows were looked at.
+        kind: what they are.
         by: what they are ranked by.
         reference: the reader of rows; None where none was needed.
         divergence: which D.
         k: of Eq. (2).
         entries: best first; what cannot be ranked comes last.
-        baselines: other ways to choose → what they would.
+        baselines: other ways to choose → what they would; several that are equal.
         seconds: what took how long: `target`, `sources`, `teachers`, `bootstrap`.
         notes: what a reader must know.
     """
 
     target: str
     rows: int
+    kind: Kind
     by: Ranker
     reference: str | None
     divergence: Divergence
     k: float
     entries: tuple[Entry, ...]
-    baselines: dict[str, str] = field(default_factory=dict)
+    baselines: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -16,7 +16,7 @@ from amalgam.ranking.answers import annotated, answers, by_score, table
 from amalgam.ranking.checks import check, check_settings, default, require
 from amalgam.ranking.distances import Clock, Estimated, Look, distances, drawn
 from amalgam.ranking.divergences import Divergence
-from amalgam.ranking.entries import BY_ROWS, Candidate, Entry, Ranker, Ranking
+from amalgam.ranking.entries import BY_ROWS, Candidate, Entry, Ranker, Ranking, kind_of
 from amalgam.ranking.reference import Reference, plain
 from amalgam.ranking.scores import BY_FEATURES, SCORES, Score
 from amalgam.signals import Rows
@@ -104,6 +104,7 @@ def rank(
     return Ranking(
         target=target.name,
         rows=len(rows),
+        kind=kind_of(target),
         by=chosen,
         reference=reader,
         divergence=divergence,
@@ -158,7 +159,7 @@ def _entries(
     (low, high), sign = found.interval(), -1.0 if by == "least_divergent" else 1.0
     ahead = found.resampled == found.resampled.max(1, keepdims=True)  # several share a sample
     leaders = (ahead / ahead.sum(1, keepdims=True)).mean(0)
-    terms = (p2l.z(np.log(measured.sizes)), k * p2l.z(measured.far.value)) if by == "p2l" else None
+    terms = (p2l.z(np.log(measured.sizes)), k * p2l.z(measured.far.value) + 0.0) if by == "p2l" else None
 
     def entry(place: int, at: int | None) -> Entry:
         one = candidates[place]
@@ -189,11 +190,14 @@ def _doubts(
 ) -> list[str]:
     """What makes an order doubtful: equal estimates at its head, a source that is the target."""
     notes = list[str]()
-    best = [candidates[place].name for at, place in enumerate(places) if found.value[at] == found.value.max()]
+    best = _greatest(candidates, places, found.value)
     if len(best) > 1:
-        two = by == "p2l" and len(places) == 2
-        few = " (of two candidates z is 1 and −1, whatever lies between them)" if two else ""
-        notes.append(f"{listed(best)} are estimated the same{few}; compare them by another --by, or add candidates")
+        notes.append(f"{listed(best)} are estimated the same; compare them by another --by, or add candidates")
+    if by == "p2l" and len(places) == 2:
+        notes.append(
+            "of two candidates z is 1 and −1, whatever lies between them: the estimate knows which is larger and which "
+            "is nearer, not by how much; look at rows and divergence yourself, or add candidates"
+        )
     same = [candidates[place].name for at, place in enumerate(measured.places) if measured.far.value[at] == 0]
     if same:
         notes.append(f"{listed(same)} cannot be told from the target, which it may well be")
@@ -202,17 +206,22 @@ def _doubts(
 
 def _baselines(
     candidates: Sequence[Candidate], measured: _Measured, scores: _Scores, usual: str | None
-) -> dict[str, str]:
-    """What other ways to choose would: P2L's B1, B5 and B2, and the best by each score."""
-    found = dict[str, str]()
+) -> dict[str, tuple[str, ...]]:
+    """What other ways to choose would: P2L's B1, B5 and B2, and the best by each score; several that are equal."""
+    found = dict[str, tuple[str, ...]]()
     if measured.places:
-        found["largest"] = candidates[measured.places[int(measured.sizes.argmax())]].name
-        found["least divergent"] = candidates[measured.places[int(measured.far.value.argmin())]].name
+        found["largest"] = _greatest(candidates, measured.places, measured.sizes)
+        found["least divergent"] = _greatest(candidates, measured.places, -measured.far.value)
     for score, values in scores.items():
         told = {place: value for place, value in enumerate(values) if value is not None}
         if told:
-            found[SCORES[score]] = candidates[max(told, key=told.__getitem__)].name
-    return found if usual is None else {**found, "usual": usual}
+            found[SCORES[score]] = _greatest(candidates, [*told], np.array([*told.values()]))
+    return found if usual is None else {**found, "usual": (usual,)}
+
+
+def _greatest(candidates: Sequence[Candidate], places: Sequence[int], values: NDArray[np.float64]) -> tuple[str, ...]:
+    """The names of the candidates whose value is the greatest, among those at some places."""
+    return tuple(candidates[place].name for place, value in zip(places, values, strict=True) if value == values.max())
 
 
 def _lacks(by: str) -> str:

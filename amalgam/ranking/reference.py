@@ -23,6 +23,7 @@ from amalgam.journal import Journal
 from amalgam.panel import Seat, seat
 from amalgam.processes import nonce
 from amalgam.progress import Silent
+from amalgam.ranking.entries import kind_of
 from amalgam.rocket import Rocket
 from amalgam.signals import Rows
 from amalgam.teacher import FeatureScorer
@@ -107,18 +108,20 @@ def plain(target: Rows) -> Reference:
     Raises:
         RequestError: rows of a kind that nothing here reads.
     """
-    shape = target.shape
-    if target.texts is not None:
+    kind = kind_of(target)
+    if kind == "texts":
         return Reference("the words of a text", words)
-    if len(shape) == 1:
+    if kind == "columns":
         return Reference("the columns themselves", lambda inputs: inputs)
-    if len(shape) == 2:
-        rocket = Rocket(shape)
+    if kind == "images":
+        return Reference("random filters", filters(), (SIDE, SIDE))
+    if kind == "series":
+        rocket = Rocket(target.shape)
         rocket.fit(target)
         return Reference("random convolutions (MiniRocket)", rocket, fitted=True)
-    if len(shape) == 3:
-        return Reference("random filters", filters(), (SIDE, SIDE))
-    raise RequestError(f"{target.name} has rows of the shape {shape}; name a network that reads them with --reference")
+    raise RequestError(
+        f"{target.name} has rows of the shape {target.shape}; name a network that reads them with --reference"
+    )
 
 
 def words(numbers: Tensor) -> Tensor:

@@ -124,6 +124,7 @@ def checked(kind: type[Method], spec: dict[str, Any], where: str) -> dict[str, A
     paths = [key for key in given if Path in (hints[key], *get_args(hints[key])) and isinstance(given[key], str)]
     given |= {key: Path(given[key]) for key in paths}
     given |= {key: tuple(value) for key, value in given.items() if isinstance(value, list) and _several(hints[key])}
+    given |= {key: float(given[key]) for key in given if _EXPONENT.fullmatch(str(given[key])) and _real(hints[key])}
     for key, value in given.items():
         try:
             TypeAdapter(hints[key]).validate_python(value, strict=True)
@@ -131,6 +132,15 @@ def checked(kind: type[Method], spec: dict[str, Any], where: str) -> dict[str, A
             said = error.errors()[0]["msg"].removeprefix("Input should be ").replace("a valid tuple", "a list")
             raise RequestError(f"{where}: strategy.{key} is {value!r}, expected {said}") from None
     return given
+
+
+_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+"""What YAML 1.1 takes for a text, but where there is a point and a sign: 1e-4, the paper's way to write a rate."""
+
+
+def _real(hint: Any) -> bool:
+    """Whether values of a type are real numbers, or may be."""
+    return hint is float or any(map(_real, get_args(hint)))
 
 
 def _several(hint: Any) -> bool:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _PAPERS = {"largest": "B1", "usual": "B2", "least divergent": "B5"}
 """What P2L calls its baselines."""
 _TOGETHER = 3  # teachers that are distilled together, at most
+_STUDENTS = {"series": "recurrent", "images": "timm:resnet18", "texts": "text"}
+"""What learns rows that the recipes' own students cannot, or not well; series and images may be of several sizes."""
 
 
 def rank_and_show(
@@ -199,8 +201,9 @@ def _signed(value: float | None) -> str:
 def _others(ranking: Ranking) -> str:
     """What other ways to choose would."""
     called = {way: f"{way} ({_PAPERS[way]})" if way in _PAPERS else way for way in ranking.baselines}
-    chosen = ", ".join(f"{called[way]} {name}" for way, name in ranking.baselines.items())
-    return f"Other ways would choose: {chosen}; at random (B3) each comes 1 time in {len(ranking.entries)}"
+    chosen = ", ".join(f"{called[way]} {' or '.join(names)}" for way, names in ranking.baselines.items())
+    rest = f"at random (B3) each comes 1 time in {len(ranking.entries)}, and without transfer (B4) none"
+    return f"Other ways would choose: {chosen}; {rest}"
 
 
 def _next(ranking: Ranking, target: str, specs: Mapping[str, str], read: Reader) -> str:
@@ -216,6 +219,8 @@ def _next(ranking: Ranking, target: str, specs: Mapping[str, str], read: Reader)
     best, data = specs[ranking.best.name], ["--data", target]
     if own := said(TARGET, target):
         data += ["--set", f"data.options={own}"]
+    if ranking.kind in _STUDENTS:
+        data += ["--student", _STUDENTS[ranking.kind]]
     if ranking.best.kind == "source":
         how = said(ranking.best.name, best)
         source = ["--set", f"sources=[{{source: {json.dumps(best)}, options: {how}}}]"] if how else ["--source", best]

@@ -123,8 +123,7 @@ def _distill_rows(distill: Any, recipe: Recipe, out: Path | None, resume: bool, 
     """`amalgam distill` of rows: from teachers that answer them, or from a source to a target."""
     from amalgam import run
 
-    folder = out if out is not None or resume or not run.chief() else run.fresh(recipe.name)
-    with shown(run.chief()) as progress:
+    with run.placed(out, recipe.name, run.chief() and not resume) as folder, shown(run.chief()) as progress:
         if folder is not None:
             progress.say(f"run directory: {folder}")
         try:

@@ -22,8 +22,7 @@ def distill_words(recipe: WordRecipe, out: Path | None, resume: bool) -> None:
     from amalgam import run
     from amalgam.lexical import distill
 
-    folder = out if out is not None or resume else run.fresh(recipe.name)
-    with shown() as progress:
+    with run.placed(out, recipe.name, not resume) as folder, shown() as progress:
         progress.say(f"run directory: {folder}")
         try:
             _, report = distill(recipe, out=folder, resume=resume, progress=progress)

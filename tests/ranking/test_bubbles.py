@@ -25,7 +25,7 @@ def entry(name: str, estimate: float | None, size: int | None, far: float | None
 
 
 def ranking(*entries: Entry, by: str = "p2l") -> Ranking:
-    return Ranking("birds", 100, by, "random filters", "kl", -1.0, entries)  # type: ignore[arg-type]
+    return Ranking("birds", 100, "images", by, "random filters", "kl", -1.0, entries)  # type: ignore[arg-type]
 
 
 THREE = ranking(entry("near", 1.5, 1000, 0.1), entry("large", 0.5, 100_000, 0.3), entry("poor", -2.0, 100, 0.5))

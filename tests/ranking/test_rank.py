@@ -210,19 +210,36 @@ def test_what_is_far_ahead_is_always_first_and_what_is_alike_shares_the_lead() -
     assert (doubtful.best.first or 1.0) < 0.9
 
 
+TWO = (
+    "of two candidates z is 1 and −1, whatever lies between them: the estimate knows which is larger and which is "
+    "nearer, not by how much; look at rows and divergence yourself, or add candidates"
+)
+
+
 def test_equal_estimates_are_told_and_share_the_lead() -> None:
     """Of two sources z is 1 and −1, so that at k = −1 the larger's lead and the nearer's cancel out."""
     found = rank(table(50), sources(near=table(60, seed=1), large=table(600, 2.0, 2)), k=-1.0)
     assert [(one.estimate, one.first) for one in found.entries] == [(0, 0.5), (0, 0.5)]
-    (note,) = found.notes
-    assert note.startswith("'near', 'large' are estimated the same (of two candidates z is 1 and −1")
+    same, two = found.notes
+    assert same.startswith("'near', 'large' are estimated the same; compare them by another --by")
+    assert two == TWO
+
+
+def test_of_two_candidates_it_is_told_that_distances_say_nothing() -> None:
+    """As far as P2L's estimate goes: whatever lies between two sources, the larger one is first at |k| < 1."""
+    target, large = table(50), table(600, 9.0, 2)
+    two = rank(target, sources(near=table(60, seed=1), large=large))
+    assert (two.best.name, two.best.first, two.notes) == ("large", 1.0, (TWO,))
+    assert rank(target, sources(near=table(60, seed=1), large=large), by="least_divergent").notes == ()
+    three = rank(target, sources(near=table(60, seed=1), large=large, middle=table(200, 1.0, 3)))
+    assert three.notes == ()
 
 
 def test_a_source_that_is_the_target_is_told() -> None:
     target = table(50)
     found = rank(target, sources(same=rows_of(target.values, "same"), other=table(40, 0.5, 1)))
     assert found.best.divergence == 0
-    assert found.notes == ("'same' cannot be told from the target, which it may well be",)
+    assert found.notes == (TWO, "'same' cannot be told from the target, which it may well be")
 
 
 # Teachers.
@@ -248,7 +265,7 @@ def test_teachers_are_ranked_by_what_they_say_of_annotated_rows(by: Score) -> No
     assert found.reference is None
     assert found.best.size is found.best.divergence is found.best.by_size is None
     assert set(found.seconds) == {"target", "sources", "teachers", "bootstrap"}
-    assert found.baselines[SCORES[by]] == "clear"
+    assert found.baselines[SCORES[by]] == ("clear",)
     assert all(
         narrow < wide for narrow, wide in zip(widths(rank(exam(1200), given, by=by)), widths(found), strict=True)
     )
@@ -322,8 +339,11 @@ def test_baselines_by_hand() -> None:
     ]
     found = rank(exam(), given, usual="small", by="p2l")
     assert found.baselines == {
-        "largest": "large", "least divergent": "small", **dict.fromkeys(SCORES.values(), "t"), "usual": "small"
+        "largest": ("large",), "least divergent": ("small",), **dict.fromkeys(SCORES.values(), ("t",)),
+        "usual": ("small",),
     }  # fmt: skip
+    equal = rank(table(40), sources(near=table(50, 0.0, 1), far=table(50, 2.0, 2), few=table(20, 1.0, 3)))
+    assert equal.baselines == {"largest": ("near", "far"), "least divergent": ("near",)}
 
 
 def test_a_ranking_is_plain_json_without_nan() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import amalgam
 from amalgam.ranking import p2l
@@ -86,8 +87,8 @@ def test_sources_are_ranked_and_the_next_command_is_told(here: Path, cli: Cli) -
     ]  # fmt: skip
     assert lines[1][-1] == "100%"
     assert (
-        "Other ways would choose: largest (B1) far.csv, least divergent (B5) close, usual (B2) far.csv; at random (B3) "
-        "each comes 1 time in 3" in out
+        "Other ways would choose: largest (B1) far.csv or close or middle.csv, least divergent (B5) close, usual (B2) "
+        "far.csv; at random (B3) each comes 1 time in 3, and without transfer (B4) none" in out
     )
     assert (
         "60 rows of target.csv were looked at, as they are seen by the columns themselves; seconds: target 0.0" in out
@@ -135,6 +136,54 @@ def test_the_next_command_runs_as_it_is_told(here: Path, cli: Cli) -> None:
     command = shlex.split(out.splitlines()[-1].removeprefix("Next: "))
     assert command[-1] == 'data.parts={"own": 0.1, "unlabelled": 0.6, "test": 0.3}'
     short = ("--set", "training.epochs=1", "--set", "export=false", "--out", "run")
+    status, out, err = cli(*command[1:], *short)
+    assert status == 0, err
+    assert "The run lies in run" in out
+
+
+def images(folder: str, side: int, grey: int) -> None:
+    for row in range(12):
+        place = Path(folder) / "ab"[row % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(row).integers(0, grey, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(place / f"{row}.png")
+
+
+def series(path: str, steps: int, mean: float) -> None:
+    values = np.random.default_rng(steps).normal(mean, 1, (24, steps))
+    write(path, ["\t".join([str(row % 2), *map(str, one)]) for row, one in enumerate(values)])
+
+
+def texts(path: str, words: str) -> None:
+    lines = [" ".join(np.random.default_rng(row).choice(words.split(), 5)) for row in range(24)]
+    write(path, ["text,kind", *(f"{line},{'ab'[row % 2]}" for row, line in enumerate(lines))])
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "student"),
+    [
+        ("series", ("--option", "series=true"), "recurrent"),
+        ("texts", ("--option", "text=text", "--option", "tasks=kind"), "text"),
+        ("images", (), "timm:resnet18"),
+    ],
+)
+def test_the_next_command_names_a_student_that_reads_such_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli, kind: str, options: tuple[str, ...], student: str
+) -> None:
+    """The recipe's own reads columns, and rows of one length alone."""
+    monkeypatch.chdir(tmp_path)
+    names = {"series": ("t.tsv", "s.tsv"), "texts": ("t.csv", "s.csv"), "images": ("t", "s")}[kind]
+    if kind == "series":
+        series(names[0], 20, 0.0), series(names[1], 30, 1.0)
+    elif kind == "texts":
+        texts(names[0], "red blue green"), texts(names[1], "red cold warm")
+    else:
+        images(names[0], 32, 255), images(names[1], 40, 100)
+    status, out, err = cli("rank", "--target", names[0], "--source", names[1], *options)
+    assert status == 0, err
+    command = shlex.split(out.splitlines()[-1].removeprefix("Next: "))
+    assert command[command.index("--student") + 1] == student
+    short = ("--set", "training.epochs=1", "--set", "strategy.pretraining=1", "--set", "export=false", "--out", "run")
     status, out, err = cli(*command[1:], *short)
     assert status == 0, err
     assert "The run lies in run" in out

@@ -22,9 +22,11 @@ def asked(*sources: str) -> recipe.TransferRecipe:
     return found
 
 
-def read(wanted: recipe.TransferRecipe, given: dict[str, Rows | None] | None = None) -> dict[str, Rows]:
+def read(
+    wanted: recipe.TransferRecipe, given: dict[str, Rows | None] | None = None, journal: Journal | None = None
+) -> dict[str, Rows]:
     student = build({"name": "mlp"}, (64,), ("six", "seven"), "a test")
-    return sourcing.read(wanted, student, given, Journal(Silent(), "test", ExitStack()))
+    return sourcing.read(wanted, student, given, journal or Journal(Silent(), "test", ExitStack()))
 
 
 def test_sources_of_one_file_have_names_of_their_own() -> None:
@@ -32,6 +34,14 @@ def test_sources_of_one_file_have_names_of_their_own() -> None:
     assert list(found) == ["digits-numerals", "digits-numerals-2", "digits-numerals-3"]
     assert [rows.name for rows in found.values()] == list(found)
     assert [rows.labels for rows in found.values()] == [("one", "two"), ("three", "four"), ("five", "zero")]
+
+
+def test_what_is_noted_of_a_source_names_it() -> None:
+    journal = Journal(Silent(), "test", ExitStack())
+    read(asked("one, two", "three, four"), journal=journal)
+    assert [one.partition(" of 1797 rows")[0] for one in journal.notes] == [
+        "the source digits-numerals: 1438", "the source digits-numerals-2: 1433"
+    ]  # fmt: skip
 
 
 def test_rows_in_memory_are_called_as_they_are_given() -> None:

@@ -25,6 +25,7 @@ from amalgam.signals import Rows, TensorRows
 from amalgam.tokens import Reading
 from amalgam.transfer.method import Beside
 from amalgam.transfer.policy import Policy
+from amalgam.transfer.reward import Reward
 from tests.conftest import Cli
 
 WAYS = ("l2tl", "joint", "random_search", "fine_tuning", "datl")
@@ -36,6 +37,11 @@ def digits(only: range) -> TensorRows:
     some = np.isin(classes, only)
     said = torch.tensor(classes[some][:, None] == np.array(only)).float()
     return TensorRows(values=torch.tensor(inputs[some]).float(), labels=tuple(map(str, only)), annotated=said)
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    theirs = other.state_dict()
+    return all(torch.equal(value, theirs[name]) for name, value in one.state_dict().items())
 
 
 def read(strategy: str = "l2tl", *assignments: str) -> recipe.TransferRecipe:
@@ -91,9 +97,30 @@ def test_all_labelled_rows_are_learned_from_where_the_policy_began(monkeypatch: 
     assert not all(torch.equal(value, first[name]) for name, value in student.state_dict().items())
 
 
-def test_a_killed_run_is_resumed_as_it_would_have_gone_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the second stage, which learns all labelled rows by the policy of the first."""
-    asked = read("l2tl", "training.checkpoint_seconds=0")
+@pytest.mark.parametrize("again", ["true", "false"])
+@pytest.mark.parametrize("helps", [True, False])
+def test_a_source_that_does_not_help_is_left(helps: bool, again: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guarded, a student is that of the policy, or that of the target alone, whichever those held out speak for."""
+    real, told = Reward.of, iter([0.6, 0.5 if helps else 0.6])
+    monkeypatch.setattr(Reward, "of", lambda self, one, whole=False: next(told) if whole else real(self, one))
+    guarded, report = transferring.distill(read("l2tl", "strategy.guard=true", f"strategy.again={again}"), keep=False)
+    unguarded, plain = transferring.distill(read("l2tl", f"strategy.again={again}"), keep=False)
+    tuned = transferring.distill(read("fine_tuning"), keep=False)[0]
+    assert same(guarded, unguarded) is helps
+    assert same(guarded, tuned) is (not helps and again == "true")
+    learned = plain.policy or plain.history
+    where = report.policy or report.history
+    assert [one["reward"] for one in where] == [one["reward"] for one in learned]
+    assert bool(report.policy) is (again == "true" or not helps)
+    assert any("accuracy is 0.6000 with it and 0.6000 without" in note for note in report.notes) is not helps
+
+
+@pytest.mark.parametrize("guard", ["false", "true"])
+def test_a_killed_run_is_resumed_as_it_would_have_gone_on(
+    guard: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the second stage: all labelled rows by the policy of the first, or the target alone, to compare."""
+    asked = read("l2tl", "training.checkpoint_seconds=0", f"strategy.guard={guard}")
     wanted, whole = transferring.distill(asked, out=tmp_path / "whole")
     real, stages = transferring.fit, []
 
@@ -159,7 +186,7 @@ def test_a_run_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert status == 0, err
     assert "accuracy" in said
     report = json.loads((tmp_path / "run" / "report.json").read_text())
-    assert {"reward", "alpha", "source_weight"} <= set(report["history"][0]) | {"reward"}
+    assert {"reward", "alpha", "source_weight"} <= set(report["policy"][0])
     status, said, err = cli("evaluate", "run")
     assert status == 0, err
     status, said, err = cli("explain", "run", "--row", "0")
@@ -194,7 +221,8 @@ def test_a_run_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (("sources=[{source: cifar-100}]",), "no such file|bring both data sets to one shape|is not there"),
     ],
 )
-def test_what_is_refused(assignments: tuple[str, ...], message: str) -> None:
+def test_what_is_refused(assignments: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transferring, "begun", None)  # before anything is learned
     with pytest.raises(RequestError, match=message):
         transferring.distill(read("l2tl", *assignments), keep=False)
 
@@ -228,7 +256,7 @@ def test_what_is_no_source_is_refused_before_anything_is_learned(
         transferring.distill(read(), sources=sources, keep=False)
 
 
-def test_one_image_of_each_class_is_enough_without_a_policy() -> None:
+def test_one_image_of_each_class_is_enough_without_a_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy needs one more, which its reward is told by."""
 
     def images(only: range) -> TensorRows:
@@ -241,6 +269,7 @@ def test_one_image_of_each_class_is_enough_without_a_policy() -> None:
     student, report = transferring.distill(read("fine_tuning", "data.options={}", *told), **given)
     assert report.data["learnt from"] == 4
     assert student.shape == (1, 8, 8)
+    monkeypatch.setattr(transferring, "begun", None)  # nothing is learned of the source before
     with pytest.raises(RequestError, match="the 4 labelled rows of the target leave none to tell the reward by"):
         transferring.distill(read("l2tl", "data.options={}", *told), **given)
 
@@ -272,7 +301,8 @@ def test_a_run_whose_weights_collapse_goes_on_and_says_so(monkeypatch: pytest.Mo
     assert all(bool(value.isfinite().all()) for value in student.state_dict().values())
 
 
-def test_auc_of_one_class_is_refused() -> None:
+def test_auc_of_one_class_is_refused_before_anything_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transferring, "begun", None)
     inputs = np.random.default_rng(0).normal(size=(40, 64)).astype(np.float32)
     annotated = np.zeros((40, 2), dtype=np.float32)
     annotated[0] = 1
