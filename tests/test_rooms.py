@@ -133,6 +133,7 @@ SEES = {
         "losses",
         "metrics",
         "progress",
+        "scaling",
         "schooling",
         "signals",
         "strategy",
