@@ -99,7 +99,7 @@ class Coach:
     ) -> None:
         self.policy, self.reward, self.size = policy, reward, min(size, len(source.rows))
         self.candidates = self.size * multiple
-        self.spans, self.classes = source.spans, source.classes
+        self.spans, self.classes, self.names = source.spans, source.classes, source.rows.labels
         blank = torch.empty(len(source.rows), 0)
         self.feed = Feed(source.rows, Further(source.said, blank, blank, source.spans), device, 0)
         self.device = device
@@ -141,6 +141,14 @@ class Coach:
         self.epoch = _Epoch()
         told = {"alpha": done.alpha / steps, "source_weight": done.weight / steps}
         return told if self.reward is None else {"reward": done.reward / steps, **told}
+
+    def tracked(self) -> dict[str, float]:
+        """The policy: the mean of each class's weight λ, which all rows of the class have, and of α."""
+        each = zip(self.names, self.policy.expected.tolist(), strict=True)
+        return {
+            **{f"weight/{name}": weight for name, weight in each},
+            "weight of the source": self.policy.expected_alpha,
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """The policy, and what was added up of this epoch."""
