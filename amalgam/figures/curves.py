@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def training_curves(history: Sequence[Mapping[str, float | None]]) -> str:
-    """Loss and validation loss, and the learning rate, by epoch; an SVG."""
+    """Loss and, where rows are held back, validation loss, and the learning rate, by epoch; an SVG."""
 
     def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2, width_ratios=(2, 1))
@@ -28,8 +28,8 @@ def training_curves(history: Sequence[Mapping[str, float | None]]) -> str:
         def curve(axes: Axes, key: str, colour: str) -> Any:
             return axes.plot(epochs, column(key), color=colour, marker="." if len(epochs) < 40 else None)[0]
 
-        lines = [curve(left, "loss", ACCENT), curve(left, "validation", SECOND)]
-        named_legend(left, lines, ["training", "validation"], columns=2)
+        lines = [curve(left, "loss", ACCENT), *([curve(left, "validation", SECOND)] if holds_back(history) else [])]
+        named_legend(left, lines, ["training", "validation"][: len(lines)], columns=2)
         left.set_ylabel("loss")
         curve(right, "learning_rate", ACCENT)
         right.set_ylabel("learning rate")
@@ -39,6 +39,11 @@ def training_curves(history: Sequence[Mapping[str, float | None]]) -> str:
             axes.grid(True, axis="y", linewidth=0.6)
 
     return svg("training", (8.6, 3.0), draw)
+
+
+def holds_back(history: Sequence[Mapping[str, float | None]]) -> bool:
+    """Whether a training held rows back for early stopping; without any, its validation loss is its own."""
+    return any(row.get("validation") != row.get("loss") for row in history)
 
 
 def policy_curves(history: Sequence[Mapping[str, float | None]]) -> str:
