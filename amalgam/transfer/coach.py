@@ -83,7 +83,11 @@ class _Epoch:
 
 
 class Coach:
-    """Chooses B_S of M_S·B_S candidates in every step, and shows the policy what came of it.
+    """Algorithm 1: chooses B_S of M_S·B_S candidates in every step, and shows the policy what came of it.
+
+    The trainer has its loop: `further` gives what l_s is told of, the trainer adds l_t and moves the weights, and in
+    `watch` the reward moves the policy. As printed λ is asked of B_S rows; §4 has the selection. α is taken once a
+    step, of the sum l_s (the listing's indent has it in the loop over rows, where it would be taken again and again).
 
     Args:
         source: its rows.

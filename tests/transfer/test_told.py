@@ -46,6 +46,17 @@ def test_rows_that_are_images_stand_beside_their_class() -> None:
     assert "of the 3 classes that count most, and the first of their rows.</" in text
 
 
+def test_a_single_epoch_of_a_policy_is_seen() -> None:
+    one: dict[str, float] = {"epoch": 1, "loss": 1.0, "validation": 1.0, "learning_rate": 0.1}
+    rewarded = {**one, "reward": 0.5, "source_weight": 0.4, "alpha": 0.2}
+
+    def dots(**given: Any) -> int:
+        return shown(history=(one,), **given).partition('id="policy-figure_1"')[2].partition("</svg>")[0].count("<use ")
+
+    unseen = {**one, "reward": math.nan, "source_weight": math.nan, "alpha": math.nan}
+    assert dots(policy=(rewarded,)) - dots(policy=(unseen,)) >= 1
+
+
 def test_without_weights_the_classes_of_most_rows_come_first() -> None:
     assert [one.rows for one in found(None).classes] == [6, 3, 1]
     assert all(math.isnan(one.weight) for one in found(None).classes)
