@@ -126,9 +126,10 @@ def _require_tracker(recipe: Recipe, keep: bool) -> None:
     """RequestError for a tracker that is not there, or has no run directory to write into."""
     tracker, known = recipe.training.tracker, [str(one) for one in get_available_trackers()]
     if tracker is not None and tracker not in known:
+        way = "install it (pip install 'amalgam[tracking]')" if tracker == "tensorboard" else "install it"
         raise RequestError(
             f"recipe {recipe.name}: training.tracker is {tracker!r}, which is unknown or not installed "
-            f"(installed: {', '.join(known) or 'none'}); install it, or leave it out"
+            f"(installed: {', '.join(known) or 'none'}); {way}, or leave it out"
         )
     if tracker is not None and not keep:
         raise RequestError(f"training.tracker {tracker!r} writes into the run directory; name one with `out`")

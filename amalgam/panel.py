@@ -200,6 +200,17 @@ def kept_features(seat: Seat, features: Tensor, rows: int) -> Tensor:
     return features.half()
 
 
+def told_apart(teachers: Sequence[Seat]) -> list[Seat]:
+    """Teachers whose names differ: one that comes twice, or is `student`, has a number behind it."""
+    found: dict[str, Seat] = {}
+    for one in teachers:
+        name, number = one.name, 2
+        while name in found or name == _STUDENT:
+            name, number = f"{one.name}-{number}", number + 1
+        found[name] = replace(one, name=name)
+    return [*found.values()]
+
+
 def seat(
     teachers: Sequence[Seat],
     aliases: Mapping[str, Sequence[str]] | None = None,
@@ -209,7 +220,7 @@ def seat(
     """Teachers around one label space.
 
     Args:
-        teachers: the teachers; a name that comes twice, or is `student`, is told apart by a number.
+        teachers: the teachers, see `told_apart`.
         aliases: common label name → other names of it.
         names: the student's labels when they are not simply the union, in order.
         of: who says these names, a strategy that has labels of its own ("the label graph pets"): then some may be
@@ -220,12 +231,7 @@ def seat(
     """
     if not teachers and of is None:
         raise RequestError("no teacher to learn from; name one with --teacher or under `teachers:` in the recipe")
-    seated: dict[str, Seat] = {}
-    for one in teachers:
-        name, number = one.name, 2
-        while name in seated or name == _STUDENT:
-            name, number = f"{one.name}-{number}", number + 1
-        seated[name] = replace(one, name=name)
+    seated = {one.name: one for one in told_apart(teachers)}
     if of is not None:
         told = {name: one.teacher.labels for name, one in seated.items()}
         return Panel(tuple(seated.values()), placed(told, names or (), aliases or {}, of))

@@ -202,6 +202,8 @@ def page(report: Report, images: Thumbnails | None = None) -> str:
         most_labels=figures.MOST_LABELS,
         most_classes=figures.MOST_CLASSES,
         fewest_claims=figures.FEWEST,
+        holds_back=figures.holds_back(report.history),
+        pictured=images is not None,
         recipe=written(report.settings) if report.settings else "",
     )
 

@@ -24,7 +24,7 @@ from amalgam.figures import MOST_CLASSES
 from amalgam.fingerprint import fingerprint, of_array, of_code, of_each_row, of_rows
 from amalgam.journal import Journal
 from amalgam.labels import LabelSpace
-from amalgam.panel import Panel, Seat
+from amalgam.panel import Panel, Seat, told_apart
 from amalgam.parts import Parts, apportion, refuse_leaks
 from amalgam.processes import nonce, processes, tracked
 from amalgam.progress import Progress, Silent
@@ -101,10 +101,10 @@ def distill(
         for note in parts.notes:
             journal.note(note)
         with journal.timed("teachers"):
-            seats = [
+            seats = told_apart([
                 registry.seat_of(one, number, accelerator, trust=trust, progress=journal.progress)
                 for number, one in enumerate(list(teachers) or list(recipe.teachers), start=1)
-            ]
+            ])  # fmt: skip
             _refuse_leaks(parts, found, seats)
             source = labelled(found, seats, journal)
             if source is not None and (odd := unknown_to(source, space.names)) and len(odd) < len(space.names):

@@ -135,6 +135,7 @@ SEES = {
         "losses",
         "metrics",
         "progress",
+        "scaling",
         "schooling",
         "signals",
         "strategy",

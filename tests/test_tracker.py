@@ -98,6 +98,13 @@ def test_a_tracker_is_told_of_the_policy_in_every_epoch(scalars: Scalars, tmp_pa
     logs = tmp_path / "run" / "logs"
     assert sorted(one.name for one in logs.iterdir()) == ["l2tl-again", "l2tl-policy"]
     learned, again = scalars(logs / "l2tl-policy"), scalars(logs / "l2tl-again")
+    assert report.transfer is not None
+    ends = {f"weight/{one.name}": one.weight for one in report.transfer.classes}
+    ends["weight of the source"] = report.transfer.alpha
+    for told, frozen in ((learned, False), (again, True)):  # the policy, as it is after each epoch
+        policy = {tag: told.pop(tag) for tag in ends}
+        assert {tag: values[4] for tag, values in policy.items()} == pytest.approx(ends)
+        assert all((len(set(values.values())) == 1) == frozen for values in policy.values())
     assert learned == series(report.policy, "reward", "alpha", "source_weight")
     assert again == series(report.history, "alpha", "source_weight")
     assert list(learned["reward"]) == [1, 2, 3, 4]

@@ -228,10 +228,12 @@ def by_class(frame: Any, path: Path, options: DataOptions) -> tuple[Any, tuple[s
     """A data frame in which each task has a column for each of its classes, 0, 1 or NaN; and the names of its labels.
 
     Raises:
-        RequestError: a task without a class, or a class that another column is called as.
+        RequestError: no rows, a task without a class, or a class that another column is called as.
     """
     import pandas
 
+    if not len(frame):
+        raise RequestError(f"data {path.name!r} has no rows")
     labels = [*(options.labels or ())]
     for task in options.tasks:
         if frame[task].dtype == object and not frame[task].map(pandas.api.types.is_scalar).all():

@@ -2,7 +2,7 @@
 
 from amalgam.figures.bars import MOST_LABELS, label_bars, teacher_bars
 from amalgam.figures.canvas import ACCENT, INK, colours, named_legend, shades, short, svg
-from amalgam.figures.curves import policy_curves, training_curves
+from amalgam.figures.curves import holds_back, policy_curves, training_curves
 from amalgam.figures.matrices import disagreement, grid, overlap
 from amalgam.figures.pictures import MOST_CLASSES, class_weights, walked
 from amalgam.figures.reliability import FEWEST, reliability
@@ -18,6 +18,7 @@ __all__ = [
     "colours",
     "disagreement",
     "grid",
+    "holds_back",
     "label_bars",
     "named_legend",
     "overlap",

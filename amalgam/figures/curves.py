@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_FEW = 40  # epochs, below which each has a dot: of one alone there is no line
+
+
 def training_curves(history: Sequence[Mapping[str, float | None]]) -> str:
-    """Loss and validation loss, and the learning rate, by epoch; an SVG."""
+    """Loss and, where rows are held back, validation loss, and the learning rate, by epoch; an SVG."""
 
     def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2, width_ratios=(2, 1))
@@ -26,10 +29,10 @@ def training_curves(history: Sequence[Mapping[str, float | None]]) -> str:
         epochs = column("epoch")
 
         def curve(axes: Axes, key: str, colour: str) -> Any:
-            return axes.plot(epochs, column(key), color=colour, marker="." if len(epochs) < 40 else None)[0]
+            return axes.plot(epochs, column(key), color=colour, marker="." if len(epochs) < _FEW else None)[0]
 
-        lines = [curve(left, "loss", ACCENT), curve(left, "validation", SECOND)]
-        named_legend(left, lines, ["training", "validation"], columns=2)
+        lines = [curve(left, "loss", ACCENT), *([curve(left, "validation", SECOND)] if holds_back(history) else [])]
+        named_legend(left, lines, ["training", "validation"][: len(lines)], columns=2)
         left.set_ylabel("loss")
         curve(right, "learning_rate", ACCENT)
         right.set_ylabel("learning rate")
@@ -41,6 +44,11 @@ def training_curves(history: Sequence[Mapping[str, float | None]]) -> str:
     return svg("training", (8.6, 3.0), draw)
 
 
+def holds_back(history: Sequence[Mapping[str, float | None]]) -> bool:
+    """Whether a training held rows back for early stopping; without any, its validation loss is its own."""
+    return any(row.get("validation") != row.get("loss") for row in history)
+
+
 def policy_curves(history: Sequence[Mapping[str, float | None]]) -> str:
     """What a policy was rewarded with, and how much it made of the source, by epoch; an SVG."""
 
@@ -49,7 +57,8 @@ def policy_curves(history: Sequence[Mapping[str, float | None]]) -> str:
 
         def curve(axes: Axes, key: str, colour: str) -> Any:
             values = [math.nan if row.get(key) is None else row[key] for row in history]
-            return axes.plot([row["epoch"] for row in history], values, color=colour)[0]  # type: ignore[arg-type]
+            epochs, marker = [row["epoch"] for row in history], "." if len(history) < _FEW else None
+            return axes.plot(epochs, values, color=colour, marker=marker)[0]  # type: ignore[arg-type]
 
         curve(left, "reward", ACCENT)
         left.set_ylabel("reward")

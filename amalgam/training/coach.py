@@ -28,6 +28,9 @@ class Coach(Protocol):
     def facts(self) -> dict[str, float]:
         """What the history says of an epoch beside its losses, such as means over its steps; asked at its end."""
 
+    def tracked(self) -> dict[str, float]:
+        """What a tracker is told of an epoch besides, which may be too much for a history."""
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
 

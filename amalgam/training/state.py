@@ -234,7 +234,7 @@ class Learning:
             self.bad_epochs += 1
         if self.settings.tracker is not None:
             told = {key: value for key, value in self.history[-1].items() if key not in ("epoch", "seconds")}
-            self.accelerator.log(told, self.epoch)
+            self.accelerator.log({**told, **({} if self.coach is None else self.coach.tracked())}, self.epoch)
 
     def _finite(self, which: str, loss: float) -> float:
         if not math.isfinite(loss):

@@ -11,6 +11,7 @@ from torch import nn
 
 from amalgam.errors import RequestError
 from amalgam.progress import Progress
+from amalgam.scaling import Unscaled
 from amalgam.schooling import trained
 from amalgam.student import Student, build, load, student_class
 from amalgam.training.settings import Training
@@ -57,10 +58,14 @@ def learned(
 
 
 def adopt(student: Student, other: Student) -> None:
-    """Give a student everything of another of its kind but the last layer: weights, averages and scaling."""
+    """Give a student everything of another of its kind but the last layer: weights, averages and scaling.
+
+    Where inputs are not scaled nothing is, and texts may be longer or shorter than those of the other.
+    """
     assert student.last is not None
+    left = (f"{student.last}.", *(["scaling."] if isinstance(student.scaling, Unscaled) else []))
     own, theirs = student.state_dict(), other.state_dict()
-    taken = {name: value for name, value in theirs.items() if not name.startswith(f"{student.last}.")}
+    taken = {name: value for name, value in theirs.items() if not name.startswith(left)}
     odd = sorted(name for name, value in taken.items() if name not in own or own[name].shape != value.shape)
     if odd:
         raise RequestError(

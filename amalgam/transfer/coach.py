@@ -83,7 +83,11 @@ class _Epoch:
 
 
 class Coach:
-    """Chooses B_S of M_S·B_S candidates in every step, and shows the policy what came of it.
+    """Algorithm 1: chooses B_S of M_S·B_S candidates in every step, and shows the policy what came of it.
+
+    The trainer has its loop: `further` gives what l_s is told of, the trainer adds l_t and moves the weights, and in
+    `watch` the reward moves the policy. As printed λ is asked of B_S rows; §4 has the selection. α is taken once a
+    step, of the sum l_s (the listing's indent has it in the loop over rows, where it would be taken again and again).
 
     Args:
         source: its rows.
@@ -99,7 +103,7 @@ class Coach:
     ) -> None:
         self.policy, self.reward, self.size = policy, reward, min(size, len(source.rows))
         self.candidates = self.size * multiple
-        self.spans, self.classes = source.spans, source.classes
+        self.spans, self.classes, self.names = source.spans, source.classes, source.rows.labels
         blank = torch.empty(len(source.rows), 0)
         self.feed = Feed(source.rows, Further(source.said, blank, blank, source.spans), device, 0)
         self.device = device
@@ -141,6 +145,14 @@ class Coach:
         self.epoch = _Epoch()
         told = {"alpha": done.alpha / steps, "source_weight": done.weight / steps}
         return told if self.reward is None else {"reward": done.reward / steps, **told}
+
+    def tracked(self) -> dict[str, float]:
+        """The policy: the mean of each class's weight λ, which all rows of the class have, and of α."""
+        each = zip(self.names, self.policy.expected.tolist(), strict=True)
+        return {
+            **{f"weight/{name}": weight for name, weight in each},
+            "weight of the source": self.policy.expected_alpha,
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """The policy, and what was added up of this epoch."""

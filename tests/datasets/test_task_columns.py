@@ -47,6 +47,7 @@ def test_classes_are_called_alike_however_they_are_written(tmp_path: Path) -> No
             {"tasks": ("hue",)},
             "{path}: the column 'hue' names no class; take it out of the data option `tasks`",
         ),
+        ("a,hue\n", {"tasks": ("hue",)}, "data 'x.csv' has no rows"),
         (
             "a,hue\n1,red\n2,blue\n",
             {"tasks": ("hue",), "labels": ("hue",)},

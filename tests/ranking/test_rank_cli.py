@@ -154,8 +154,8 @@ def series(path: str, steps: int, mean: float) -> None:
     write(path, ["\t".join([str(row % 2), *map(str, one)]) for row, one in enumerate(values)])
 
 
-def texts(path: str, words: str) -> None:
-    lines = [" ".join(np.random.default_rng(row).choice(words.split(), 5)) for row in range(24)]
+def texts(path: str, words: str, most: int) -> None:
+    lines = [" ".join(np.random.default_rng(row).choice(words.split(), most)) for row in range(24)]
     write(path, ["text,kind", *(f"{line},{'ab'[row % 2]}" for row, line in enumerate(lines))])
 
 
@@ -176,7 +176,7 @@ def test_the_next_command_names_a_student_that_reads_such_rows(
     if kind == "series":
         series(names[0], 20, 0.0), series(names[1], 30, 1.0)
     elif kind == "texts":
-        texts(names[0], "red blue green"), texts(names[1], "red cold warm")
+        texts(names[0], "red blue green", 4), texts(names[1], "red cold warm", 6)
     else:
         images(names[0], 32, 255), images(names[1], 40, 100)
     status, out, err = cli("rank", "--target", names[0], "--source", names[1], *options)

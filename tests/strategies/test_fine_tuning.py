@@ -29,6 +29,14 @@ def test_the_student_adopts_all_but_the_last_layer() -> None:
         adopt(one, wide)
 
 
+def test_a_student_of_texts_adopts_one_of_longer_texts() -> None:
+    one, other = (build({"name": "text"}, (words, 1), ("a", "b"), "here") for words in (5, 9))
+    adopt(one, other)
+    assert torch.equal(one.table.weight, other.table.weight)  # type: ignore[union-attr]
+    assert one.scaling.mean.shape == (5, 1)
+    assert one.shape == (5, 1)
+
+
 def test_without_pretraining_a_network_is_new_and_scaled_by_the_source() -> None:
     from amalgam.transfer.source import annotated
 

@@ -165,6 +165,20 @@ def test_teachers_label_a_source_that_nobody_annotated() -> None:
     assert "How many labels each pair of teachers shares" in page(student.report)
 
 
+def test_teachers_of_one_name_are_told_apart() -> None:
+    """Neither names its classes, nor its votes in the store, as the other does."""
+    source = digits(range(6))
+    one, other = (
+        amalgam_teacher("lab", labels, torch.nn.Linear(64, 3)) for labels in (("a", "b", "c"), ("x", "y", "z"))
+    )
+    _, report = transferring.distill(read(), sources={"numerals": source}, teachers=[one, other], keep=False)
+    assert report.transfer is not None
+    assert sorted(one.name for one in report.transfer.classes) == [
+        "lab-2: x", "lab-2: y", "lab-2: z", "lab: a", "lab: b", "lab: c"
+    ]  # fmt: skip
+    assert [one.name for one in report.teachers] == ["lab", "lab-2"]
+
+
 def amalgam_teacher(name: str, labels: tuple[str, ...], network: torch.nn.Module) -> Any:
     class Teacher:
         exclusive = True
