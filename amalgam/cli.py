@@ -385,7 +385,9 @@ def export(
         ),
     ] = None,
     option: Options = None,
-    opset: Annotated[int | None, typer.Option(min=1, help="The set of ONNX's operators; else torch's.")] = None,
+    opset: Annotated[
+        int | None, typer.Option(min=1, help="The set of ONNX's operators, 18 to 25; else torch's.")
+    ] = None,
     quantize: Annotated[
         Literal["int8", "fp16"] | None,
         typer.Option(help="Also a smaller file beside it, refused where it loses too much; what both take is shown."),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amalgam.errors import RequestError, WorkError, nearest
-from amalgam.tokens import Reading, series, texts_in
+from amalgam.tokens import BESIDE, Reading, series, texts_in
 
 Floats = NDArray[np.float32]
 
@@ -30,7 +30,8 @@ class Student:
 
     Args:
         path: what `amalgam export` wrote.
-        tokenizer: of a student of texts that were read by a tokenizer, where that is on this machine, if elsewhere.
+        tokenizer: of a student of texts that were read by a tokenizer, its name or where it is on this machine; None
+            takes the one that the file names, which may be a copy in `tokenizer` beside it, or in `student/tokenizer`.
 
     Attributes:
         labels: the names of its L outputs.
@@ -61,7 +62,9 @@ class Student:
         self._type = _TYPES.get(entry.type, np.float32)
         self._masks = self._told("preprocessing", {}).get("nan") == "missing"
         texts = self._told("texts", None)
-        self._reading = None if texts is None else Reading(texts["longest"], tokenizer or texts["tokenizer"])
+        self._reading = None
+        if texts is not None:
+            self._reading = Reading(texts["longest"], tokenizer or _tokenizer_near(Path(path), texts["tokenizer"]))
         column = {label: place for place, label in enumerate(self.labels)}
         self._spans = [(min(column[label] for label in classes), len(classes)) for classes in self.tasks.values()]
 
@@ -160,6 +163,11 @@ class Student:
     def _numbers(self, texts: Sequence[str]) -> Floats:
         """Texts as series of their words' numbers, as long as the file wants them."""
         assert self._reading is not None
+        if self._reading.tokenizer == BESIDE:
+            raise RequestError(
+                "the student reads texts with a tokenizer of its own, and no copy of it lies in `tokenizer` beside the "
+                "file; name its folder: Student(..., tokenizer=FOLDER)"
+            )
         found = series(self._reading.read(texts).numbers)
         if (steps := self.shape[0]) is None:
             return found
@@ -228,6 +236,12 @@ class Embedding:
     @cached_property
     def _places(self) -> dict[str, int]:
         return {word: place for place, word in enumerate(self.words)}
+
+
+def _tokenizer_near(path: Path, told: str | None) -> str | None:
+    """The tokenizer that a file names; BESIDE where its copy should be near the file and is not."""
+    places = [path.parent / BESIDE, path.parent / "student" / BESIDE] if told == BESIDE else []
+    return next((str(place.resolve()) for place in places if place.is_dir()), told)
 
 
 def _opened(path: Path) -> tuple[Any, Mapping[str, str]]:

@@ -94,7 +94,7 @@ def test_a_file_of_any_length_is_a_teacher_of_any_length(exported: Exported, fol
 @pytest.mark.parametrize("kind", ["text", "path_decoder", "huggingface"])
 def test_texts_are_read_as_they_are(kind: str, exported: Exported, folder: Path) -> None:
     student, path = of(kind, exported, folder)
-    light = edge.Student(path)
+    light = edge.Student(path, tokenizer=student.reading.tokenizer if student.reading else None)
     np.testing.assert_allclose(light.logits(TEXTS), student.logits(TEXTS).numpy(), atol=1e-5)
     with pytest.raises(RequestError, match="text 1 is 3, expected a text; drop it"):
         light.predict(["sky", 3])  # type: ignore[list-item]

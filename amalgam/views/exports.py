@@ -54,9 +54,11 @@ def export_run(
     if given and check in (None, DRAWN):
         raise RequestError("--option says what the file of --check does not say itself; name one")
     from amalgam.export import export, facts
+    from amalgam.export.trace import refuse_opset
     from amalgam.finished import provenance
     from amalgam.student import load
 
+    refuse_opset(opset)
     student, path = load(folder), out if out is not None else folder / run.ONNX
     with shown() as progress:
         real = _real(folder, student, check, given, progress)
