@@ -393,8 +393,9 @@ def export(
         typer.Option(help="Also a smaller file beside it, refused where it loses too much; what both take is shown."),
     ] = None,
     max_drop: Annotated[
-        float, typer.Option(min=0, help="How much of its measure (accuracy, F1) a smaller file may lose.")
-    ] = 0.01,
+        float | None,
+        typer.Option(min=0, max=1, help="How much of its measure (accuracy, F1) a smaller file may lose; else 0.01."),
+    ] = None,
     page: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also a folder that runs the student in a browser, offline.")
     ] = None,
@@ -406,7 +407,9 @@ def export(
     trust_code: Trust = False,
 ) -> None:
     """A student as one ONNX file, checked against torch; an embedding also as word2vec writes them."""
-    from amalgam.views.exports import Page, Smaller, export_run
+    from amalgam.views.exports import export_run
+    from amalgam.views.pages import Page
+    from amalgam.views.smaller import Smaller
 
     smaller = Smaller(quantize, max_drop, trust_code)
     export_run(run, out, check, option or [], opset, force, smaller, Page(page, runtime))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +25,7 @@ from amalgam.explain import Explanation
 from amalgam.fingerprint import of_file, of_rows
 from amalgam.journal import Journal
 from amalgam.labels import LabelSpace
+from amalgam.modelcard import README
 from amalgam.panel import Panel
 from amalgam.parts import IN_MEMORY, Parts, apportion, leaks, rows_for
 from amalgam.pipeline import assemble, seen_by, untrained
@@ -36,6 +38,8 @@ from amalgam.student import Student, load
 
 if TYPE_CHECKING:
     from amalgam.export import Provenance
+    from amalgam.export.shrink import Shrunk
+    from amalgam.timings import Timing
 
 
 def evaluate_again(
@@ -173,6 +177,43 @@ def provenance(folder: Path) -> Provenance:
     told = json.loads(report.read_text(encoding="utf-8"))["teachers"] if report.is_file() else []
     teachers = tuple({key: one.get(key) for key in ("name", "licence", "fingerprint")} for one in told)
     return Provenance(read(str(folder)).strategy["name"], of_file(folder / run.RECIPE), teachers)
+
+
+def record_export(folder: Path, facts: Mapping[str, str | int | float]) -> None:
+    """Note the facts of a run's own exported file in its report; see `_record`."""
+    _record(folder, export=dict(facts))
+
+
+def record_smaller(folder: Path, found: Shrunk, timings: Sequence[Timing]) -> None:
+    """Note what became of a run's student in a smaller file in the run's report; see `_record`.
+
+    Args:
+        folder: the run directory.
+        found: the smaller file.
+        timings: what both files and the teachers took.
+    """
+    lost = found.drop
+    facts = {
+        "file": found.path.name, "bytes": found.path.stat().st_size, "made": found.how, "rows measured": lost.rows,
+        f"{lost.measure}, fp32": lost.before, lost.measure: lost.after, "rows decided alike": lost.alike,
+    }  # fmt: skip
+    _record(folder, smaller=facts, timings=tuple(timings))
+
+
+def _record(folder: Path, **facts: Any) -> None:
+    """Write a run's report anew with further facts; nothing where there is none, as beside a saved student.
+
+    A model card that somebody has edited stays as it is.
+    """
+    from amalgam.report import Report, card
+    from amalgam.thumbnails import Thumbnails
+
+    if not run.finished(folder):
+        return
+    before, path = Report.read(folder), folder / README
+    after = before.model_copy(update=facts)
+    edited = path.is_file() and path.read_text(encoding="utf-8") != card(before)
+    after.write(folder, Thumbnails.read(folder), carded=not edited)
 
 
 def _strategy(recipe: Recipe) -> Strategy[Any]:

@@ -59,6 +59,7 @@ SEES = {
     "anchors": {"teacher"},
     "classes": set(),
     "calibration": {"classes", "metrics"},
+    "timings": {"results"},
     "figures": {"figures", "results"},
     "strategy": {"classes", "labels", "losses", "panel", "signals", "teacher"},
     "training": {"classes", "errors", "files", "losses", "progress", "signals", "training"},
@@ -122,6 +123,7 @@ SEES = {
         "signals",
         "student",
         "tokens",
+        "timings",
     },
     "page": {"errors", "files", "page", "progress", "store", "thumbnails", "tokens"},
     "transfer": {
