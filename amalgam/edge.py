@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amalgam.errors import RequestError, WorkError, nearest
+from amalgam.errors import AmalgamError, RequestError, WorkError, nearest
 from amalgam.tokens import BESIDE, Reading, series, texts_in
 
 Floats = NDArray[np.float32]
@@ -46,7 +46,7 @@ class Student:
     """
 
     def __init__(self, path: str | Path, *, tokenizer: str | None = None) -> None:
-        self._run, self.about = _opened(Path(path))
+        self._run, self.about = opened(Path(path))
         if "amalgam.ids" in self.about:
             raise RequestError(f"{path} is an embedding of words; open it with amalgam.edge.Embedding")
         if "amalgam.labels" not in self.about:
@@ -191,7 +191,7 @@ class Embedding:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._run, self.about = _opened(Path(path))
+        self._run, self.about = opened(Path(path))
         if "amalgam.words" not in self.about:
             raise RequestError(f"{path} is no embedding that amalgam exported with its words; export it again")
         self.words: tuple[str, ...] = tuple(json.loads(self.about["amalgam.words"]))
@@ -244,8 +244,12 @@ def _tokenizer_near(path: Path, told: str | None) -> str | None:
     return next((str(place.resolve()) for place in places if place.is_dir()), told)
 
 
-def _opened(path: Path) -> tuple[Any, Mapping[str, str]]:
-    """A file as onnxruntime runs it, and its metadata."""
+def opened(path: Path) -> tuple[Any, Mapping[str, str]]:
+    """A file as onnxruntime runs it, and its metadata.
+
+    Raises:
+        RequestError: no such file, a damaged one, or onnxruntime is not installed.
+    """
     try:
         import onnxruntime
     except ImportError:
@@ -256,21 +260,21 @@ def _opened(path: Path) -> tuple[Any, Mapping[str, str]]:
         raise RequestError(f"{path} is no file; name what amalgam export wrote, such as runs/ant-1/student.onnx")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is raised, it need not be printed as well
-    with _refused(f"{path} is no ONNX file that onnxruntime can run; export it again"):
+    with _refused(f"{path} is no ONNX file that onnxruntime can run; export it again", RequestError):
         run = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return run, run.get_modelmeta().custom_metadata_map
 
 
 @contextmanager
-def _refused(why: str) -> Iterator[None]:
+def _refused(why: str, kind: type[AmalgamError] = WorkError) -> Iterator[None]:
     """What onnxruntime fails with becomes a sentence."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     kinds = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
     try:
         yield
-    except tuple(getattr(state, kind) for kind in kinds) as error:
-        raise WorkError(f"{why} ({' '.join(str(error).split())[:200]})") from None
+    except tuple(getattr(state, name) for name in kinds) as error:
+        raise kind(f"{why} ({' '.join(str(error).split())[:200]})") from None
 
 
 def _require_values(values: Floats, masks: bool) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from amalgam import run, strategies
+from amalgam import datasets, run, strategies
 from amalgam.annotations import renamed
 from amalgam.classes import probabilities
 from amalgam.collect import learner, vote
@@ -35,6 +35,7 @@ from amalgam.recipe import Recipe, TransferRecipe, read
 from amalgam.signals import Rows
 from amalgam.strategy import Strategy
 from amalgam.student import Student, load
+from amalgam.tokens import Reading
 
 if TYPE_CHECKING:
     from amalgam.export import Provenance
@@ -127,10 +128,12 @@ class Real:
     Attributes:
         measured: rows that the student was measured on; those it learned from where nothing is annotated.
         learned: rows that it learned from.
+        sources: the SPECs of the data that they were read from, and how.
     """
 
     measured: Rows
     learned: Rows
+    sources: tuple[tuple[str, DataOptions], ...] = ()
 
 
 def real_rows(folder: Path, progress: Progress) -> Real:
@@ -144,13 +147,37 @@ def real_rows(folder: Path, progress: Progress) -> Real:
         try:
             own = None if isinstance(recipe, TransferRecipe) else _strategy(recipe).labels()
             parts = apportion(recipe, progress=progress, own=own)
-            return Real(parts.learn if parts.test is None else parts.test, parts.learn)
+            data = recipe.data
+            sources = [(data.source, data.options), *((one.source, one.options) for one in data.join)]
+            sources += [] if data.held_out is None else [(data.held_out, data.held_out_options or data.options)]
+            return Real(parts.learn if parts.test is None else parts.test, parts.learn, tuple(sources))
         except RequestError as error:
             why = str(error)
     raise RequestError(
         f"the rows of {folder} cannot be read again to check the export with ({why}); name others with --check DATA, "
         "or go without real rows: --check drawn"
     )
+
+
+def texts_behind(rows: Rows, sources: Sequence[tuple[str, DataOptions]]) -> list[str | None]:
+    """The texts (N,) that rows of words' numbers were read from, found again in their data by these very numbers.
+
+    Args:
+        rows: N texts.
+        sources: see `Real`.
+
+    Returns:
+        Of each row a text; None where none has its numbers.
+
+    Raises:
+        RequestError: data that cannot be read.
+    """
+    reading, found = rows.texts or Reading(), dict[tuple[float, ...], str]()
+    for spec, options in sources:
+        texts = datasets.load(spec, options).texts
+        found |= zip(map(tuple, reading.read(texts).numbers), texts, strict=True)
+    values = rows.inputs(slice(None))[..., 0]
+    return [found.get(tuple(row[~row.isnan()].tolist())) for row in values]
 
 
 def teachers_of(folder: Path, *, trust: bool, progress: Progress) -> Panel:

@@ -125,7 +125,7 @@ SEES = {
         "tokens",
         "timings",
     },
-    "page": {"errors", "files", "page", "progress", "store", "thumbnails", "tokens"},
+    "page": {"edge", "errors", "files", "page", "progress", "results", "sheets", "store", "thumbnails", "tokens"},
     "transfer": {
         "classes",
         "datasets",

@@ -81,11 +81,12 @@ def _real(
     """Who reads real rows, once; None for drawn ones, as of a student that no run made."""
     from amalgam import run
     from amalgam.finished import Real, real_rows
-    from amalgam.parts import rows_for
+    from amalgam.parts import as_read, rows_for
 
     def others(data: str) -> Real:
-        rows = rows_for(student, data, options(None, assignments=given))
-        return Real(rows, rows)
+        read = as_read(student, options(None, assignments=given))
+        rows = rows_for(student, data, read)
+        return Real(rows, rows, ((data, read),))
 
     if check is not None and check != DRAWN:
         return cache(lambda: others(check))

@@ -38,15 +38,22 @@ class Page:
 
 def rows_page(folder: Path, student: Student, graph: Path, real: Callable[[], Real], asked: Page) -> None:
     """A page that runs a file of a student, with some of its rows to begin with."""
+    import torch
+
     from amalgam.export.rows import annotated_as, spread
+    from amalgam.finished import texts_behind
     from amalgam.page import About, Samples
 
     whole = real().measured
     rows = whole.take(spread(len(whole), _SHOWN))
+    texts = texts_behind(rows, real().sources) if rows.texts is not None else []
+    if any(texts):  # such as somebody can read; of further data nobody knows what it was
+        kept = [place for place, text in enumerate(texts) if text]
+        rows, texts = rows.take(torch.tensor(kept)), [texts[place] for place in kept]
     told = annotated_as(rows, student.labels)
     said = () if told is None else [", ".join(student.labels[at] for at in (row == 1).nonzero()[0]) for row in told]
     samples = Samples(
-        inputs=rows.inputs(slice(None)).numpy(), features=student.features,
+        inputs=rows.inputs(slice(None)).numpy(), features=student.features, texts=[text for text in texts if text],
         names=[f"row {number}" for number in rows.ids.tolist()], said=said,
     )  # fmt: skip
     _page(graph, samples, About(*_of(folder)), asked)
