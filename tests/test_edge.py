@@ -20,7 +20,7 @@ from amalgam import edge
 from amalgam.adapters.onnx import load
 from amalgam.embeddings.graph import export as export_words
 from amalgam.embeddings.words import WordVectors
-from amalgam.errors import AmalgamError, RequestError
+from amalgam.errors import RequestError
 from amalgam.export import facts, session
 from amalgam.labelgraph.walked import in_words
 from amalgam.student import Student, build
