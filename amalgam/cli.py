@@ -385,14 +385,17 @@ def export(
         ),
     ] = None,
     option: Options = None,
-    opset: Annotated[int | None, typer.Option(min=1, help="The set of ONNX's operators; else torch's.")] = None,
+    opset: Annotated[
+        int | None, typer.Option(min=1, help="The set of ONNX's operators, 18 to 25; else torch's.")
+    ] = None,
     quantize: Annotated[
         Literal["int8", "fp16"] | None,
         typer.Option(help="Also a smaller file beside it, refused where it loses too much; what both take is shown."),
     ] = None,
     max_drop: Annotated[
-        float, typer.Option(min=0, help="How much of its measure (accuracy, F1) a smaller file may lose.")
-    ] = 0.01,
+        float | None,
+        typer.Option(min=0, max=1, help="How much of its measure (accuracy, F1) a smaller file may lose; else 0.01."),
+    ] = None,
     page: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also a folder that runs the student in a browser, offline.")
     ] = None,
@@ -404,7 +407,9 @@ def export(
     trust_code: Trust = False,
 ) -> None:
     """A student as one ONNX file, checked against torch; an embedding also as word2vec writes them."""
-    from amalgam.views.exports import Page, Smaller, export_run
+    from amalgam.views.exports import export_run
+    from amalgam.views.pages import Page
+    from amalgam.views.smaller import Smaller
 
     smaller = Smaller(quantize, max_drop, trust_code)
     export_run(run, out, check, option or [], opset, force, smaller, Page(page, runtime))

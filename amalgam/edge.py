@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amalgam.errors import RequestError, WorkError, nearest
-from amalgam.tokens import Reading, series, texts_in
+from amalgam.errors import AmalgamError, RequestError, WorkError, nearest
+from amalgam.tokens import BESIDE, Reading, series, texts_in
 
 Floats = NDArray[np.float32]
 
@@ -30,7 +30,8 @@ class Student:
 
     Args:
         path: what `amalgam export` wrote.
-        tokenizer: of a student of texts that were read by a tokenizer, where that is on this machine, if elsewhere.
+        tokenizer: of a student of texts that were read by a tokenizer, its name or where it is on this machine; None
+            takes the one that the file names, which may be a copy in `tokenizer` beside it, or in `student/tokenizer`.
 
     Attributes:
         labels: the names of its L outputs.
@@ -45,7 +46,7 @@ class Student:
     """
 
     def __init__(self, path: str | Path, *, tokenizer: str | None = None) -> None:
-        self._run, self.about = _opened(Path(path))
+        self._run, self.about = opened(Path(path))
         if "amalgam.ids" in self.about:
             raise RequestError(f"{path} is an embedding of words; open it with amalgam.edge.Embedding")
         if "amalgam.labels" not in self.about:
@@ -61,7 +62,9 @@ class Student:
         self._type = _TYPES.get(entry.type, np.float32)
         self._masks = self._told("preprocessing", {}).get("nan") == "missing"
         texts = self._told("texts", None)
-        self._reading = None if texts is None else Reading(texts["longest"], tokenizer or texts["tokenizer"])
+        self._reading = None
+        if texts is not None:
+            self._reading = Reading(texts["longest"], tokenizer or _tokenizer_near(Path(path), texts["tokenizer"]))
         column = {label: place for place, label in enumerate(self.labels)}
         self._spans = [(min(column[label] for label in classes), len(classes)) for classes in self.tasks.values()]
 
@@ -160,6 +163,11 @@ class Student:
     def _numbers(self, texts: Sequence[str]) -> Floats:
         """Texts as series of their words' numbers, as long as the file wants them."""
         assert self._reading is not None
+        if self._reading.tokenizer == BESIDE:
+            raise RequestError(
+                "the student reads texts with a tokenizer of its own, and no copy of it lies in `tokenizer` beside the "
+                "file; name its folder: Student(..., tokenizer=FOLDER)"
+            )
         found = series(self._reading.read(texts).numbers)
         if (steps := self.shape[0]) is None:
             return found
@@ -183,7 +191,7 @@ class Embedding:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._run, self.about = _opened(Path(path))
+        self._run, self.about = opened(Path(path))
         if "amalgam.words" not in self.about:
             raise RequestError(f"{path} is no embedding that amalgam exported with its words; export it again")
         self.words: tuple[str, ...] = tuple(json.loads(self.about["amalgam.words"]))
@@ -230,8 +238,18 @@ class Embedding:
         return {word: place for place, word in enumerate(self.words)}
 
 
-def _opened(path: Path) -> tuple[Any, Mapping[str, str]]:
-    """A file as onnxruntime runs it, and its metadata."""
+def _tokenizer_near(path: Path, told: str | None) -> str | None:
+    """The tokenizer that a file names; BESIDE where its copy should be near the file and is not."""
+    places = [path.parent / BESIDE, path.parent / "student" / BESIDE] if told == BESIDE else []
+    return next((str(place.resolve()) for place in places if place.is_dir()), told)
+
+
+def opened(path: Path) -> tuple[Any, Mapping[str, str]]:
+    """A file as onnxruntime runs it, and its metadata.
+
+    Raises:
+        RequestError: no such file, a damaged one, or onnxruntime is not installed.
+    """
     try:
         import onnxruntime
     except ImportError:
@@ -242,21 +260,21 @@ def _opened(path: Path) -> tuple[Any, Mapping[str, str]]:
         raise RequestError(f"{path} is no file; name what amalgam export wrote, such as runs/ant-1/student.onnx")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is raised, it need not be printed as well
-    with _refused(f"{path} is no ONNX file that onnxruntime can run; export it again"):
+    with _refused(f"{path} is no ONNX file that onnxruntime can run; export it again", RequestError):
         run = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return run, run.get_modelmeta().custom_metadata_map
 
 
 @contextmanager
-def _refused(why: str) -> Iterator[None]:
+def _refused(why: str, kind: type[AmalgamError] = WorkError) -> Iterator[None]:
     """What onnxruntime fails with becomes a sentence."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     kinds = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
     try:
         yield
-    except tuple(getattr(state, kind) for kind in kinds) as error:
-        raise WorkError(f"{why} ({' '.join(str(error).split())[:200]})") from None
+    except tuple(getattr(state, name) for name in kinds) as error:
+        raise kind(f"{why} ({' '.join(str(error).split())[:200]})") from None
 
 
 def _require_values(values: Floats, masks: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from amalgam import run, strategies
+from amalgam import datasets, run, strategies
 from amalgam.annotations import renamed
 from amalgam.classes import probabilities
 from amalgam.collect import learner, vote
@@ -24,6 +25,7 @@ from amalgam.explain import Explanation
 from amalgam.fingerprint import of_file, of_rows
 from amalgam.journal import Journal
 from amalgam.labels import LabelSpace
+from amalgam.modelcard import README
 from amalgam.panel import Panel
 from amalgam.parts import IN_MEMORY, Parts, apportion, leaks, rows_for
 from amalgam.pipeline import assemble, seen_by, untrained
@@ -33,9 +35,12 @@ from amalgam.recipe import Recipe, TransferRecipe, read
 from amalgam.signals import Rows
 from amalgam.strategy import Strategy
 from amalgam.student import Student, load
+from amalgam.tokens import Reading
 
 if TYPE_CHECKING:
     from amalgam.export import Provenance
+    from amalgam.export.shrink import Shrunk
+    from amalgam.timings import Timing
 
 
 def evaluate_again(
@@ -123,10 +128,12 @@ class Real:
     Attributes:
         measured: rows that the student was measured on; those it learned from where nothing is annotated.
         learned: rows that it learned from.
+        sources: the SPECs of the data that they were read from, and how.
     """
 
     measured: Rows
     learned: Rows
+    sources: tuple[tuple[str, DataOptions], ...] = ()
 
 
 def real_rows(folder: Path, progress: Progress) -> Real:
@@ -140,13 +147,37 @@ def real_rows(folder: Path, progress: Progress) -> Real:
         try:
             own = None if isinstance(recipe, TransferRecipe) else _strategy(recipe).labels()
             parts = apportion(recipe, progress=progress, own=own)
-            return Real(parts.learn if parts.test is None else parts.test, parts.learn)
+            data = recipe.data
+            sources = [(data.source, data.options), *((one.source, one.options) for one in data.join)]
+            sources += [] if data.held_out is None else [(data.held_out, data.held_out_options or data.options)]
+            return Real(parts.learn if parts.test is None else parts.test, parts.learn, tuple(sources))
         except RequestError as error:
             why = str(error)
     raise RequestError(
         f"the rows of {folder} cannot be read again to check the export with ({why}); name others with --check DATA, "
         "or go without real rows: --check drawn"
     )
+
+
+def texts_behind(rows: Rows, sources: Sequence[tuple[str, DataOptions]]) -> list[str | None]:
+    """The texts (N,) that rows of words' numbers were read from, found again in their data by these very numbers.
+
+    Args:
+        rows: N texts.
+        sources: see `Real`.
+
+    Returns:
+        Of each row a text; None where none has its numbers.
+
+    Raises:
+        RequestError: data that cannot be read.
+    """
+    reading, found = rows.texts or Reading(), dict[tuple[float, ...], str]()
+    for spec, options in sources:
+        texts = datasets.load(spec, options).texts
+        found |= zip(map(tuple, reading.read(texts).numbers), texts, strict=True)
+    values = rows.inputs(slice(None))[..., 0]
+    return [found.get(tuple(row[~row.isnan()].tolist())) for row in values]
 
 
 def teachers_of(folder: Path, *, trust: bool, progress: Progress) -> Panel:
@@ -173,6 +204,43 @@ def provenance(folder: Path) -> Provenance:
     told = json.loads(report.read_text(encoding="utf-8"))["teachers"] if report.is_file() else []
     teachers = tuple({key: one.get(key) for key in ("name", "licence", "fingerprint")} for one in told)
     return Provenance(read(str(folder)).strategy["name"], of_file(folder / run.RECIPE), teachers)
+
+
+def record_export(folder: Path, facts: Mapping[str, str | int | float]) -> None:
+    """Note the facts of a run's own exported file in its report; see `_record`."""
+    _record(folder, export=dict(facts))
+
+
+def record_smaller(folder: Path, found: Shrunk, timings: Sequence[Timing]) -> None:
+    """Note what became of a run's student in a smaller file in the run's report; see `_record`.
+
+    Args:
+        folder: the run directory.
+        found: the smaller file.
+        timings: what both files and the teachers took.
+    """
+    lost = found.drop
+    facts = {
+        "file": found.path.name, "bytes": found.path.stat().st_size, "made": found.how, "rows measured": lost.rows,
+        f"{lost.measure}, fp32": lost.before, lost.measure: lost.after, "rows decided alike": lost.alike,
+    }  # fmt: skip
+    _record(folder, smaller=facts, timings=tuple(timings))
+
+
+def _record(folder: Path, **facts: Any) -> None:
+    """Write a run's report anew with further facts; nothing where there is none, as beside a saved student.
+
+    A model card that somebody has edited stays as it is.
+    """
+    from amalgam.report import Report, card
+    from amalgam.thumbnails import Thumbnails
+
+    if not run.finished(folder):
+        return
+    before, path = Report.read(folder), folder / README
+    after = before.model_copy(update=facts)
+    edited = path.is_file() and path.read_text(encoding="utf-8") != card(before)
+    after.write(folder, Thumbnails.read(folder), carded=not edited)
 
 
 def _strategy(recipe: Recipe) -> Strategy[Any]:

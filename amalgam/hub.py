@@ -22,12 +22,14 @@ from amalgam.recipe import written
 from amalgam.report import Known, Report
 from amalgam.report import card as card_of_rows
 from amalgam.student import Student
+from amalgam.tokens import BESIDE
 from amalgam.wordreport import WordReport
 from amalgam.wordreport import card as card_of_words
 
 Model: TypeAlias = Student | WordVectors
 """What a run makes."""
-_NEEDED = ("config.json", "model.safetensors", "trained_on.npy", VECTORS, WORDS)
+_TOKENIZER = tuple(f"{BESIDE[2:]}/{name}" for name in ("tokenizer.json", "tokenizer_config.json"))
+_NEEDED = ("config.json", "model.safetensors", "trained_on.npy", *_TOKENIZER, VECTORS, WORDS)
 _FETCHED = tuple(below + name for name in (*_NEEDED, run.REPORT) for below in ("", f"{run.STUDENT}/"))
 """The files of a repository that are fetched, by their whole names: weights, words and JSON, none that holds code."""
 _OURS = (*_NEEDED, run.REPORT, run.RECIPE, run.ONNX)
@@ -45,11 +47,13 @@ def save_pretrained(model: Model, folder: str | Path) -> Path:
         folder: where; what is there is never overwritten.
 
     Raises:
-        RequestError: the folder holds something, cannot be written, or the model was changed after its run.
+        RequestError: the folder holds something, cannot be written, the model was changed after its run, or a tokenizer
+            that it reads texts with is gone.
     """
     folder, report = Path(folder), _told(model)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise RequestError(f"{folder} holds something already, which is never overwritten; name a new folder")
+    _refuse_unreadable(model)
     with writable(folder, "a new folder of yours"), draft_folder(folder) as made:
         model.save(made)
         onnx = None if report is None or not report.export else _exported(model, report)
@@ -179,6 +183,16 @@ def _told(model: Model) -> Report | WordReport | None:
             "(`save`), load it from there, and publish that: its card then claims nothing that was measured before"
         )
     return report
+
+
+def _refuse_unreadable(model: Model) -> None:
+    """RequestError for a student that nobody could give texts to."""
+    reading = model.reading if isinstance(model, Student) else None
+    if reading is not None and reading.local and not Path(str(reading.tokenizer)).is_dir():
+        raise RequestError(
+            f"the student reads texts with the tokenizer in {reading.tokenizer}, which is gone, and whoever gets the "
+            "student needs it; put it there again"
+        )
 
 
 def _fingerprint(model: Model) -> str:

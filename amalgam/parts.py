@@ -208,13 +208,8 @@ def rows_for(
     Raises:
         RequestError: no such data, or rows of another shape or with other columns.
     """
-    options = options or DataOptions()
-    if student.texts:
-        reading = student.reading or Reading()
-        told = {"longest": reading.longest, "tokenizer": reading.tokenizer, "text": student.features or plain}
-        unset = {key: value for key, value in told.items() if key not in options.model_fields_set}
-        options = options.model_copy(update=unset)
-    elif len(student.shape) == 2 and not student.texts and datasets.ambiguous(data):
+    options = as_read(student, options, plain)
+    if len(student.shape) == 2 and not student.texts and datasets.ambiguous(data):
         options = options.model_copy(update={"series": True})
     if len(student.shape) == 3:
         options = datasets.fitted(data, options, student.shape)
@@ -227,6 +222,16 @@ def rows_for(
             mend = "give it images of that shape; those in files have it with the data options `size` and `channels`"
         raise RequestError(f"the rows of {data} have the shape {shape}, but the student takes {student.shape}; {mend}")
     return rows
+
+
+def as_read(student: Student, options: DataOptions | None, plain: Literal["lines", "plain"] = "plain") -> DataOptions:
+    """Options by which texts are read as a student read those that it learned from, where they say nothing else."""
+    options = options or DataOptions()
+    if not student.texts:
+        return options
+    reading = student.reading or Reading()
+    told = {"longest": reading.longest, "tokenizer": reading.tokenizer, "text": student.features or plain}
+    return options.model_copy(update={key: one for key, one in told.items() if key not in options.model_fields_set})
 
 
 def leaks(panel: Panel, learned: NDArray[np.uint64], test: Rows) -> dict[str, int]:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,10 +41,14 @@ from amalgam.schema import parse
 from amalgam.sheets import fill
 from amalgam.strategy import Grid
 from amalgam.thumbnails import Thumbnails
+from amalgam.timings import Timing, told, weighed
+from amalgam.timings import headings as timed
 from amalgam.transfer.told import Transferred
 
 ANNOTATED = "annotated, of the student's"
 """The part of the data, among `Report.data`, whose annotations the strategy saw."""
+ALIKE = "rows decided alike"
+"""The fact of an exported file that is a share."""
 _MOST_LABELS = 30  # of a teacher, in the model card
 
 __all__ = ["ANNOTATED", "Known", "Report", "card", "machine", "page", "table", "verdict"]
@@ -70,6 +75,8 @@ class Report(BaseModel):
         transfer: of a run with a source, what its classes were worth.
         policy: the history of the stage in which they were learned, where the student was then trained anew.
         export: facts of the exported student; empty when it was not exported.
+        smaller: facts of a smaller file that was made of it; empty when there is none.
+        timings: what its files and its teachers took, measured together when the smaller file was made.
         notes: what a reader must know: what was dropped, repaired, left out.
         settings: the whole recipe, with versions; empty in reports from before it was kept.
     """
@@ -93,6 +100,8 @@ class Report(BaseModel):
     transfer: Transferred | None = None
     policy: tuple[dict[str, int | float | None], ...] = ()
     export: dict[str, str | int | float | None] = {}
+    smaller: dict[str, str | int | float | None] = {}
+    timings: tuple[Timing, ...] = ()
     notes: tuple[str, ...] = ()
     settings: dict[str, Any] = {}
 
@@ -112,18 +121,20 @@ class Report(BaseModel):
         """The report that `to_dict` gave; RequestError names `where` and the first key that is wrong."""
         return parse(cls, content, where)
 
-    def write(self, folder: str | Path, images: Thumbnails | None = None) -> None:
+    def write(self, folder: str | Path, images: Thumbnails | None = None, *, carded: bool = True) -> None:
         """Write `report.html`, `README.md` (the student's model card) and, last, `report.json` into a folder.
 
         Args:
             folder: the run directory.
             images: of the rows that the page shows; kept in `thumbnails.npz`.
+            carded: whether the model card is written.
         """
         folder = Path(folder)
         if images is not None:
             images.write(folder)
         write_text(folder / "report.html", page(self, images))
-        write_text(folder / "README.md", card(self))
+        if carded:
+            write_text(folder / "README.md", card(self))
         # Its presence means that the run is finished.
         write_text(folder / "report.json", json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n")
 
@@ -179,11 +190,13 @@ def page(report: Report, images: Thumbnails | None = None) -> str:
         shades = figures.shades([one.name for one in lines(evaluation)])
         if calibrated := [(one.name, found) for one in lines(evaluation) if (found := _calibrated(one))]:
             drawn["reliability"] = figures.reliability(calibrated, shades)
-        if weighed := weights(evaluation):
-            drawn["weighing"] = figures.size_latency(weighed, shades)
+        if weighing := weights(evaluation):
+            drawn["weighing"] = figures.size_latency(weighing, shades)
         exemplified = [one for one in evaluation.walked[:MOST_WALKED] if one.examples]
         if images is not None and exemplified:
             drawn["walked"] = figures.walked(exemplified, images)
+    if exported := weighed(report.timings):
+        drawn["exported"] = figures.size_latency(exported, {})
     if report.transfer is not None and not math.isnan(report.transfer.alpha):
         drawn["classes"] = figures.class_weights(report.transfer, images)
         drawn["policy"] = figures.policy_curves(report.policy or report.history)
@@ -238,6 +251,12 @@ def _gains(report: Report) -> dict[str, float]:
     return {one.teacher: one.gain for one in report.contributions if not math.isnan(one.gain)}
 
 
+def _facts(facts: Mapping[str, str | int | float | None]) -> dict[str, str]:
+    """Facts of a file as readers see them: what is a share of rows is told in per cent."""
+    shares = {name: f"{value:.2%}" for name, value in facts.items() if name == ALIKE and isinstance(value, int | float)}
+    return {name: shares.get(name, plain(value)) for name, value in facts.items()}
+
+
 def _filled(template: str, report: Report, **more: Any) -> str:
     """A template of this package, filled with a report."""
     evaluation = report.evaluation
@@ -251,6 +270,10 @@ def _filled(template: str, report: Report, **more: Any) -> str:
         task_headings=task_headings(evaluation) if evaluation else [],
         walks=walks(evaluation) if evaluation else [],
         walk_headings=WALKS,
+        exported=_facts(report.export),
+        smaller=_facts(report.smaller),
+        timing_headings=timed(),
+        timings=told(report.timings),
         most_walked=MOST_WALKED,
         verdict=verdict(evaluation) if evaluation else None,
         contradictions=contradictions(evaluation) if evaluation and evaluation.teachers else None,

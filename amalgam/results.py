@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from amalgam.costs import Cost
     from amalgam.evaluation import Evaluation, Line
     from amalgam.labelgraph.walked import Passing
     from amalgam.metrics import Measure
@@ -48,12 +47,11 @@ class Weighed(NamedTuple):
     seconds: float
 
 
-def weights(evaluation: Evaluation, further: Sequence[tuple[str, Cost]] = ()) -> list[tuple[str, list[Weighed]]]:
+def weights(evaluation: Evaluation) -> list[tuple[str, list[Weighed]]]:
     """What models weigh, beside what they take for one row and for 256, of those whose size is known.
 
     Args:
         evaluation: of a run.
-        further: other models, such as exported files: (name, cost).
 
     Returns:
         (what is timed, the models), the student first; nothing where fewer than two models can be told.
@@ -61,7 +59,7 @@ def weights(evaluation: Evaluation, further: Sequence[tuple[str, Cost]] = ()) ->
     models = [(evaluation.student.name, evaluation.student.cost)]
     if evaluation.ensembles and len(evaluation.teachers) > 1:
         models.append(("all teachers", evaluation.ensembles[0].cost))
-    models += [*((one.teacher.name, one.teacher.cost) for one in evaluation.teachers), *further]
+    models += [(one.teacher.name, one.teacher.cost) for one in evaluation.teachers]
     panels = []
     for what, key in (("latency, 1 row", "latency_1"), ("latency, 256 rows", "latency_256")):
         told = [(name, cost.bytes, getattr(cost, key)) for name, cost in models]

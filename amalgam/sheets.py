@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,24 +120,29 @@ def page(comparison: Sheets) -> str:
     return fill("compare.html.jinja", comparison=comparison)
 
 
-def fill(template: str, **content: Any) -> str:
+def fill(
+    template: str, folder: Path = Path(__file__).parent, filters: Mapping[str, Callable[..., str]] | None = None,
+    **content: Any,
+) -> str:  # fmt: skip
     """A template of this package, filled; in pages everything is escaped.
 
     Args:
         template: its file's name; `.html.jinja` makes a page.
+        folder: where it lies.
+        filters: of its own, beside those of all templates.
         content: what it speaks of.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(folder),
         autoescape=template.endswith(".html.jinja"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"cell": cell, "code": code, "literal": literal, "plain": plain}
+    environment.filters |= {"cell": cell, "code": code, "literal": literal, "plain": plain, **(filters or {})}
     return environment.get_template(template).render(**content)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -24,7 +26,7 @@ from amalgam.labels import Tasks, spans_of, told_tasks
 from amalgam.scaling import Scaling
 from amalgam.schema import parse
 from amalgam.signals import Decoded, Rows, StudentOutput
-from amalgam.tokens import Reading, series, texts_in
+from amalgam.tokens import BESIDE, Reading, copy_tokenizer, same_tokenizer, series, texts_in
 
 if TYPE_CHECKING:
     from amalgam.labelgraph.graph import LabelGraph
@@ -130,7 +132,11 @@ class Student(nn.Module, ABC):
                 f"{rows.name} has rows of texts, and the student {name} reads numbers; choose one of texts, such as "
                 "text (of a path_decoder, as its encoder)"
             )
-        if self.reading is not None and rows.texts is not None and self.reading.tokenizer != rows.texts.tokenizer:
+        if (
+            self.reading is not None
+            and rows.texts is not None
+            and not same_tokenizer(self.reading.tokenizer, rows.texts.tokenizer)
+        ):
             raise RequestError(
                 f"the texts of {rows.name} were read by {rows.texts.tokenizer or 'hashing words'}, and the student "
                 f"{name} learns from those read by {self.reading.tokenizer or 'hashing words'}; set the data option "
@@ -216,7 +222,8 @@ class Student(nn.Module, ABC):
         """Write the student into a folder; `amalgam.load` reads it back.
 
         `model.safetensors` and `config.json` are the student; `trained_on.npy` has a number for each row behind it, so
-        that later runs refuse to measure on those rows.
+        that later runs refuse to measure on those rows; `tokenizer/` is a copy of its tokenizer, where that is a folder
+        of this machine. Nothing in them holds a path of it.
         """
         from safetensors.torch import save_file
 
@@ -227,7 +234,7 @@ class Student(nn.Module, ABC):
             "labels": list(self.labels),
             "tasks": {task: list(classes) for task, classes in self.tasks.items()},
             "features": list(self.features),
-            "texts": None if self.reading is None else asdict(self.reading),
+            "texts": None if self.reading is None else asdict(self.reading.told()),
             "settings": self.settings.model_dump(mode="json"),
         }
         with draft(folder / "model.safetensors") as path:
@@ -235,6 +242,8 @@ class Student(nn.Module, ABC):
         if self.seen is not None:
             with draft(folder / _SEEN) as path:
                 np.save(path, self.seen)
+        if self.reading is not None and self.reading.local:
+            _save_tokenizer(str(self.reading.tokenizer), folder / BESIDE)
         write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
         return folder
 
@@ -262,6 +271,17 @@ class Student(nn.Module, ABC):
         from amalgam.hub import push_to_hub
 
         return push_to_hub(self, repo_id, private=private, token=token)
+
+
+def _save_tokenizer(source: str, target: Path) -> None:
+    """Copy a tokenizer, file by file; one that is gone is not there to be copied, and reading texts says so."""
+    if not Path(source).is_dir() or target.resolve() == Path(source):
+        return
+    with tempfile.TemporaryDirectory() as name:
+        copy_tokenizer(source, Path(name))
+        for file in Path(name).iterdir():
+            with draft(target / file.name) as path:
+                shutil.copyfile(file, path)
 
 
 def student_class(name: str) -> type[Student]:
@@ -331,7 +351,7 @@ def load(folder: str | Path, kind: type[Student] | None = None) -> Student:
             student = kind(config["shape"], config["labels"], settings)
         student.load_state_dict(weights)
         student.features = tuple(config.get("features", ()))
-        student.reading = None if config.get("texts") is None else Reading(**config["texts"])
+        student.reading = None if config.get("texts") is None else _reading(folder, **config["texts"])
         one_task = config.get("exclusive", False)  # as students were saved before they had tasks
         student.tasks = told_tasks(config.get("tasks"), one_task, student.labels, f"the student in {folder}")
         if (folder / _SEEN).is_file():
@@ -347,3 +367,8 @@ def load(folder: str | Path, kind: type[Student] | None = None) -> Student:
         raise RequestError(f"the student in {folder} is damaged ({reason}); copy or distil it again") from None
     student.folder = home.resolve()
     return student.eval()
+
+
+def _reading(folder: Path, longest: int, tokenizer: str | None) -> Reading:
+    """How a student in a folder reads texts; its own tokenizer lies there."""
+    return Reading(longest, str((folder / BESIDE).resolve()) if tokenizer == BESIDE else tokenizer)

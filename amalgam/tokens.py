@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import unescape
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ NUMBERS = 2**24
 """Words are numbered below it; float32 holds all of these exactly."""
 LONGEST = 256
 """Words that are read of a text where nobody says how many."""
+BESIDE = "./tokenizer"
+"""What a file calls a tokenizer that was a folder of some machine: a copy of it lies beside the file, or nearby."""
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
@@ -81,8 +85,18 @@ class Reading:
     def __str__(self) -> str:
         """In a sentence, for whoever feeds an exported model."""
         hashed = f"the CRC-32 of each word in lower case, modulo {NUMBERS}; words are letters, digits and apostrophes"
-        how = hashed if self.tokenizer is None else f"the numbers of the tokenizer of {self.tokenizer}"
+        named = None if self.tokenizer is None else Path(self.tokenizer).name if self.local else self.tokenizer
+        how = hashed if named is None else f"the numbers of the tokenizer of {named}"
         return f"texts as {how}; the first {self.longest}, NaN beyond a text's end"
+
+    @property
+    def local(self) -> bool:
+        """Whether its tokenizer is a folder of this machine."""
+        return self.tokenizer is not None and Path(self.tokenizer).is_absolute()
+
+    def told(self) -> Self:
+        """As a file says it, which may go to other machines: without the path of a folder of this one."""
+        return replace(self, tokenizer=BESIDE) if self.local else self
 
     def read(self, texts: Sequence[str]) -> Numbered:
         """The numbers of N texts' first words.
@@ -107,6 +121,30 @@ def series(numbers: Sequence[Sequence[int]]) -> NDArray[np.float32]:
     for row, own in enumerate(numbers):
         found[row, : len(own), 0] = own
     return found
+
+
+def same_tokenizer(one: str | None, other: str | None) -> bool:
+    """Whether two tokenizers (None hashes words) number texts alike: by their names, else by all that they hold.
+
+    Raises:
+        RequestError: what `Reading.read` does.
+    """
+    if one is None or other is None or one == other:
+        return one == other
+    rules = _rules(one)
+    return rules is not None and rules == _rules(other)
+
+
+def _rules(name: str) -> Any:
+    """All that a tokenizer goes by but how much of a text it reads, which `Reading` says; None where it cannot tell."""
+    backend = getattr(_tokenizer(name), "backend_tokenizer", None)
+    told = {} if backend is None else json.loads(backend.to_str())
+    return {key: value for key, value in told.items() if key not in ("truncation", "padding")} or None
+
+
+def copy_tokenizer(source: str, folder: Path) -> None:
+    """Write the files of a tokenizer into a folder that is there; nothing in them tells where it came from."""
+    _tokenizer.__wrapped__(source).save_pretrained(folder)  # a fresh one: the other remembers what it read last
 
 
 @lru_cache(maxsize=4)

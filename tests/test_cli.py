@@ -179,6 +179,9 @@ def test_a_smaller_file_and_a_page_beside_it(
                                  "with --check DATA"),
         (("--page", "p"), "a page begins with some real rows, and there are none; name some with --check DATA"),
         (("--page", "{there}", "--check", "digits"), "{there}"),
+        (("--opset", "99"), "there is no export to opset 99; choose one from 18 to 25, or leave it out"),
+        (("--max-drop", "0.5"), "--max-drop says what a smaller file may lose; ask for one with --quantize int8 or"),
+        (("--quantize", "int8", "--max-drop", "5"), "Invalid value for '--max-drop'"),
         (("--runtime", "p.tgz"), "--runtime is onnxruntime-web for a page; say where the page goes with --page DIR"),
     ],
 )  # fmt: skip

@@ -20,10 +20,10 @@ import torch
 
 from amalgam import __version__, edge
 from amalgam.errors import RequestError, WorkError
-from amalgam.export import Parity, Provenance, compare, export, facts, session
+from amalgam.export import Parity, Provenance, compare, export, facts, session, trace
 from amalgam.export.parity import Session, Where, _undecided
 from amalgam.export.rows import sample, stretched
-from amalgam.export.trace import FIXED, LENGTH, _reason
+from amalgam.export.trace import FIXED, LENGTH, OPSETS, _reason
 from amalgam.fingerprint import of_tensors
 from amalgam.signals import TensorRows
 from amalgam.student import Student, build
@@ -431,7 +431,26 @@ def test_a_class_that_no_process_can_import_is_refused(tmp_path: Path) -> None:
         Local((6,), LABELS).export(tmp_path / "student.onnx", ROWS)
 
 
-def test_an_opset_that_the_exporter_does_not_make_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WorkError, match="torch's exporter made opset 18 of it, not 9; ask for another"):
-        a_student(SPECS["mlp"]).export(tmp_path / "student.onnx", ROWS, opset=9)
+@pytest.mark.parametrize("opset", [1, 17, 26])
+def test_an_opset_that_the_exporter_does_not_make_is_refused(opset: int, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=f"no export to opset {opset}; choose one from 18 to 25, or leave it out"):
+        a_student(SPECS["mlp"]).export(tmp_path / "student.onnx", ROWS, opset=opset)
+
+
+def test_the_opsets_to_choose_from_are_those_of_torchs_converter() -> None:
+    from onnxscript.version_converter import _version_converter as converter
+
+    assert (OPSETS[0], OPSETS[-1]) == (converter.SUPPORTED_MIN_ONNX_OPSET, converter.SUPPORTED_MAX_ONNX_OPSET)
+
+
+def test_the_newest_opset_is_made(tmp_path: Path) -> None:
+    path = a_student(SPECS["joint first"]).export(tmp_path / "student.onnx", ROWS, opset=OPSETS[-1])
+    assert facts(path)["opset"] == OPSETS[-1]
+
+
+def test_an_opset_that_the_converter_fails_at_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with another onnxscript, which keeps the exporter's own and says so in a log alone."""
+    monkeypatch.setattr(trace, "OPSETS", range(18, 99))
+    with pytest.raises(WorkError, match="torch's exporter made opset 18 of it, not 90; ask for another"):
+        a_student(SPECS["mlp"]).export(tmp_path / "student.onnx", ROWS, opset=90)
     assert list(tmp_path.iterdir()) == []

@@ -329,9 +329,6 @@ def test_sizes_and_latencies_of_models_whose_size_is_known_stand_beside_each_oth
         ("latency, 1 row", [("student", 4000, 0.0001), ("all teachers", 20000, 0.002)]),
         ("latency, 256 rows", [("student", 4000, 0.02), ("all teachers", 20000, 0.01)]),
     ]
-    both = weights(found, [("in 8 bits", Cost(None, 1000, None, 0.004))])
-    assert [len(models) for _, models in both] == [2, 3]
-    assert both[1][1][-1] == ("in 8 bits", 1000, 0.004)
     assert weights(replace(found, majority=None, mean=None)) == []  # nothing to be held against
     assert "latency, 1 row" not in Page(page(reported(replace(found, majority=None, mean=None)))).words
 

@@ -59,6 +59,7 @@ SEES = {
     "anchors": {"teacher"},
     "classes": set(),
     "calibration": {"classes", "metrics"},
+    "timings": {"results"},
     "figures": {"figures", "results"},
     "strategy": {"classes", "labels", "losses", "panel", "signals", "teacher"},
     "training": {"classes", "errors", "files", "losses", "progress", "signals", "training"},
@@ -124,8 +125,9 @@ SEES = {
         "signals",
         "student",
         "tokens",
+        "timings",
     },
-    "page": {"errors", "files", "page", "progress", "store", "thumbnails", "tokens"},
+    "page": {"edge", "errors", "files", "page", "progress", "results", "sheets", "store", "thumbnails", "tokens"},
     "transfer": {
         "classes",
         "datasets",

@@ -18,8 +18,11 @@ from onnx import TensorProto, helper, numpy_helper
 from amalgam.errors import RequestError, WorkError
 from amalgam.export import timing
 from amalgam.export.gate import Drop, drop, refuse
-from amalgam.export.shrink import shrink
-from amalgam.export.timing import Latency, Timing, ensemble, of_callable, of_file, shown
+from amalgam.export.shrink import Shrunk, shrink
+from amalgam.export.timing import ensemble, of_callable, of_file
+from amalgam.finished import record_export, record_smaller
+from amalgam.report import Known, Report
+from amalgam.timings import Latency, Timing, headings, told, weighed
 
 ROWS = np.array([[3, 1, 0, -1], [0, 2, 1, 1], [1, 0, 4, -2], [5, 1, 0, 2]], dtype=np.float32)
 """Logits: what a file of the identity says of them."""
@@ -198,8 +201,8 @@ def test_calls_are_warmed_up_bounded_and_summed_up(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("amalgam.export.timing.time", SimpleNamespace(perf_counter=lambda: now[0]))
     found = timing._latency(ask, ROWS, 1.0)
     assert (found.batch, found.median, found.calls) == (4, pytest.approx(0.01), calls[0] - 2)
-    assert calls[0] == 20
-    assert found.p95 == pytest.approx(np.quantile([0.01] * 17 + [9.0], 0.95))
+    assert calls[0] == 2 + timing.LEAST  # the time was over before
+    assert found.p95 == pytest.approx(np.quantile([0.01] * 19 + [9.0], 0.95))
     calls[0] = 2
     assert timing._latency(ask, ROWS, 0.0).calls == timing.LEAST
 
@@ -224,14 +227,18 @@ def test_the_ensemble_asks_every_teacher_with_the_stated_threads() -> None:
 
 
 def test_timings_as_a_table() -> None:
-    latencies = (Latency(1, 0.00012, 0.0034, 9), Latency(32, 0.012, 0.5, 9))
-    assert shown([Timing("fp32", 1_500_000, 2, latencies), Timing("teachers", None, 1, latencies)]) == (
-        ["model", "size", "1 row: median, p95", "32 rows: median, p95", "threads"],
-        [
-            ["fp32", "1.5 MB", "0.12 ms, 3.40 ms", "12 ms, 500 ms", "2"],
-            ["teachers", "–", "0.12 ms, 3.40 ms", "12 ms, 500 ms", "1"],
-        ],
-    )
+    latencies = (Latency(1, 0.00012, 0.0034, 4099), Latency(32, 0.012, 0.5, 20))
+    every = [Timing("fp32", 1_500_000, 2, latencies), Timing("teachers", None, 1, latencies)]
+    assert headings() == ["model", "size", "1 row: median, p95, calls", "32 rows: median, p95, calls", "threads"]
+    assert told(every) == [
+        ["fp32", "1.5 MB", "0.12 ms, 3.40 ms, 4,099", "12 ms, 500 ms, 20", "2"],
+        ["teachers", "–", "0.12 ms, 3.40 ms, 4,099", "12 ms, 500 ms, 20", "1"],
+    ]
+    assert weighed(every) == []  # one alone says nothing
+    assert weighed([*every, Timing("int8", 4000, 1, latencies)]) == [
+        ("latency, 1 row", [("fp32", 1_500_000, 0.00012), ("int8", 4000, 0.00012)]),
+        ("latency, 32 rows", [("fp32", 1_500_000, 0.012), ("int8", 4000, 0.012)]),
+    ]
 
 
 def test_a_file_that_is_no_graph_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -240,3 +247,50 @@ def test_a_file_that_is_no_graph_is_named(tmp_path: Path, capfd: pytest.CaptureF
         of_file("x", tmp_path / "x.onnx", ROWS)
     assert str(caught.value).startswith(f"onnxruntime cannot run {tmp_path / 'x.onnx'}: ")
     assert capfd.readouterr() == ("", "")
+
+
+SHRUNK = Drop("F1 micro", True, 0.9, 0.8875, 358, 0.9972, 0.3)
+
+
+def a_run(folder: Path) -> Report:
+    report = Report(
+        recipe="sea", strategy="kd", created="2026", student=Known(name="mlp", labels=("a",)), teachers=(),
+        export={"file": "student.onnx", "rows decided alike": 1.0},
+    )  # fmt: skip
+    report.write(folder)
+    return report
+
+
+def test_what_an_export_measures_is_in_the_runs_report_and_card(tmp_path: Path) -> None:
+    a_run(tmp_path)
+    small = tmp_path / "student.int8.onnx"
+    small.write_bytes(b"12345")
+    latencies = (Latency(1, 0.00012, 0.0034, 4099), Latency(32, 0.012, 0.5, 20))
+    timings = (
+        Timing("fp32", 9000, 1, latencies),
+        Timing("int8", 5, 1, latencies),
+        Timing("teacher", None, 1, latencies),
+    )
+    record_smaller(tmp_path, Shrunk(small, "int8, dynamic", SHRUNK, timings[:2]), timings)
+    record_export(tmp_path, {"file": "student.onnx", "opset": 21, "rows decided alike": 0.9961})
+    report = Report.read(tmp_path)
+    assert report.timings == timings
+    assert (report.smaller["F1 micro, fp32"], report.smaller["F1 micro"], report.smaller["bytes"]) == (0.9, 0.8875, 5)
+    assert report.export["opset"] == 21
+    page, readme = ((tmp_path / name).read_text() for name in ("report.html", "README.md"))
+    assert "<td>0.12 ms, 3.40 ms, 4,099</td>" in page
+    assert page.count("<svg") == 1  # both files beside each other
+    assert "<dt>rows decided alike</dt><dd>99.61%</dd>" in page  # no bare 1, which would be a row
+    assert "| `int8` | `5 B` | `0.12 ms, 3.40 ms, 4,099` | `12 ms, 500 ms, 20` | `1` |" in readme
+    assert "- F1 micro: `0.8875`" in readme
+
+
+def test_a_card_that_somebody_edited_stays_and_where_nothing_ran_nothing_is_written(tmp_path: Path) -> None:
+    a_run(tmp_path / "run")
+    (tmp_path / "run" / "README.md").write_text("mine")
+    record_export(tmp_path / "run", {"opset": 21})
+    assert (tmp_path / "run" / "README.md").read_text() == "mine"
+    assert Report.read(tmp_path / "run").export == {"opset": 21}
+    (tmp_path / "saved").mkdir()
+    record_export(tmp_path / "saved", {"opset": 21})
+    assert list((tmp_path / "saved").iterdir()) == []

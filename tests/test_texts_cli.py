@@ -13,9 +13,14 @@ import pytest
 import torch
 
 import amalgam
+from amalgam import datasets
+from amalgam.datasets import DataOptions
+from amalgam.finished import Real, texts_behind
+from amalgam.page import Samples
 from amalgam.parts import rows_for
 from amalgam.student import build
 from amalgam.tokens import Reading, series
+from amalgam.views import pages
 from tests.conftest import Cli
 
 GRAPH = """
@@ -151,3 +156,29 @@ def test_a_teacher_of_numbers_is_refused(folder: Path) -> None:
 
     with pytest.raises(amalgam.RequestError, match=r"teacher .* reads numbers, and arrays has texts"):
         amalgam.distill([Numbers()], ["it barks", "it purrs", "so"], "kd", student="text")
+
+
+def test_texts_are_found_again_by_their_numbers_alone(folder: Path) -> None:
+    (folder / "cut.txt").write_text("a b c d\na b c\nplain words\n")
+    (folder / "other.txt").write_text("Plain, WORDS!\n")
+    options = DataOptions(text="plain", longest=3)
+    rows = datasets.load("cut.txt", options).rows
+    assert texts_behind(rows, [("cut.txt", options)]) == ["a b c", "a b c", "plain words"]
+    assert texts_behind(rows.take(torch.tensor([2, 0])), [("other.txt", options)]) == ["Plain, WORDS!", None]
+
+
+def test_what_a_page_is_given_has_the_texts_of_its_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[Samples]()
+    monkeypatch.setattr(pages, "_page", lambda graph, samples, *_: asked.append(samples))
+    student = build({"name": "text", "vectors": 50, "embedding": 4, "hidden": 4}, (5, 1), tuple(SAID), "test")
+    options = DataOptions(text=("text",), tasks=("kind",))
+    rows = datasets.load("texts.csv", options).rows
+    real = Real(rows, rows, (("texts.csv", options),))
+    pages.rows_page(folder, student, folder / "student.onnx", lambda: real, pages.Page(folder / "page", None))
+    (samples,) = asked
+    with (folder / "texts.csv").open(newline="") as stream:
+        written = [row["text"] for row in csv.DictReader(stream)]
+    assert len(samples.texts) == len(rows)
+    assert [written[int(name.split()[1])] for name in samples.names] == samples.texts
+    assert samples.inputs is not None
+    np.testing.assert_array_equal(samples.inputs, series(Reading().read(samples.texts).numbers))

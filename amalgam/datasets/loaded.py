@@ -137,11 +137,13 @@ class Loaded:
         rows: the data.
         features: names of the inputs' columns; empty where the data has none.
         notes: what a report must mention: columns left out, values filled, duplicate rows, labels without a row.
+        texts: of data that holds texts, all of them as they were written.
     """
 
     rows: Rows
     features: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 def narrowed(loaded: Loaded, only: Sequence[str], name: str) -> Loaded:

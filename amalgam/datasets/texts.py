@@ -133,4 +133,4 @@ def _finish(found: Table, texts: Sequence[str], options: DataOptions) -> Loaded:
         texts=reading,
         values=torch.from_numpy(series([own for own in words if own])),
     )
-    return Loaded(rows, found.features, (*notes, *described(rows)))
+    return Loaded(rows, found.features, (*notes, *described(rows)), tuple(texts))

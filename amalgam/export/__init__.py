@@ -12,7 +12,7 @@ from amalgam.errors import RequestError, WorkError
 from amalgam.export.described import Provenance, describe, facts, refuse_another
 from amalgam.export.parity import Parity, compare, session
 from amalgam.export.rows import sample, stretched
-from amalgam.export.trace import LENGTH, other_lengths, tracing
+from amalgam.export.trace import LENGTH, other_lengths, refuse_opset, tracing
 from amalgam.files import draft, writable
 from amalgam.signals import Rows
 from amalgam.student import Student
@@ -45,17 +45,18 @@ def export(
             while the student is traced. None draws 256 from a fixed seed with the scaling's own mean and spread, which
             are no real rows; the metadata say so.
         tolerance: the largest difference of an output.
-        opset: of the graph, from 18 on; None leaves it to torch's exporter.
+        opset: of the graph, one of `trace.OPSETS`; None leaves it to torch's exporter.
         made: where the student comes from.
         force: replace whatever file is there; else only an export of this very student is replaced.
 
     Raises:
-        RequestError: rows of another shape, NaN or none; a path that cannot be written, does not end in `.onnx`, or is
-            another file.
+        RequestError: rows of another shape, NaN or none; an opset that torch's exporter does not make; a path that
+            cannot be written, does not end in `.onnx`, or is another file.
         WorkError: the exporter fails, or the file differs from torch; no file is left.
     """
     if path.suffix != ".onnx":  # a recipe or a report is not replaced by a slip
         raise RequestError(f"{path} does not end in .onnx and was not written; name a file such as student.onnx")
+    refuse_opset(opset)
     if not force:
         refuse_another(path, student)
     with writable(path), draft(path) as graph:

@@ -73,7 +73,7 @@ def describe(
         "amalgam.outputs": json.dumps([_end(one) for one in model.graph.output]),
         **({} if fixed is None else {"amalgam.fixed": f"series of {student.shape[0]} steps alone: {fixed}"}),
         **({} if not student.features else {"amalgam.features": json.dumps(student.features)}),
-        **({} if reading is None else {"amalgam.texts": json.dumps(asdict(reading))}),
+        **({} if reading is None else {"amalgam.texts": json.dumps(asdict(reading.told()))}),
         "amalgam.exclusive": json.dumps(student.exclusive),
         "amalgam.tasks": json.dumps({task: list(classes) for task, classes in student.tasks.items()}),
         **({} if student.graph is None else {"amalgam.nodes": json.dumps(student.graph.paths.nodes)}),

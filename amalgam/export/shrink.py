@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from amalgam.export.gate import MAX_DROP, Drop, drop, refuse
 from amalgam.export.quantise import How, note, quantised
-from amalgam.export.timing import Timing, of_file
+from amalgam.export.timing import of_file
 from amalgam.files import draft, writable
+from amalgam.timings import Timing
 
 Floats = NDArray[np.float32]
 

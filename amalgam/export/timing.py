@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,49 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amalgam.errors import RequestError, WorkError
+from amalgam.timings import BATCHES, Latency, Timing
 
 if TYPE_CHECKING:
     from amalgam.panel import Panel
 
 Floats = NDArray[np.float32]
-BATCHES = (1, 32)
-"""The batch sizes that are timed: a device's single row, and a server's batch."""
-LEAST = 5
-"""Repeats at least, of what takes longer than all of its seconds."""
-
-
-@dataclass(frozen=True)
-class Latency:
-    """How long one call took, in seconds.
-
-    Attributes:
-        batch: rows of the call.
-        median: of all calls.
-        p95: what 95 of 100 calls did not exceed.
-        calls: how many were timed.
-    """
-
-    batch: int
-    median: float
-    p95: float
-    calls: int
-
-
-@dataclass(frozen=True)
-class Timing:
-    """What a model takes to keep and to ask, on the CPU.
-
-    Attributes:
-        name: of the model.
-        bytes: of its file, or of what it keeps in memory; None where that is not known.
-        threads: that it computes with.
-        latencies: of `BATCHES`, in that order.
-    """
-
-    name: str
-    bytes: int | None
-    threads: int
-    latencies: tuple[Latency, ...]
+LEAST = 20
+"""Calls at least, of what takes longer than all of its seconds: of fewer, 95 of 100 would be all but none."""
 
 
 def opened(path: Path, threads: int = 1) -> Callable[[Floats], Floats]:
@@ -145,22 +109,6 @@ def _latency(ask: Callable[[Floats], object], inputs: Floats, seconds: float) ->
         ask(inputs)
         times.append(time.perf_counter() - begin)
     return Latency(len(inputs), float(np.median(times)), float(np.quantile(times, 0.95)), len(times))
-
-
-def shown(timings: Sequence[Timing]) -> tuple[list[str], list[list[str]]]:
-    """Headings and a row of texts for each timing, for a table in a terminal or a report."""
-    from amalgam.results import duration, storage
-
-    headings = ["model", "size", *(f"{batch} row{'s' * (batch > 1)}: median, p95" for batch in BATCHES), "threads"]
-    return headings, [
-        [
-            one.name,
-            "–" if one.bytes is None else storage(one.bytes),
-            *(f"{duration(at.median)}, {duration(at.p95)}" for at in one.latencies),
-            str(one.threads),
-        ]
-        for one in timings
-    ]
 
 
 @contextmanager

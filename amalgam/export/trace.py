@@ -28,6 +28,8 @@ BATCH, TIME = "batch", "time"
 """What the sizes of a graph are called that may be any."""
 TRACED = 2
 """Rows of the example that is traced; never one of the batch sizes of the check."""
+OPSETS = range(18, 26)
+"""The sets of ONNX's operators that torch's exporter, which makes 18, can turn that into."""
 FIXED = (
     "its forward makes a Python number of the batch size, which fixes the graph to one size; "
     "write inputs.shape[0] instead of len(inputs)"
@@ -43,6 +45,14 @@ def other_lengths(student: Student, steps: int) -> tuple[int, ...]:
         return ()
     near = (steps // 2, steps + max(1, steps // 3))
     return tuple(one for one in near if one and one != steps and student.accepts((one, *student.shape[1:])))
+
+
+def refuse_opset(opset: int | None) -> None:
+    """RequestError for a set of operators that torch's exporter does not make; None leaves it to the exporter."""
+    if opset is not None and opset not in OPSETS:
+        raise RequestError(
+            f"there is no export to opset {opset}; choose one from {OPSETS[0]} to {OPSETS[-1]}, or leave it out"
+        )
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from amalgam.edge import opened
 from amalgam.errors import RequestError
 from amalgam.tokens import Reading
 
@@ -58,8 +58,7 @@ class Exported:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Open a file; RequestError for none, or one that is not amalgam's."""
-        session = _opened(path)
-        every = session.get_modelmeta().custom_metadata_map
+        session, every = opened(path)
         about = {key.removeprefix("amalgam."): said for key, said in every.items() if key.startswith("amalgam.")}
         words = "ids" in about
         if not words and not {"labels", "preprocessing", "exclusive"} <= set(about):
@@ -90,11 +89,6 @@ class Exported:
         """Whether NaN in its inputs means a missing value."""
         return bool(json.loads(self.about["preprocessing"])["nan"] == "missing")
 
-    @property
-    def input_in_words(self) -> str:
-        """What it says of its inputs."""
-        return str(json.loads(self.about["preprocessing"])["input"])
-
     @cached_property
     def reading(self) -> Reading | None:
         """How it reads texts; None where its inputs are numbers.
@@ -102,15 +96,14 @@ class Exported:
         Raises:
             RequestError: texts that a tokenizer reads, which no page can run.
         """
-        told = self.input_in_words
-        if not told.startswith("texts as "):
+        told = json.loads(self.about.get("texts", "null"))
+        if told is None:
             return None
-        longest = re.search(r"; the first (\d+),", told)
-        reading = Reading(int(longest[1]) if longest else 0)
-        if str(reading) != told:
+        reading = Reading(**told)
+        if reading.tokenizer is not None:
             raise RequestError(
-                f"{self.path} reads {told}; a page can hash words but runs no tokenizer, so distil a student of words "
-                "(without the data option `tokenizer`)"
+                f"{self.path} reads texts with a tokenizer; a page can hash words but runs no tokenizer, so distil a "
+                "student of words (without the data option `tokenizer`)"
             )
         return reading
 
@@ -170,18 +163,3 @@ class Exported:
 
 def _agree(wanted: Sequence[int | None], given: Sequence[int]) -> bool:
     return all(side in (None, there) for side, there in zip(wanted, given, strict=True))
-
-
-def _opened(path: Path) -> Any:
-    """onnxruntime's session of a file."""
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # a failure is raised, it need not be printed as well
-    failures = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile, state.NotImplemented)
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except failures as error:
-        said = " ".join(str(error).split())[:200]
-        raise RequestError(f"{path} cannot be run ({said}); make the file with `amalgam export`") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html.entities import html5
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,8 @@ from amalgam.page.examples import Examples
 from amalgam.page.exported import Exported
 from amalgam.page.folders import PAGE
 from amalgam.page.samples import About, Samples, Vocabulary
+from amalgam.results import storage
+from amalgam.sheets import fill
 
 STUDENT, EXAMPLES, WORDS, ENTITIES = "student.onnx", "examples.bin", "words.txt", "entities.json"
 _OWN = Path(str(files("amalgam.page")))
@@ -55,7 +57,9 @@ def write(
     if way["kind"] == "text":
         (folder / ENTITIES).write_text(json.dumps(html5), encoding="ascii")
     known = _known(student, way, examples, dependence, about, folder)
-    (folder / "index.html").write_text(_filled("index.html.jinja", page=known), encoding="utf-8")
+    (folder / "index.html").write_text(
+        fill("index.html.jinja", _OWN / "templates", _FILTERS, page=known), encoding="utf-8"
+    )
     listed = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} | {PAGE}
     told = json.dumps({**known, "files": sorted(listed)}, ensure_ascii=False, allow_nan=False)
     (folder / PAGE).write_text(told, encoding="utf-8")
@@ -120,22 +124,6 @@ def _decision(student: Exported) -> str:
     return "Marked is the likeliest of each task, and every other label above 50 %."
 
 
-def _filled(template: str, **content: Any) -> str:
-    """A template of this room, filled; everything in it is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_OWN / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"breakable": _breakable, "signed": _signed, "size": _size, "without": _without}
-    return environment.get_template(template).render(**content)
-
-
 def _breakable(name: str) -> str:
     """A name that may be broken after its underscores, where a phone has no room for it; escaped."""
     from markupsafe import Markup
@@ -155,6 +143,9 @@ def _signed(value: float | None) -> str:
     return "0.00" if abs(value) < 0.005 else f"{value:+.2f}".replace("-", "−")
 
 
-def _size(count: int) -> str:
-    """Bytes as people read them."""
-    return f"{count / 2**20:.1f} MB" if count >= 2**20 else f"{max(1, round(count / 2**10))} kB"
+_FILTERS: Mapping[str, Callable[..., str]] = {
+    "breakable": _breakable,
+    "signed": _signed,
+    "size": storage,
+    "without": _without,
+}

@@ -65,10 +65,12 @@ class HuggingFace(Student):
                 f"{settings.model} reads {self.most} parts of words at most, and the texts have {self.shape[0]}; set "
                 f"the data option `longest` to {self.most}"
             )
-        model = str(Path(settings.model).resolve()) if Path(settings.model).is_dir() else settings.model
-        self.reading = Reading(min(self.most, LONGEST), model)
-        # One that is read back has its weights in its folder, and needs no hub.
-        self.settings = settings.model_copy(update={"model": model, "pretrained": False, "config": own.to_diff_dict()})
+        place = Path(settings.model)
+        self.reading = Reading(min(self.most, LONGEST), str(place.resolve()) if place.is_dir() else settings.model)
+        # One that is read back has its weights in its folder, and needs no hub; a path is nobody's business there.
+        name = place.resolve().name if place.is_dir() else settings.model
+        config = {key: value for key, value in own.to_diff_dict().items() if key != "_name_or_path"}
+        self.settings = settings.model_copy(update={"model": name, "pretrained": False, "config": config})
         self.drop = nn.Dropout(settings.dropout)
         self.decide = nn.Linear(int(own.hidden_size), len(self.labels))
 

@@ -22,6 +22,7 @@ from amalgam.labelgraph.graph import LabelGraph, require_nodes
 from amalgam.labelgraph.tree import LOWEST, Tree, block_log_softmax, places
 from amalgam.signals import Decoded, Rows, StudentOutput
 from amalgam.student import Student, build, settings_of
+from amalgam.tokens import Reading
 
 
 class PathDecoder(Student):
@@ -87,7 +88,7 @@ class PathDecoder(Student):
         for name, weight in self.encoder.named_parameters():  # its head is never asked
             weight.requires_grad_(not name.startswith(("head", "decide")))
         del self._modules["scaling"]  # the encoder's, see below
-        self.masks, self.texts, self.reading = self.encoder.masks, self.encoder.texts, self.encoder.reading
+        self.masks, self.texts = self.encoder.masks, self.encoder.texts
         name = str(settings.encoder["name"]).partition(":")[0]  # as it was built: weights that it learned are its own
         built = {"name": name, **self.encoder.settings.model_dump(mode="json")}
         self.settings = settings.model_copy(update={"encoder": built})
@@ -129,6 +130,15 @@ class PathDecoder(Student):
     def scaling(self) -> Any:  # type: ignore[override]
         """The encoder's."""
         return self.encoder.scaling
+
+    @property
+    def reading(self) -> Reading | None:
+        """How its texts were read: as the encoder's."""
+        return self.encoder.reading
+
+    @reading.setter
+    def reading(self, reading: Reading | None) -> None:
+        self.encoder.reading = reading
 
     def accepts(self, shape: Sequence[int]) -> bool:
         """What the encoder accepts."""

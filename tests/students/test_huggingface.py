@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 import torch
 
 import amalgam
-from amalgam import datasets
+from amalgam import datasets, edge
 from amalgam.datasets import DataOptions
 from amalgam.errors import RequestError
+from amalgam.report import Known, Report
 from amalgam.signals import TensorRows
 from amalgam.student import build
-from amalgam.tokens import Reading
+from amalgam.tokens import Reading, copy_tokenizer, same_tokenizer
 
 pytest.importorskip("transformers")
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "green", "sky", "leaf", "##s", "the", "a"]
@@ -81,9 +83,63 @@ def test_it_is_read_back_without_its_folder(model: Path, tmp_path: Path) -> None
     torch.testing.assert_close(amalgam.load(tmp_path / "student").logits(rows), wanted)
 
 
+GRAPH = {"root": "r", "edges": {"r": ["a", "b"]}, "groups": {"g": ["a", "b"]}, "labels": {"x": ["a", "b"]}}
+
+
+@pytest.mark.parametrize("kind", ["huggingface", "path_decoder"])
+def test_what_is_published_tells_no_path_of_this_machine_and_reads_texts_elsewhere(
+    kind: str, model: Path, tmp_path: Path
+) -> None:
+    home, texts = tmp_path / "secret" / "bert", ["the sky", "red leafs"]
+    shutil.copytree(model, home)
+    named = {"name": "huggingface", "model": str(home)}
+    spec = named if kind == "huggingface" else {"name": kind, "graph": GRAPH, "encoder": named}
+    torch.manual_seed(0)
+    own = build(spec, (8, 1), ("a", "b"), "test").eval()
+    own.reading = Reading(8, str(home))
+    wanted = own.logits(texts)
+    own.save(tmp_path / "run" / "student")
+    told = Known.of(own, kind)
+    Report(recipe="sky", strategy="kd", created="2026", student=told, teachers=(), export={"a": 1}).write(
+        tmp_path / "run"
+    )
+    loaded = amalgam.load(tmp_path / "run")
+    loaded.export(tmp_path / "run" / "student.onnx", np.full((3, 8, 1), 5.0, np.float32))
+    loaded.refuse(TensorRows(values=torch.full((3, 8, 1), 12.0), texts=Reading(tokenizer=str(home)), name="x.csv"))
+
+    made = loaded.save_pretrained(tmp_path / "made")
+    shutil.rmtree(home.parent)
+    shutil.rmtree(tmp_path / "run")
+    written = {path.relative_to(made).as_posix(): path.read_bytes() for path in made.rglob("*") if path.is_file()}
+    assert {"config.json", "student.onnx", "README.md", "report.json", "tokenizer/tokenizer.json"} <= set(written)
+    assert [name for name, content in written.items() if b"secret" in content or bytes(tmp_path) in content] == []
+    again = amalgam.load(made)
+    torch.testing.assert_close(again.logits(texts), wanted)
+    np.testing.assert_allclose(edge.Student(made / "student.onnx").logits(texts), wanted.numpy(), atol=1e-5)
+
+    shutil.rmtree(made / "tokenizer")
+    with pytest.raises(RequestError, match=r"no copy of it lies in `tokenizer` beside the file; .*tokenizer=FOLDER"):
+        edge.Student(made / "student.onnx").logits(texts)
+    light = edge.Student(made / "student.onnx", tokenizer=str(model))
+    np.testing.assert_allclose(light.logits(texts), wanted.numpy(), atol=1e-5)
+    with pytest.raises(RequestError, match=r"the tokenizer in .*tokenizer, which is gone, and whoever gets the"):
+        again.save_pretrained(tmp_path / "another")
+
+
+def test_tokenizers_are_the_same_that_number_texts_alike(model: Path, tmp_path: Path) -> None:
+    copy_tokenizer(str(model), tmp_path)
+    Reading(3, str(model)).read(["a sky and another"])  # how much it read last does not count
+    assert same_tokenizer(str(model), str(tmp_path))
+    assert same_tokenizer(None, None)
+    assert not same_tokenizer(None, str(model))
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path, other)
+    (other / "tokenizer.json").write_text((other / "tokenizer.json").read_text().replace('"leaf"', '"loaf"'))
+    assert not same_tokenizer(str(model), str(other))
+
+
 def test_it_is_an_encoder_of_a_path_decoder(model: Path) -> None:
-    graph = {"root": "r", "edges": {"r": ["a", "b"]}, "groups": {"g": ["a", "b"]}, "labels": {"x": ["a", "b"]}}
-    spec = {"name": "path_decoder", "graph": graph, "encoder": {"name": "huggingface", "model": str(model)}}
+    spec = {"name": "path_decoder", "graph": GRAPH, "encoder": {"name": "huggingface", "model": str(model)}}
     own = build(spec, (8, 1), ("a", "b"), "test")
     assert own.logits(["the sky", "red"]).shape == (2, 2)
     assert own.settings.encoder["pretrained"] is False  # type: ignore[attr-defined]  # it is read back without the hub
