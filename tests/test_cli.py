@@ -179,6 +179,7 @@ def test_a_smaller_file_and_a_page_beside_it(
                                  "with --check DATA"),
         (("--page", "p"), "a page begins with some real rows, and there are none; name some with --check DATA"),
         (("--page", "{there}", "--check", "digits"), "{there}"),
+        (("--page", "p", "--check", "digits"), "which comes from npm, and there is no npm on this machine"),
         (("--opset", "99"), "there is no export to opset 99; choose one from 18 to 25, or leave it out"),
         (("--max-drop", "0.5"), "--max-drop says what a smaller file may lose; ask for one with --quantize int8 or"),
         (("--quantize", "int8", "--max-drop", "5"), "Invalid value for '--max-drop'"),
@@ -190,6 +191,8 @@ def test_what_a_device_cannot_be_given_is_said_before_any_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("amalgam.export.export", None)  # would be called
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("AMALGAM_HOME", str(tmp_path / "home"))
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "mine").write_text("")
     code, _, err = cli("export", run / "student", *(one.format(there=tmp_path / "there") for one in asked))

@@ -98,9 +98,14 @@ def _real(
 def refuse_early(
     student: Student, path: Path, real: Callable[[], Real] | None, smaller: Smaller, page: Page, force: bool
 ) -> None:
-    """What can be refused before any work: no real rows where they are needed, and outputs that are there."""
+    """What can be refused before any work: no real rows or runtime where they are needed, outputs that are there.
+
+    Raises:
+        RequestError: any of these.
+        WorkError: npm fails, which brings the runtime.
+    """
     from amalgam.export.described import refuse_another
-    from amalgam.page import folders
+    from amalgam.page import folders, runtime
 
     if smaller.how is not None:
         if real is None:
@@ -113,6 +118,7 @@ def refuse_early(
         if real is None:
             raise RequestError("a page begins with some real rows, and there are none; name some with --check DATA")
         folders.refuse_others(page.folder)
+        runtime.found(page.package)
 
 
 def show(files: Sequence[Mapping[str, Any]]) -> None:
