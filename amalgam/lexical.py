@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from amalgam import run, store, strategies, wordtests
 from amalgam.embeddings import Lexicon, align, specs
 from amalgam.embeddings.graph import LARGEST, export, size_of
+from amalgam.embeddings.maskout import all_pairs, some_pairs
 from amalgam.embeddings.method import Learn, MetaEmbedding
-from amalgam.embeddings.relations import Common, Relations, all_pairs, some_pairs, units
+from amalgam.embeddings.relations import Common, Relations, units
 from amalgam.embeddings.words import WordVectors
 from amalgam.errors import RequestError, WorkError, listed
 from amalgam.fingerprint import fingerprint, of_array, of_code

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from amalgam import wordtests
 from amalgam.embeddings import Lexicon
-from amalgam.embeddings.relations import Common, Relations, difference, groups_of, units
+from amalgam.embeddings.maskout import difference
+from amalgam.embeddings.relations import Common, Relations, groups_of, units
 from amalgam.embeddings.words import WordVectors
 from amalgam.journal import Journal
 from amalgam.recipe import WordRecipe

@@ -15,8 +15,9 @@ import torch
 from accelerate import Accelerator
 
 from amalgam.embeddings import Lexicon, align, from_arrays
+from amalgam.embeddings.maskout import all_pairs
 from amalgam.embeddings.model import Embedding, GaussNewton
-from amalgam.embeddings.relations import Relations, all_pairs, groups_of, reach
+from amalgam.embeddings.relations import Relations, groups_of, reach
 from amalgam.signals import Loss, TensorRows
 from amalgam.training.settings import Training
 from amalgam.training.trainer import fit

@@ -26,6 +26,7 @@ from amalgam.progress import Silent
 from amalgam.recipe import WordRecipe, read_any
 from amalgam.wordreport import WordReport
 from tests.conftest import Cli
+from tests.page import made as pages
 
 QUICK = ("--set", "training.epochs=3", "--set", "student.width=20")
 
@@ -249,6 +250,22 @@ def test_gensim_reads_what_is_exported(run: Path, cli: Cli, tmp_path: Path) -> N
         assert np.array_equal(read["film"], amalgam.load_words(run)["film"])
     code, _, err = cli("export", run, "--out", tmp_path / "w.csv")
     assert (code, "should end in .onnx" in err) == (2, True)
+
+
+def test_a_page_of_words_is_built_and_refused_before_any_file_without_npm(
+    run: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages.pretend(monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("AMALGAM_HOME", str(tmp_path / "home"))
+    asked = ("export", run, "--out", tmp_path / "w.onnx", "--page", tmp_path / "page")
+    code, _, err = cli(*asked)
+    assert (code, "there is no npm on this machine" in err) == (2, True)
+    assert not (tmp_path / "w.onnx").exists()
+    code, out, err = cli(*asked, "--runtime", pages.package(tmp_path / "package.tgz"))
+    assert code == 0, err
+    assert f"lies in {tmp_path / 'page'}; look at it with" in out
+    assert (tmp_path / "page" / "words.txt").is_file()
 
 
 def test_evaluate_asks_again(run: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -486,7 +503,7 @@ def test_sources_are_asked_for_their_words_in_lower_case_where_the_vocabulary_is
 
 
 def test_what_is_counted_while_training() -> None:
-    from amalgam.embeddings.relations import all_pairs, some_pairs
+    from amalgam.embeddings.maskout import all_pairs, some_pairs
     from amalgam.losses import stepwise
 
     asked = ((all_pairs, 1), (all_pairs, 3), (some_pairs, 2), (stepwise, 1))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
+
+import psutil
 
 from amalgam.errors import RequestError
 
@@ -26,7 +27,7 @@ def require_room(numbers: Callable[[int], int], width: int) -> None:
     """
     there = memory()
     needed = _SINGLE * numbers(width)
-    if there is None or needed <= there:
+    if needed <= there:
         return
     most = bisect_right(range(1, width), there, key=lambda d: _SINGLE * numbers(d))
     possible = (
@@ -40,10 +41,8 @@ def require_room(numbers: Callable[[int], int], width: int) -> None:
     )
 
 
-def memory() -> int | None:
-    """Bytes of memory that this process may have; None where nothing tells."""
-    if not hasattr(os, "sysconf"):  # Windows
-        return None
-    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def memory() -> int:
+    """Bytes of memory that this process may have: the machine's, or fewer in a container."""
     told = _LIMIT.read_text().strip() if _LIMIT.is_file() else ""
+    physical = int(psutil.virtual_memory().total)
     return min(physical, int(told)) if told.isdigit() else physical

@@ -14,10 +14,11 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from amalgam.embeddings.lexicon import ABSENT, Lexicon
+from amalgam.embeddings.maskout import all_pairs, some_pairs
 from amalgam.embeddings.method import Learn, MetaEmbedding
 from amalgam.embeddings.model import Embedding, GaussNewton
 from amalgam.embeddings.pairs import listed_pairs, with_neighbours, written_together
-from amalgam.embeddings.relations import Common, Relations, all_pairs, groups_of, reach, some_pairs, units
+from amalgam.embeddings.relations import Common, Relations, groups_of, reach, units
 from amalgam.embeddings.room import require_room
 from amalgam.errors import RequestError, listed
 from amalgam.signals import Loss
@@ -58,7 +59,7 @@ class SimME(MetaEmbedding):
         title="SimME: Similarity-Preserving Meta-Embedding",
         where="knowledge-amalgamation, chapter 2, Eqs. (1)–(5)",
         equations=(1, 2, 3, 4, 5),
-        files=("embeddings/model.py", "embeddings/relations.py"),
+        files=("embeddings/model.py", "embeddings/relations.py", "embeddings/maskout.py"),
     )
     trains: ClassVar[bool] = True
     curve: ClassVar[str] = (

@@ -12,7 +12,7 @@ from rich.text import Text
 from amalgam.errors import RequestError
 from amalgam.progress import shown
 from amalgam.views.console import columns, console, options
-from amalgam.views.pages import Page, rows_page, words_page
+from amalgam.views.pages import Page, ready, rows_page, words_page
 from amalgam.views.smaller import Smaller, beside, quantise
 from amalgam.views.words import export_words, none_of
 
@@ -44,6 +44,7 @@ def export_run(
         raise RequestError("--max-drop says what a smaller file may lose; ask for one with --quantize int8 or fp16")
     if run.is_of_words(folder):
         none_of({"--check": check, "--option": given or None, "--opset": opset, "--quantize": smaller.how}, folder)
+        ready(page)
         made = export_words(folder, out, force)
         if page.folder is not None:
             words_page(folder, made, page)
@@ -105,7 +106,6 @@ def refuse_early(
         WorkError: npm fails, which brings the runtime.
     """
     from amalgam.export.described import refuse_another
-    from amalgam.page import folders, runtime
 
     if smaller.how is not None:
         if real is None:
@@ -114,11 +114,9 @@ def refuse_early(
             )
         if not force:
             refuse_another(beside(path, smaller.how), student)
-    if page.folder is not None:
-        if real is None:
-            raise RequestError("a page begins with some real rows, and there are none; name some with --check DATA")
-        folders.refuse_others(page.folder)
-        runtime.found(page.package)
+    if page.folder is not None and real is None:
+        raise RequestError("a page begins with some real rows, and there are none; name some with --check DATA")
+    ready(page)
 
 
 def show(files: Sequence[Mapping[str, Any]]) -> None:

@@ -36,6 +36,20 @@ class Page:
     package: Path | None
 
 
+def ready(asked: Page) -> None:
+    """What a page needs is fetched into the cache, before any work that would be in vain without.
+
+    Raises:
+        RequestError: something else is in the folder, or there is no onnxruntime-web.
+        WorkError: npm fails.
+    """
+    from amalgam.page import folders, runtime
+
+    if asked.folder is not None:
+        folders.refuse_others(asked.folder)
+        runtime.found(asked.package)
+
+
 def rows_page(folder: Path, student: Student, graph: Path, real: Callable[[], Real], asked: Page) -> None:
     """A page that runs a file of a student, with some of its rows to begin with."""
     import torch
@@ -74,7 +88,7 @@ def _page(graph: Path, content: Samples | Vocabulary, about: About, asked: Page)
 
     assert asked.folder is not None
     with shown() as progress:
-        made = build(graph, asked.folder, content, about, package=asked.package, progress=progress)
+        made = build(graph, asked.folder, content, about, progress=progress)
     console().print(Text(f"A page of {made.bytes / 1e6:.1f} MB lies in {made.folder}; look at it with"))
     console().print(Text(f"    python -m http.server --directory {shlex.quote(str(made.folder))}"))
 

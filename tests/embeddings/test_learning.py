@@ -11,8 +11,9 @@ import torch
 from accelerate import Accelerator
 
 from amalgam.embeddings import Lexicon, align, from_arrays
+from amalgam.embeddings.maskout import all_pairs
 from amalgam.embeddings.model import Embedding
-from amalgam.embeddings.relations import Relations, all_pairs, groups_of, units
+from amalgam.embeddings.relations import Relations, groups_of, units
 from amalgam.errors import RequestError
 from amalgam.progress import Silent
 from amalgam.signals import TensorRows

@@ -9,19 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from amalgam.embeddings import Lexicon, align, from_arrays
-from amalgam.embeddings import relations as relations_module
+from amalgam.embeddings import Lexicon, align, from_arrays, maskout
+from amalgam.embeddings.maskout import all_pairs, difference, distinct, some_pairs
 from amalgam.embeddings.model import Embedding
 from amalgam.embeddings.relations import (
     Relations,
     Sight,
-    all_pairs,
-    difference,
-    distinct,
     groups_of,
     held_out,
     opposite,
-    some_pairs,
 )
 from tests.reference import simme as slow
 
@@ -60,10 +56,10 @@ def learned(made: Embedding) -> tuple[list[list[float]], list[float]]:
     return made.weight.tolist(), made.bias.tolist()
 
 
-@pytest.fixture(params=[2, 3, 342])
+@pytest.fixture(params=[2, 3, 256])
 def tile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """So many words are multiplied at once: several tiles, the last of them narrower, or one alone."""
-    monkeypatch.setattr(relations_module, "_TILE", request.param)
+    monkeypatch.setattr(maskout, "_TILE", request.param)
     return int(request.param)
 
 

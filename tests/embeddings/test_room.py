@@ -43,15 +43,9 @@ def test_where_there_is_no_room_for_any_width_words_are_too_many(small: Callable
         require_room(partial(numbers, 1000), 10)
 
 
-def test_a_machine_that_does_not_tell_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "memory", lambda: None)
-    require_room(partial(numbers, 1000), 10**9)
-
-
 def test_a_containers_limit_is_less_than_the_machines_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "_LIMIT", tmp_path / "memory.max")
     physical = memory()
-    assert physical is not None
     (tmp_path / "memory.max").write_text("max\n")
     assert memory() == physical
     (tmp_path / "memory.max").write_text("1048576\n")

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from amalgam.embeddings import Lexicon, align, from_arrays
+from amalgam.embeddings.maskout import all_pairs
 from amalgam.embeddings.model import GaussNewton
-from amalgam.embeddings.relations import Common, Relations, all_pairs, reach
+from amalgam.embeddings.relations import Common, Relations, reach
 from amalgam.errors import RequestError
 from amalgam.strategies.average import Average
 from amalgam.strategies.simme import SimME, mapped
