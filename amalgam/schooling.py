@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -116,7 +117,8 @@ def trained(
 ) -> Path:
     """The folder of a teacher trained on annotated rows as a student is, with the annotations as targets.
 
-    From the store, else trained now, by all processes together; part of its own rows stops it early.
+    From the store, else trained now, by all processes together; part of its own rows stops it early. Its card says how
+    many seconds it took.
 
     Args:
         name: what the teacher is called.
@@ -144,18 +146,25 @@ def trained(
     there = [store.folder("teachers", key) is not None]
     broadcast_object_list(there)  # the main process decides, so that no process trains alone
     if not there[0]:
+        began = time.monotonic()
         teacher = _train(name, rows, spec, settings, seed, accelerator, progress, where, tasks or {})
         teacher.seen = of_each_row(rows)
+        about = {"teacher": name, "rows": len(rows), "data": rows.name, "seconds": round(time.monotonic() - began, 3)}
 
         def write(folder: Path) -> None:
             teacher.save(folder)
 
         if accelerator.is_main_process:
-            store.put_folder("teachers", key, write, {"teacher": name, "rows": len(rows), "data": rows.name})
+            store.put_folder("teachers", key, write, about)
         accelerator.wait_for_everyone()
     folder = store.folder("teachers", key)
     assert folder is not None
     return folder
+
+
+def took(folder: Path) -> float:
+    """Seconds that it took to train the teacher of a folder, whenever that was."""
+    return float(store.read_card(folder)["about"]["seconds"])
 
 
 def _train(

@@ -44,7 +44,7 @@ from amalgam.transfer.policy import Policy
 from amalgam.transfer.reward import Reward
 from amalgam.transfer.source import Source, unknown_to
 from amalgam.transfer.target import Target, divided, target_of
-from amalgam.transfer.told import Transferred, told
+from amalgam.transfer.told import Pretraining, Transferred, told
 
 
 def distill(
@@ -110,7 +110,7 @@ def distill(
             if source is not None and (odd := unknown_to(source, space.names)) and len(odd) < len(space.names):
                 journal.note(f"no source has a class named {listed(odd)}: what it is learned from is the target alone")
         with journal.timed("pretraining"):
-            head = begun(student, recipe, method, target, source, accelerator, journal)
+            head, took = begun(student, recipe, method, target, source, accelerator, journal)
         student.seen = _behind(target, source)
         with journal.timed("training"):
             fitted, policy, rewarded = taught(
@@ -134,7 +134,7 @@ def distill(
             history=fitted.history,
             policy=rewarded,
             evaluation=evaluation,
-            transfer=None if source is None else transferred(source, policy),
+            transfer=None if source is None else transferred(source, policy, took),
             export=exported,
         )
         if folder is not None:
@@ -185,23 +185,27 @@ def begun(
     source: Source | None,
     accelerator: Accelerator,
     journal: Journal,
-) -> nn.Module | None:
+) -> tuple[nn.Module | None, Pretraining]:
     """Eq. (3): (α_s, α_t) is (1, 0) in the first N_S steps, which learn the source alone.
 
     The student, in place, begins with what a network of its kind learned in them, and is scaled as that was.
 
     Returns:
-        that network's head for the source's classes; None where nothing was learned, or another source.
+        that network's head for the source's classes, None where nothing was learned, or another source; and the
+        seconds that networks took.
     """
     if source is None or not (method.pretraining or isinstance(method, Beside)):
         student.scaling.fit(target.rows)
-        return None
+        return None, Pretraining()
+
+    took = dict[str, float]()
 
     def taught_by(some: Source) -> Student:
-        return learned(
+        first, took["source" if some is source else "redrawn"] = learned(
             some, recipe.student, method.pretraining, pretraining_of(recipe), recipe.seed,
             accelerator=accelerator, progress=journal.progress, where=f"recipe {recipe.name}, student",
         )  # fmt: skip
+        return first
 
     def ask(some: Source) -> Tensor:
         first = taught_by(some)
@@ -209,7 +213,7 @@ def begun(
 
     first = taught_by(method.begins_with(source, ask, recipe.seed))
     adopt(student, first)
-    return last_of(first) if first.labels == source.rows.labels else None
+    return last_of(first) if first.labels == source.rows.labels else None, Pretraining(**took)
 
 
 def taught(
@@ -272,11 +276,10 @@ def taught(
     return lesson(target, further, "training on all labelled rows", "again"), policy, fitted.history
 
 
-def transferred(source: Source, policy: Policy | None) -> Transferred:
+def transferred(source: Source, policy: Policy | None, took: Pretraining) -> Transferred:
     """What the report says of the source and of the weights of its classes."""
-    if policy is None:
-        return told(source, None, None)
-    return told(source, policy.expected.cpu(), policy.expected_alpha)
+    weights, alpha = (None, None) if policy is None else (policy.expected.cpu(), policy.expected_alpha)
+    return replace(told(source, weights, alpha), pretraining=took)
 
 
 def images_of(source: Source, found: Transferred) -> Thumbnails | None:

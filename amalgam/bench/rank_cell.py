@@ -157,7 +157,7 @@ def measured(table: RankTable, collection: Collection, seed: int, where: str, te
         tell(_OF_SOURCES * place / len(collection.sources), f"source {name}")
         source = annotated({name: halves(one, seed)[0]})
         recipe = recipe_of(table, collection, True, seed, where)
-        network = learned(
+        network, _ = learned(
             source, recipe.student, table.epochs, pretraining_of(recipe), seed,
             accelerator=processes(), progress=Silent(), where=where,
         )  # fmt: skip

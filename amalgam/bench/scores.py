@@ -38,6 +38,8 @@ class Score:
         facts: what the method counted (transfers, contradictions, …), in words; NaN where there was nothing to count.
         epochs: that its student was trained for; 0 without a student.
         seconds: that its targets took, and its share of the training.
+        before: seconds of the networks that a transfer began with, learned now or taken from the store: `source`, of
+            one of the source as it is, and `redrawn`, of one of the source as the method draws it for the target.
         names: of the labels it was measured on, where these are not all of the cell's.
     """
 
@@ -46,6 +48,7 @@ class Score:
     facts: Mapping[str, Number] = field(default_factory=dict)
     epochs: int = 0
     seconds: float = 0.0
+    before: Mapping[str, float] = field(default_factory=dict)
     names: tuple[str, ...] = ()
 
 

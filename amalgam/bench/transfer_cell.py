@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from amalgam import transferring
@@ -61,6 +62,7 @@ def run(table: TransferTable, name: str, seed: int, tell: Tell) -> Cell:
             scores[key] = Score(
                 measures(one_hot(said), test.annotated, said), len(student.labels), facts, len(report.history),
                 round(report.seconds["training"], 3),
+                {} if report.transfer is None else asdict(report.transfer.pretraining),
             )  # fmt: skip
             rows = {"source": report.data.get("source", 0), "students": report.data["learnt from"], "test": len(test)}
             notes |= dict.fromkeys(report.notes)

@@ -12,7 +12,7 @@ from torch import nn
 from amalgam.errors import RequestError
 from amalgam.progress import Progress
 from amalgam.scaling import Unscaled
-from amalgam.schooling import trained
+from amalgam.schooling import took, trained
 from amalgam.student import Student, build, load, student_class
 from amalgam.training.settings import Training
 from amalgam.transfer.source import Source
@@ -38,23 +38,26 @@ def learned(
     accelerator: Accelerator,
     progress: Progress,
     where: str,
-) -> Student:
+) -> tuple[Student, float]:
     """A student of the source's classes, trained so many epochs; from the store, if it was before.
 
     Without epochs it is a new one, whose scaling is that of the source's rows.
+
+    Returns:
+        the student, and the seconds that it took to be trained, whenever that was.
     """
     if not epochs:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             fresh = build(spec, source.rows.shape, source.rows.labels, where)
         fresh.scaling.fit(source.rows)
-        return fresh
+        return fresh, 0.0
     settings = training.model_copy(update={"epochs": epochs, "precision": "no", "tracker": None})
     folder: Path = trained(
         "source", source.rows, spec, settings, seed,
         accelerator=accelerator, progress=progress, where=where, tasks=source.tasks,
     )  # fmt: skip
-    return load(folder)
+    return load(folder), took(folder)
 
 
 def adopt(student: Student, other: Student) -> None:

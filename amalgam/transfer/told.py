@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -31,6 +31,19 @@ class ClassWeight:
 
 
 @dataclass(frozen=True)
+class Pretraining:
+    """What it took to learn the networks that a student begins with: seconds, now or when the store was given them.
+
+    Attributes:
+        source: of a network of the source as it is, which serves any target.
+        redrawn: of one of the source as the method draws it anew for this target.
+    """
+
+    source: float = 0.0
+    redrawn: float = 0.0
+
+
+@dataclass(frozen=True)
 class Transferred:
     """The source of a transfer.
 
@@ -39,12 +52,14 @@ class Transferred:
         rows: how many it has.
         alpha: the mean of α; NaN where nothing weighed it.
         classes: those of the greatest weight first.
+        pretraining: what learning it alone took.
     """
 
     name: str
     rows: int
     alpha: Number
     classes: tuple[ClassWeight, ...]
+    pretraining: Pretraining = field(default_factory=Pretraining)
 
 
 def told(source: Source, weights: Tensor | None, alpha: float | None) -> Transferred:

@@ -59,6 +59,21 @@ def test_a_cell_has_every_way_on_the_target_s_test_rows() -> None:
     assert other.test != cell.test
 
 
+def test_what_was_learned_before_is_told_though_the_store_has_it() -> None:
+    ways = {
+        "l2tl": {"strategy": {"name": "l2tl", "pretraining": 2, "validation": 0.5}},
+        "datl": {"strategy": {"name": "datl", "pretraining": 2}},
+        "unlearned": {"strategy": {"name": "joint", "pretraining": 0, "validation": 0.5}},
+        "alone": {"strategy": {"name": "fine_tuning", "pretraining": 0}, "role": "bound"},
+    }
+    found, again = (transfer_cell.run(small(methods=ways), "digits", 5, lambda share, note: None) for _ in range(2))
+    took = {key: one.before for key, one in found.scores.items()}
+    assert took == {key: one.before for key, one in again.scores.items()}
+    assert took["l2tl"]["source"] == took["datl"]["source"] > 0
+    assert (took["l2tl"]["redrawn"], took["datl"]["redrawn"] > 0) == (0, True)
+    assert took["unlearned"] == took["alone"] == {"source": 0, "redrawn": 0}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
