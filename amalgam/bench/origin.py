@@ -24,8 +24,8 @@ from amalgam.labelgraph import specs
 SHOWING = {
     "__main__", "api", "cli", "compare", "doctor", "edge", "explain", "figures", "finished", "hub", "known",
     "modelcard", "page", "progress", "report", "results", "sheets", "views", "wordreport",
-    "bench.comparison", "bench.conduct", "bench.curves", "bench.diagram", "bench.folder", "bench.notes", "bench.origin",
-    "bench.pages", "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.tasks",
+    "bench.comparison", "bench.conduct", "bench.costs", "bench.curves", "bench.diagram", "bench.folder", "bench.notes",
+    "bench.origin", "bench.pages", "bench.scope", "bench.shown", "bench.significance", "bench.standing", "bench.tasks",
     "bench.terminal", "bench.verdict", "bench.words", "labelgraph.drawing", "labelgraph.picture", "ranking.bubbles",
 }  # fmt: skip
 """Rooms, and modules of others, that order, keep, show or draw and have no part in a cell's numbers."""

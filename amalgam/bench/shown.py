@@ -10,12 +10,13 @@ from typing import Literal
 
 from amalgam.bench import comparison
 from amalgam.bench.comparison import MEASURE, Comparison, Says
+from amalgam.bench.costs import Cost, costs
 from amalgam.bench.notes import caveat
 from amalgam.bench.scores import Cell
 from amalgam.bench.standing import Standing
 from amalgam.bench.word_table import WordTable
 from amalgam.bench.words import ABSENT, chance, decimal, rank, span, spread
-from amalgam.results import Entry, plain
+from amalgam.results import Entry, duration, plain
 from amalgam.sheets import Row, Sheet
 
 _ROLES = ("compared", "variant", "bound")
@@ -91,6 +92,14 @@ def sections(standing: Standing) -> list[Section]:
             "What the methods counted",
             tuple(sheet for method in standing.methods for sheet in counted(standing, method)),
             ("Mean over seeds.",),
+        ),
+        Section(
+            "What it costs",
+            tuple(cost(standing)),
+            (
+                "Mean time over seeds, on the machine of the cells and with what else it did; below it, how many times "
+                "the least of the compared methods' it is. A network of the source as it is serves every target.",
+            ),
         ),
         Section("Settings", (settings(standing),) if standing.cells else ()),
         Section("Methods", (methods(standing),)),
@@ -201,6 +210,21 @@ def counted(standing: Standing, method: str) -> list[Sheet]:
         (one, [Mark(plain(facts[name]) if name in facts else ABSENT) for name in names]) for one, facts in found.items()
     ]
     return [Sheet(standing.table.shown(method), ("setting", *names), (rows,))] if names else []
+
+
+def cost(standing: Standing) -> Iterator[Sheet]:
+    """Transfers' methods × settings in time: with a network of the source at hand, and without."""
+
+    def entry(one: Cost | None) -> Mark:
+        return Mark(ABSENT) if one is None else Mark(duration(one.seconds), under=f"{one.times:.1f} ×")
+
+    for title, at_hand in (("with a network of the source at hand", True), ("from scratch", False)):
+        if took := costs(standing, at_hand):
+            rows = {
+                method: (standing.table.shown(method), [entry(of.get(method)) for of in took.values()])
+                for method in standing.methods
+            }
+            yield Sheet(title, ("method", *took), _blocks(standing, rows))
 
 
 def settings(standing: Standing) -> Sheet:

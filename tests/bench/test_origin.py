@@ -229,7 +229,8 @@ def test_every_module_that_a_cell_needs_counts() -> None:
 def test_every_library_that_a_cell_computes_with_counts() -> None:
     """Others check, lock, find or unpack what is given, and reckon nothing."""
     no_numbers = {
-        "filelock", "google", "huggingface_hub", "joblib", "platformdirs", "pydantic", "safetensors", "skops", "yaml",
+        "filelock", "google", "huggingface_hub", "joblib", "platformdirs", "psutil", "pydantic", "safetensors", "skops",
+            "yaml",
     }  # fmt: skip
     called = {"sklearn": "scikit-learn", "PIL": "Pillow"}
     used = {library for name, tree in modules() if origin.counts(name) for library in libraries(tree)}

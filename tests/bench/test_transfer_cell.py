@@ -139,3 +139,4 @@ def test_a_bench_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
         page = (tmp_path / f"b{curves}" / "table.html").read_text()
         assert page.count("labelled rows of a class") == curves
         assert page.count("How each does with more labelled rows") == curves
+        assert page.count("What it costs") == 1
