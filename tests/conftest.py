@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("AMALGAM_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _warm_exports() -> Iterator[None]:
+    from amalgam.export import trace
+    from tests import warm
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trace, "begun", warm.Forked)
+        yield
 
 
 @pytest.fixture(scope="session")

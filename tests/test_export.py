@@ -28,6 +28,7 @@ from amalgam.fingerprint import of_tensors
 from amalgam.signals import TensorRows
 from amalgam.student import Student, build
 from amalgam.students.mlp import MLP
+from tests import warm
 from tests.students import unexportable as own
 
 LABELS = ("rain", "snow", "fog", "schön")
@@ -81,6 +82,15 @@ def test_the_file_says_what_torch_says_at_every_batch_size(
         np.testing.assert_allclose(run(ROWS[:batch].numpy()), student.logits(ROWS[:batch]).numpy(), atol=1e-5)
     assert student.predict(ROWS).any()
     assert 0 <= compare(path, student, ROWS.numpy()).difference < 1e-5
+
+
+def test_a_process_that_begins_with_nothing_imported_makes_the_same_file(
+    exported: dict[str, tuple[Student, Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student, path = exported["mlp"]
+    monkeypatch.setattr(trace, "begun", warm.COLD)
+    export(student, tmp_path / "cold.onnx", made=Provenance("ant", "0" * 64, TEACHERS))
+    assert (tmp_path / "cold.onnx").read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -145,6 +155,7 @@ def in_the_child(folder: Path, monkeypatch: pytest.MonkeyPatch, forward: str) ->
         f"mlp.MLP.forward = lambda self, inputs: {forward}\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{Path(__file__).parents[1]}")
+    monkeypatch.setattr(trace, "begun", warm.COLD)
 
 
 def test_a_graph_that_is_wrong_at_another_batch_size_is_refused(

@@ -15,9 +15,10 @@ import torch
 
 from amalgam.adapters.onnx import load
 from amalgam.errors import WorkError
-from amalgam.export import compare, export, facts
+from amalgam.export import compare, export, facts, trace
 from amalgam.students.path_decoder import PathDecoder
 from amalgam.teacher import Card
+from tests import warm
 from tests.labelgraph.drawn import BRITISH
 
 ROWS = 2 * torch.randn(40, 6, generator=torch.Generator().manual_seed(0)).numpy()
@@ -115,6 +116,7 @@ def test_a_path_that_differs_from_torch_is_refused(
         "PathDecoder.walk = wrong\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parents[1]}")
+    monkeypatch.setattr(trace, "begun", warm.COLD)
     where = "by 2 in the path of row 0, column 0, at a batch of 40 rows"
     with pytest.raises(WorkError, match=f"the exported student differs from torch {where}"):
         export(student, tmp_path / "student.onnx", ROWS)

@@ -12,10 +12,11 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from torch import Tensor
 
@@ -105,7 +106,7 @@ class _Child:
         seen = {} if kind is None else {"PYTHONPATH": os.pathsep.join(str(Path(one).resolve()) for one in sys.path)}
         self._said = folder.parent / "said"
         with self._said.open("wb") as said:
-            self._process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, **seen})
+            self._process = begun(command, said, {**os.environ, **seen})
 
     def reason(self) -> str | None:
         """Why it failed, once it has ended; None where it did not."""
@@ -116,6 +117,11 @@ class _Child:
         """End it, whatever it does."""
         self._process.kill()
         self._process.wait()
+
+
+def begun(command: Sequence[str], said: BinaryIO, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """A process that has begun, and writes into a file what it says."""
+    return subprocess.Popen(command, stdout=said, stderr=said, env=environment)
 
 
 def outputs(student: Student, said: StudentOutput) -> dict[str, Tensor]:
