@@ -259,20 +259,10 @@ def taught(
     beginning = deepcopy(student.state_dict())
     fitted = lesson(learn, coach, "training with the policy", "policy")
     warn(policy, journal)
-    helps, last = True, fitted
-    if method.guard:
-        with_it = reward.of(student, whole=True), deepcopy(student.state_dict())
-        student.load_state_dict(beginning)
-        alone = lesson(learn, None, "training without the source, to compare", "alone")
-        helps = weighed(with_it[0], reward.of(student, whole=True), method, journal)
-        if helps:
-            student.load_state_dict(with_it[1])
-        else:
-            last = alone
     if not method.again:
-        return last, policy, () if helps else fitted.history
+        return fitted, policy, ()
     student.load_state_dict(beginning)
-    further = Coach(source, policy, None, method.source_batch, method.multiple, device) if helps else None
+    further = Coach(source, policy, None, method.source_batch, method.multiple, device)
     return lesson(target, further, "training on all labelled rows", "again"), policy, fitted.history
 
 
@@ -286,17 +276,6 @@ def images_of(source: Source, found: Transferred) -> Thumbnails | None:
     """The rows of a source that a report shows, where they are images."""
     numbered = replace(source.rows, ids=torch.arange(len(source.rows)))
     return taken(numbered, (), (row for one in found.classes[:MOST_CLASSES] for row in one.examples))
-
-
-def weighed(with_it: float, without: float, method: Beside, journal: Journal) -> bool:
-    """Whether rewards with and without the source speak for it; a note where they do not."""
-    if with_it > without:
-        return True
-    journal.note(
-        f"the source does not help: on the target's rows that were held out, {method.reward} is {with_it:.4f} with it "
-        f"and {without:.4f} without, so the student learns the target alone"
-    )
-    return False
 
 
 def warn(policy: Policy, journal: Journal) -> None:

@@ -92,7 +92,7 @@ def series(history: tuple[dict[str, Any], ...], *besides: str) -> dict[str, Any]
 def test_a_tracker_is_told_of_the_policy_in_every_epoch(scalars: Scalars, tmp_path: Path) -> None:
     """While it learns, what it was rewarded by; then, of all labelled rows, what it weighed the source with."""
     short = ("training.epochs=4", "strategy.pretraining=2", "export=false", "training.tracker=tensorboard")
-    asked = recipe.read("l2tl", {}, (*short, "strategy.guard=false"))
+    asked = recipe.read("l2tl", {}, short)
     assert isinstance(asked, recipe.TransferRecipe)
     _, report = transferring.distill(asked, out=tmp_path / "run")
     logs = tmp_path / "run" / "logs"

@@ -216,7 +216,9 @@ def cost(standing: Standing) -> Iterator[Sheet]:
     """Transfers' methods × settings in time: with a network of the source at hand, and without."""
 
     def entry(one: Cost | None) -> Mark:
-        return Mark(ABSENT) if one is None else Mark(duration(one.seconds), under=f"{one.times:.1f} ×")
+        if one is None:
+            return Mark(ABSENT)
+        return Mark(duration(one.seconds), under=f"{one.times:.{1 if one.times >= 1 else 2}f} ×")
 
     for title, at_hand in (("with a network of the source at hand", True), ("from scratch", False)):
         if took := costs(standing, at_hand):

@@ -53,8 +53,6 @@ class Beside(Transfer):
             the mean log-likelihood, which tells more of a few rows (chosen; the paper's are the other two).
         reward_batch: B_P, rows that are asked about in a step.
         validation: share of the target's labelled rows that the reward is told by, and that the student does not learn.
-        guard: whether a student learns the target alone, too, from the same rows, and the source is left where that
-            one's reward is no lower (chosen; the paper has none).
         again: whether the student is then trained anew on all labelled rows, by the policy as it was learned (§5).
     """
 
@@ -70,7 +68,6 @@ class Beside(Transfer):
     reward: Measure = "accuracy"
     reward_batch: PositiveInt = 1024
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    guard: bool = False
     again: bool = True
 
     def policy(self, classes: int) -> Policy:

@@ -41,12 +41,12 @@ class Reward:
             )
 
     @torch.no_grad()
-    def of(self, student: nn.Module, whole: bool = False) -> float:
-        """Eq. (2): the measure R of what the student says of rows of D'_T, a batch of them or the whole."""
+    def of(self, student: nn.Module) -> float:
+        """Eq. (2): the measure R of what the student says of a batch of D'_T."""
         training = student.training
         student.eval()
         inputs, truth = self.inputs, self.truth
-        if len(inputs) > self.size and not whole:
+        if len(inputs) > self.size:
             some = torch.randint(len(inputs), (self.size,)).to(inputs.device)
             inputs, truth = inputs[some], truth[some]
         logits = student(inputs).logits.float()

@@ -50,6 +50,7 @@ def test_the_page_shows_both_and_where_a_way_has_no_time() -> None:
     at_hand, _, scratch = page.partition("### from scratch")
     assert "| L2TL | 40.0 s (4.0 ×) | 40.0 s (4.0 ×) |" in at_hand
     assert "| DATL | 3 min 30 s (1.9 ×) | – |" in scratch
+    assert "| alone | 5.0 s (0.05 ×) |" in scratch
 
 
 def test_what_is_no_transfer_has_no_costs() -> None:

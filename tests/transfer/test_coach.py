@@ -262,13 +262,6 @@ def test_rewards_are_told_in_evaluation_mode() -> None:
     assert not student.training, "it is left as it was"
 
 
-def test_the_whole_is_asked_where_two_students_are_compared() -> None:
-    student, (held, wanted) = Tiny(), drawn(50, TARGET, 2)
-    few, every = (Reward(held, one_hot(wanted, TARGET), ((0, TARGET),), "likelihood", size) for size in (5, 50))
-    assert few.of(student, whole=True) == every.of(student)
-    assert len({few.of(student) for _ in range(5)}) > 1
-
-
 def test_rewards() -> None:
     logits = torch.tensor([[1.0, -1.0], [2.0, 3.0], [-1.0, 4.0]])
     truth = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
