@@ -41,11 +41,12 @@ def test_without_pretraining_a_network_is_new_and_scaled_by_the_source() -> None
     from amalgam.transfer.source import annotated
 
     source = annotated({"s": rows([0, 1, 1, 0])})
-    found = learned(
+    found, seconds = learned(
         source, {"name": "mlp"}, 0, Training(), 1, accelerator=Accelerator(), progress=Silent(), where="here"
     )
     assert float(found.scaling.mean) == pytest.approx(1.5)
     assert found.labels == ("s: a", "s: b")
+    assert seconds == 0
 
 
 def test_a_run_begins_with_the_source_s_network() -> None:
