@@ -180,6 +180,8 @@ def test_a_run_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "accuracy" in said
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert {"reward", "alpha", "source_weight"} <= set(report["policy"][0])
+    assert report["transfer"]["pretraining"]["source"] > 0
+    assert "What the student begins with took" in (tmp_path / "run" / "report.html").read_text()
     status, said, err = cli("evaluate", "run")
     assert status == 0, err
     status, said, err = cli("explain", "run", "--row", "0")
