@@ -27,6 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def _warm_exports() -> Iterator[None]:
+    """Exports are traced by processes that have imported what they need."""
     from amalgam.export import trace
     from tests import warm
 

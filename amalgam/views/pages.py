@@ -43,11 +43,12 @@ def ready(asked: Page) -> None:
         RequestError: something else is in the folder, or there is no onnxruntime-web.
         WorkError: npm fails.
     """
+    if asked.folder is None:
+        return
     from amalgam.page import folders, runtime
 
-    if asked.folder is not None:
-        folders.refuse_others(asked.folder)
-        runtime.found(asked.package)
+    folders.refuse_others(asked.folder)
+    runtime.found(asked.package)
 
 
 def rows_page(folder: Path, student: Student, graph: Path, real: Callable[[], Real], asked: Page) -> None:
