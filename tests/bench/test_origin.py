@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -214,16 +215,31 @@ def test_the_code_of_a_cell_counts_and_that_of_a_page_does_not(tmp_path: Path, m
 
 
 def test_every_module_that_a_cell_needs_counts() -> None:
-    """But for the bars, which a cell does not show, and what publishes a student."""
-    needs = {name: set(imported(tree)) for name, tree in modules()}
+    """But for those that bring what was computed to reports, and what publishes a student."""
+    reached, needs = reached_by_cells()
     assert {*needs, *(name.split(".")[0] for name in needs)} >= origin.SHOWING, "a module was renamed"
-    rooms = {"strategies", "students", "training"}  # found by name
-    new = {"bench.cell", *(name for name in needs if name.split(".")[0] in rooms)}
+    assert {name.split(".")[0] for name in reached if not origin.counts(name)} == {
+        "figures", "known", "modelcard", "progress", "report", "results", "sheets", "wordreport",
+    }  # fmt: skip
+
+
+def test_no_module_of_the_bench_counts_that_no_cell_needs() -> None:
+    """A change of it would have all cells computed anew for nothing."""
+    reached, needs = reached_by_cells()
+    counts = {name for name in needs if name.split(".")[0] == "bench" and origin.counts(name)}
+    assert counts - reached == {"bench", "bench.tables"}
+
+
+def reached_by_cells() -> tuple[set[str], dict[str, set[str]]]:
+    """The modules that the cells of tables import, at one remove or more, and what every module imports."""
+    needs = {name: set(imported(tree)) for name, tree in modules()}
+    rooms = {"adapters", "strategies", "students", "training"}  # found by name
+    new = {name for name in needs if re.fullmatch(r"bench\.(\w+_)?cell", name) or name.split(".")[0] in rooms}
     reached = set[str]()
     while new:
         reached |= new
         new = {other for name in new for other in needs.get(name, ()) if other != "hub"} - reached
-    assert {name for name in reached if not origin.counts(name)} == {"progress"}
+    return reached, needs
 
 
 def test_every_library_that_a_cell_computes_with_counts() -> None:
