@@ -37,7 +37,7 @@ def notes(standing: Standing) -> list[str]:
             )
     for (setting, method), (least, of_seeds) in _fewer(standing).items():
         said.append(f"{table.shown(method)} has numbers of {least} of {plural(of_seeds, 'seed')} in {setting}.")
-    return said + list(dict.fromkeys(f"{cell.setting}: {note}" for cell in standing.computed for note in cell.notes))
+    return said + _told(standing)
 
 
 def caveat(standing: Standing) -> str:
@@ -55,6 +55,15 @@ def caveat(standing: Standing) -> str:
         )
     over_all = "p-values and the critical difference over all blocks are optimistic."
     return f"Measures of one data set depend on each other, so {over_all}" if several else ""
+
+
+def _told(standing: Standing) -> list[str]:
+    """What cells say, each thing once, with all settings that say it."""
+    where = dict[str, dict[str, None]]()
+    for cell in standing.computed:
+        for note in cell.notes:
+            where.setdefault(note, {})[cell.setting] = None
+    return [f"{among(settings)}: {note}" for note, settings in where.items()]
 
 
 def _fewer(standing: Standing) -> dict[tuple[str, str], tuple[int, int]]:

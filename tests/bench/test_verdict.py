@@ -159,7 +159,7 @@ def test_notes_name_what_is_missing() -> None:
             {"bl": 0.5, "ant": 0.5, "aka": score(math.nan, 0.5, 0.5, 0.5)},
             notes=("two rows were dropped",),
         ),
-        cell("scene", 0, {"bl": 0.5, "ant": 0.5}),
+        cell("scene", 0, {"bl": 0.5, "ant": 0.5}, notes=("of class 1", "two rows were dropped")),
         cell("yeast", 0, {"bl": 0.5, "ant": 0.5, "aka": score(math.nan, 0.5, 0.5, 0.5)}),
     ]
     assert notes(standing(table(("emotions", "scene", "yeast")), cells, seeds=[0, 1, 2])) == [
@@ -168,7 +168,8 @@ def test_notes_name_what_is_missing() -> None:
         "AKA has no number in scene and yeast (subset loss): it has no rank there, and average ranks over settings and "
         "tests leave these blocks out.",
         "AKA has numbers of 1 of 2 seeds in emotions.",
-        "emotions: two rows were dropped",
+        "emotions and scene: two rows were dropped",
+        "scene: of class 1",
     ]
 
 
